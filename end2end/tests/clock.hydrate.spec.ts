@@ -1,0 +1,67 @@
+import { expect, test } from '../fixtures.ts';
+import { ClockPage, parseEventId } from '../pages/clock_page.ts';
+
+test('the clock ticks from the server', async ({ clock }) => {
+  await clock.openLive();
+  const first = await clock.now.getAttribute('datetime');
+  await expect(clock.now).not.toHaveAttribute('datetime', first ?? '');
+  const second = await clock.now.getAttribute('datetime');
+  expect(Date.parse(second ?? '')).toBeGreaterThan(Date.parse(first ?? ''));
+});
+
+test('each message comes once, from the first that the server rendered', async ({ clock, server }) => {
+  // Enough messages that the page cannot show them by having been rendered late.
+  await expect.poll(() => server.ticks()).toBeGreaterThan(3);
+  const rendered = await clock.openLive();
+  expect(rendered.length).toBeGreaterThan(3);
+  await clock.hasMessages(rendered.length + 10);
+
+  const ids = await clock.ids();
+  expect(ids.slice(0, rendered.length)).toEqual(rendered);
+  await clock.hasEachMessageOnce();
+  expect(parseEventId(ids[0]).epoch).toBe(parseEventId(ids[ids.length - 1]).epoch);
+});
+
+test('a message reads as the server sent it', async ({ clock }) => {
+  await clock.openLive();
+  await expect(clock.rows.last()).toContainText(/hello, now is: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d/);
+});
+
+test('the connection says that it is open', async ({ clock }) => {
+  await clock.openLive();
+  await expect(clock.connection).toContainText('Live');
+  await expect(clock.fact('ready-state')).toContainText('1 OPEN');
+});
+
+test('the number of messages grows with them', async ({ clock }) => {
+  await clock.openLive();
+  await clock.hasMoreMessages(3);
+  const received = async () => Number(/\d+/.exec(await clock.fact('messages').innerText())?.[0]);
+  const before = await received();
+  await expect.poll(received).toBeGreaterThan(before + 2);
+});
+
+test('a second page is counted while it is there', async ({ clock, context, server }) => {
+  await clock.openLive();
+  await expect(clock.fact('consumers')).toContainText(/\b1\b/);
+
+  const second = new ClockPage(await context.newPage());
+  await second.openLive();
+  await expect(clock.fact('consumers')).toContainText(/\b2\b/);
+  await expect(second.fact('consumers')).toContainText(/\b2\b/);
+  await expect.poll(() => server.consumers()).toBe(2);
+
+  await second.page.close();
+  await expect(clock.fact('consumers')).toContainText(/\b1\b/);
+  await expect.poll(() => server.consumers()).toBe(1);
+});
+
+test.describe('a slow clock', () => {
+  test.use({ serverArgs: ['--clock-interval', '2s'] });
+
+  test('the page says how long ago the last message came', async ({ clock }) => {
+    await clock.openLive();
+    await expect(clock.fact('last-event')).toContainText('1 s ago');
+    await expect(clock.fact('last-event')).toContainText('just now');
+  });
+});

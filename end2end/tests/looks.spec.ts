@@ -1,0 +1,30 @@
+import { expect, test } from '../fixtures.ts';
+
+const WIDTHS = [390, 1280];
+const SCHEMES = ['light', 'dark'] as const;
+
+for (const width of WIDTHS) {
+  for (const colorScheme of SCHEMES) {
+    test.describe(`${width} px, ${colorScheme}`, () => {
+      test.use({ viewport: { width, height: 844 }, colorScheme });
+
+      for (const [name, path] of [['the clock', '/'], ['the page where nothing is', '/nowhere']]) {
+        test(`${name} fits`, async ({ consoleWatch, page, server }, testInfo) => {
+          consoleWatch.allowStatus(404, `${server.url}/nowhere`);
+          await expect.poll(() => server.ticks()).toBeGreaterThan(10);
+          await page.goto(path);
+          await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+
+          const [content, window] = await page.evaluate(() => {
+            const { scrollWidth, clientWidth } = document.documentElement;
+            return [scrollWidth, clientWidth];
+          });
+          expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+
+          const picture = await page.screenshot({ fullPage: true });
+          await testInfo.attach(`${width} px, ${colorScheme}`, { body: picture, contentType: 'image/png' });
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,72 @@
+import type { Locator } from '@playwright/test';
+
+import { expect, test } from '../fixtures.ts';
+import type { ClockPage } from '../pages/clock_page.ts';
+
+test.use({ serverArgs: ['--clock-interval', '100ms', '--retry', '200ms'] });
+
+const isScrollable = (list: Locator) => list.evaluate((element) => element.scrollHeight > element.clientHeight + 100);
+const scrollTop = (list: Locator) => list.evaluate((element) => element.scrollTop);
+/** How far the end of the newest row is below the list's own: pixels. */
+const distanceToEnd = (list: Locator) =>
+  list.evaluate((element) => {
+    const last = element.querySelector('li:last-child');
+    return (last?.getBoundingClientRect().bottom ?? 0) - element.getBoundingClientRect().bottom;
+  });
+
+/** Opens the page with more messages than fit into the list. Gives what scrolls. */
+async function openLongList(clock: ClockPage): Promise<Locator> {
+  await clock.openLive();
+  const list = clock.scroller;
+  await expect.poll(() => isScrollable(list)).toBe(true);
+  return list;
+}
+
+test('a reader at the end follows the newest message', async ({ clock }) => {
+  const list = await openLongList(clock);
+  for (const _ of [1, 2, 3]) {
+    await clock.hasMoreMessages(2);
+    await expect.poll(() => distanceToEnd(list)).toBeLessThan(2);
+  }
+});
+
+test('a reader who has scrolled away is left in peace, and can come back', async ({ clock, server }) => {
+  const list = await openLongList(clock);
+  await list.hover();
+  await clock.page.mouse.wheel(0, -10_000);
+  await expect.poll(() => distanceToEnd(list)).toBeGreaterThan(100);
+  const away = await scrollTop(list);
+
+  const ticks = server.ticks();
+  await expect.poll(() => server.ticks()).toBeGreaterThan(ticks + 10);
+  expect(await scrollTop(list)).toBe(away);
+  const news = clock.button(/^\d+ new$/);
+  await expect(news).toBeVisible();
+
+  await news.click();
+  await expect.poll(() => distanceToEnd(list)).toBeLessThan(2);
+  await expect(news).toBeHidden();
+  await clock.hasMoreMessages(2);
+  await expect.poll(() => distanceToEnd(list)).toBeLessThan(2);
+  await clock.hasEachMessageOnce();
+});
+
+test('the keyboard scrolls the list', async ({ clock }) => {
+  const list = await openLongList(clock);
+  await list.focus();
+  await expect(list).toBeFocused();
+  await clock.page.keyboard.press('Home');
+  await expect.poll(() => distanceToEnd(list)).toBeGreaterThan(100);
+  await expect(clock.button(/^\d+ new$/)).toBeVisible();
+  await clock.page.keyboard.press('End');
+  await expect.poll(() => distanceToEnd(list)).toBeLessThan(2);
+  await expect(clock.button(/^\d+ new$/)).toBeHidden();
+});
+
+test('the page itself never scrolls', async ({ clock, page }) => {
+  await page.setViewportSize({ width: 390, height: 500 });
+  await openLongList(clock);
+  const before = await page.evaluate(() => window.scrollY);
+  await clock.hasMoreMessages(10);
+  expect(await page.evaluate(() => window.scrollY)).toBe(before);
+});

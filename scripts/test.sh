@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Sets up what is missing and passes every test: formatting, lints of both halves, rooms, unit and integration tests,
+# the size of the page over the wire, and Chromium against the release binary. Stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/setup.sh
+
+started=$SECONDS
+passed=()
+running=
+
+step() { # NAME COMMAND...
+  running=$1
+  shift
+  printf '\n=== %s   [%s since the start]\n' "$running" "$(minutes $((SECONDS - started)))"
+  local step_started=$SECONDS
+  "$@"
+  passed+=("$(printf '%-44s %s' "$running" "$(minutes $((SECONDS - step_started)))")")
+  running=
+}
+
+minutes() { # SECONDS
+  printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}
+
+summary() {
+  local status=$?
+  printf '\n=== Summary\n'
+  [ ${#passed[@]} -eq 0 ] || printf '  passed  %s\n' "${passed[@]}"
+  [ -z "$running" ] || printf '  FAILED  %s\n' "$running"
+  printf '%d steps passed, %d failed, in %s\n' "${#passed[@]}" "$([ -z "$running" ] && echo 0 || echo 1)" \
+    "$(minutes $((SECONDS - started)))"
+  exit "$status"
+}
+trap summary EXIT
+
+in_end2end() {
+  (cd end2end && "$@")
+}
+
+step "Set-up" set_up_tests
+step "Formatting" cargo fmt --check
+step "Rooms" bash scripts/check-rooms.sh
+step "Lints: server" cargo clippy --locked --all-targets -- -D warnings
+step "Lints: browser" cargo clippy --locked --lib --target wasm32-unknown-unknown --no-default-features \
+  --features hydrate -- -D warnings
+step "Unit and integration tests" cargo test --locked
+step "Release build" build_release
+step "Size over the wire" node scripts/sizes.mjs
+step "Types of the end-to-end tests" in_end2end npx --no-install tsc
+step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test

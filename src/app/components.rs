@@ -1,0 +1,13 @@
+//! What pages are made of: one visible thing per file, named after what the reader sees. Components show signals and
+//! call controls; they know no sockets and no timers.
+
+pub mod announcer;
+pub mod clock_face;
+pub mod connection_panel;
+pub mod controls;
+pub mod elsewhere;
+pub mod fact;
+pub mod masthead;
+pub mod message_log;
+pub mod message_row;
+pub mod wind;

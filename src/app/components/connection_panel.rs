@@ -1,0 +1,60 @@
+//! The connection in words and shape, and the facts about it.
+
+use leptos::prelude::*;
+
+use super::fact::Fact;
+use crate::app::connection::Connection;
+use crate::app::live::EventStream;
+use crate::app::messages;
+
+/// The connection's panel. Its shape and colour follow from `data-state`, in the stylesheet.
+#[component]
+pub fn ConnectionPanel(
+    /// The stream it tells of.
+    stream: EventStream,
+) -> impl IntoView {
+    let state = move || stream.connection.with(Connection::name);
+    let word = move || stream.connection.with(messages::connection_word);
+    let detail = move || {
+        stream
+            .connection
+            .with(|connection| messages::connection_detail(connection, stream.seconds_left.get()))
+    };
+    let can_hurry = move || {
+        stream
+            .connection
+            .with(|connection| matches!(connection, Connection::Reconnecting(_)))
+    };
+
+    let ready_state =
+        Signal::derive(move || messages::ready_state(stream.ready_state.get()).to_owned());
+    let last_event = Signal::derive(move || messages::age(stream.age.get()));
+    let received = Signal::derive(move || messages::number(stream.received.get()));
+    let consumers = Signal::derive(move || messages::number(stream.consumers.get()));
+
+    view! {
+        <section id="connection" class="connection" data-state=state aria-labelledby="connection-heading">
+            <h2 id="connection-heading" class="label">{messages::CONNECTION_HEADING}</h2>
+            <div class="state">
+                <span class="shape" aria-hidden="true"></span>
+                <span class="word">{word}</span>
+                <button
+                    type="button"
+                    class="quiet try-now"
+                    disabled=move || !stream.is_alive.get()
+                    data-offered=move || can_hurry().then_some("")
+                    on:click=move |_| stream.try_now()
+                >
+                    {messages::TRY_NOW}
+                </button>
+            </div>
+            <p class="detail">{detail}</p>
+            <dl class="facts">
+                <Fact key="ready-state" name=messages::FACT_READY_STATE value=ready_state />
+                <Fact key="last-event" name=messages::FACT_LAST_EVENT value=last_event />
+                <Fact key="messages" name=messages::FACT_MESSAGES value=received />
+                <Fact key="consumers" name=messages::FACT_CONSUMERS value=consumers />
+            </dl>
+        </section>
+    }
+}

@@ -1,0 +1,34 @@
+//! The stream outside this page: the command that shows it in a terminal, and the link to the stream itself.
+
+use leptos::prelude::*;
+
+use crate::app::curl;
+use crate::app::live::{COMMAND_ELEMENT_ID, EventStream};
+use crate::app::messages;
+
+/// The command and the link.
+#[component]
+pub fn Elsewhere(
+    /// The stream; its command stands here when the clipboard refused it.
+    stream: EventStream,
+    /// Scheme and authority of the server.
+    origin: String,
+    /// Path of the stream.
+    stream_path: String,
+) -> impl IntoView {
+    let plain = curl::plain(&origin, &stream_path);
+    let command = move || {
+        stream
+            .uncopied_command
+            .get()
+            .unwrap_or_else(|| plain.clone())
+    };
+    view! {
+        <section class="elsewhere" aria-labelledby="elsewhere-heading">
+            <h2 id="elsewhere-heading" class="label">{messages::ELSEWHERE_HEADING}</h2>
+            // It scrolls sideways when it is long, so the keyboard must get there.
+            <pre class="command" role="group" aria-labelledby="elsewhere-heading" tabindex="0"><code id=COMMAND_ELEMENT_ID>{command}</code></pre>
+            <a class="raw" href=stream_path>{messages::RAW_STREAM}</a>
+        </section>
+    }
+}

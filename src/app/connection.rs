@@ -1,0 +1,308 @@
+//! The connection's states and what leads from one to the next, as plain data and one pure function. Leaves doing what
+//! a [`Step`] says to [`super::live`], and the words to [`super::messages`].
+
+/// Where the page stands towards the event stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// As the server rendered it: nothing has been connected yet.
+    Snapshot,
+    /// The first attempt, or one that the reader asked for after a close.
+    Connecting,
+    /// Events arrive as they happen.
+    Live,
+    /// The stream was lost, and somebody is at work on it.
+    Reconnecting(Retry),
+    /// The server said that there will be no more events.
+    Ended,
+    /// Nobody is trying any more.
+    Closed(Reason),
+}
+
+/// Who is at work on a lost stream, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The browser, by itself; when it tries next cannot be observed.
+    Browser,
+    /// The page is opening a new stream.
+    Opening,
+    /// The browser gave up without a reason, and the page asks the server for it.
+    Asking,
+    /// The page waits before it opens a new stream.
+    Waiting,
+}
+
+/// Why nobody is trying any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The reader pressed Disconnect.
+    Reader,
+    /// The server refused, with these words.
+    Refused(String),
+}
+
+/// What can happen to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// The page has come to life, or the reader pressed Reconnect.
+    Connect,
+    /// The stream is open.
+    Opened,
+    /// The stream broke, and the browser tries again by itself.
+    Lost,
+    /// The stream broke, or was refused, and the browser does not try again.
+    GivenUp,
+    /// The server has been asked why.
+    Answered(Answer),
+    /// The wait is over.
+    WaitOver,
+    /// Nothing came for much longer than the server announced: the stream is dead, but nobody noticed.
+    Silent,
+    /// The reader pressed Try now.
+    TryNow,
+    /// The reader pressed Disconnect.
+    Disconnect,
+}
+
+/// What the server says when it is asked why there is no stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// There will be no more events.
+    Ended,
+    /// Not for this page, or not like this; asking again changes nothing.
+    Refused(String),
+    /// Not now: no answer, or one that speaks of trouble that passes.
+    NotNow,
+}
+
+/// What is to be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Stay,
+    /// Drop what there is and open a stream from the last id.
+    Open,
+    /// Drop what there is.
+    Close,
+    /// Ask the server why there is no stream.
+    Ask,
+    /// Wait, then open.
+    Wait,
+}
+
+impl Connection {
+    /// The state's name, which the stylesheet and tests know it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Reconnecting(_) => "reconnecting",
+            Self::Ended => "ended",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    /// Whether the reader can only reconnect, not disconnect.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Ended | Self::Closed(_))
+    }
+
+    /// What follows when something happens. What comes too late, such as an answer after a disconnect, changes
+    /// nothing.
+    pub fn after(&self, happening: Happening) -> (Self, Step) {
+        let trying = matches!(self, Self::Connecting | Self::Live | Self::Reconnecting(_));
+        match happening {
+            Happening::Connect => (Self::Connecting, Step::Open),
+            Happening::Disconnect if *self != Self::Ended => {
+                (Self::Closed(Reason::Reader), Step::Close)
+            }
+            Happening::Opened if trying => (Self::Live, Step::Stay),
+            Happening::Lost if trying => (Self::Reconnecting(Retry::Browser), Step::Stay),
+            Happening::GivenUp if trying => (Self::Reconnecting(Retry::Asking), Step::Ask),
+            Happening::Silent if trying => (Self::Reconnecting(Retry::Opening), Step::Open),
+            Happening::TryNow if matches!(self, Self::Reconnecting(_)) => {
+                (Self::Reconnecting(Retry::Opening), Step::Open)
+            }
+            Happening::WaitOver if *self == Self::Reconnecting(Retry::Waiting) => {
+                (Self::Reconnecting(Retry::Opening), Step::Open)
+            }
+            Happening::Answered(answer) if *self == Self::Reconnecting(Retry::Asking) => {
+                match answer {
+                    Answer::Ended => (Self::Ended, Step::Close),
+                    Answer::Refused(words) => (Self::Closed(Reason::Refused(words)), Step::Close),
+                    Answer::NotNow => (Self::Reconnecting(Retry::Waiting), Step::Wait),
+                }
+            }
+            _ => (self.clone(), Step::Stay),
+        }
+    }
+}
+
+impl Answer {
+    /// Reads a response to the same request that the stream makes. `detail` is what the server said in words.
+    pub fn from_response(status: u16, is_event_stream: bool, detail: Option<String>) -> Self {
+        match status {
+            204 => Self::Ended,
+            // The stream is there after all; whoever gave up too early tries again, but not in a tight loop.
+            200 if is_event_stream => Self::NotNow,
+            // Request Timeout, Too Early, Too Many Requests: the 4xx that pass by themselves.
+            408 | 425 | 429 | 500.. => Self::NotNow,
+            _ => Self::Refused(
+                detail.unwrap_or_else(|| super::messages::refused_with_status(status)),
+            ),
+        }
+    }
+}
+
+/// The `readyState` of an EventSource, as the standard numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyState {
+    /// 0: connecting, or waiting to reconnect.
+    Connecting,
+    /// 1: open.
+    Open,
+    /// 2: closed, and not trying again.
+    Closed,
+}
+
+impl ReadyState {
+    /// Reads the standard's number.
+    pub fn from_number(number: u16) -> Self {
+        match number {
+            0 => Self::Connecting,
+            1 => Self::Open,
+            _ => Self::Closed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKING: Connection = Connection::Reconnecting(Retry::Asking);
+    const BROWSER: Connection = Connection::Reconnecting(Retry::Browser);
+    const OPENING: Connection = Connection::Reconnecting(Retry::Opening);
+    const WAITING: Connection = Connection::Reconnecting(Retry::Waiting);
+
+    fn all_states() -> Vec<Connection> {
+        vec![
+            Connection::Snapshot,
+            Connection::Connecting,
+            Connection::Live,
+            ASKING,
+            BROWSER,
+            OPENING,
+            WAITING,
+            Connection::Ended,
+            Connection::Closed(Reason::Reader),
+        ]
+    }
+
+    #[test]
+    fn an_ordinary_day() {
+        let (state, step) = Connection::Snapshot.after(Happening::Connect);
+        assert_eq!((&state, step), (&Connection::Connecting, Step::Open));
+        let (state, step) = state.after(Happening::Opened);
+        assert_eq!((&state, step), (&Connection::Live, Step::Stay));
+        let (state, step) = state.after(Happening::Lost);
+        assert_eq!((&state, step), (&BROWSER, Step::Stay));
+        assert_eq!(
+            state.after(Happening::Opened),
+            (Connection::Live, Step::Stay)
+        );
+    }
+
+    #[test]
+    fn when_the_browser_gives_up_the_server_is_asked_why() {
+        assert_eq!(
+            Connection::Live.after(Happening::GivenUp),
+            (ASKING, Step::Ask)
+        );
+        assert_eq!(
+            ASKING.after(Happening::Answered(Answer::Ended)),
+            (Connection::Ended, Step::Close)
+        );
+        assert_eq!(
+            ASKING.after(Happening::Answered(Answer::NotNow)),
+            (WAITING, Step::Wait)
+        );
+        assert_eq!(WAITING.after(Happening::WaitOver), (OPENING, Step::Open));
+        let refused = Connection::Closed(Reason::Refused("no".to_owned()));
+        assert_eq!(
+            ASKING.after(Happening::Answered(Answer::Refused("no".to_owned()))),
+            (refused, Step::Close)
+        );
+    }
+
+    #[test]
+    fn who_has_disconnected_stays_disconnected() {
+        let closed = Connection::Closed(Reason::Reader);
+        for late in [
+            Happening::Opened,
+            Happening::Lost,
+            Happening::GivenUp,
+            Happening::Silent,
+            Happening::WaitOver,
+            Happening::TryNow,
+            Happening::Answered(Answer::NotNow),
+        ] {
+            assert_eq!(closed.after(late), (closed.clone(), Step::Stay));
+        }
+        assert_eq!(
+            closed.after(Happening::Connect),
+            (Connection::Connecting, Step::Open)
+        );
+    }
+
+    #[test]
+    fn silence_reopens_whatever_the_browser_believes() {
+        for state in [Connection::Live, Connection::Connecting, BROWSER] {
+            assert_eq!(state.after(Happening::Silent), (OPENING, Step::Open));
+        }
+    }
+
+    #[test]
+    fn try_now_works_in_every_kind_of_reconnecting_and_nowhere_else() {
+        for state in all_states() {
+            let reconnecting = matches!(state, Connection::Reconnecting(_));
+            assert_eq!(
+                state.after(Happening::TryNow).1 == Step::Open,
+                reconnecting,
+                "{state:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_only_while_one_is_awaited() {
+        for state in all_states().into_iter().filter(|state| *state != ASKING) {
+            assert_eq!(
+                state.after(Happening::Answered(Answer::Ended)),
+                (state.clone(), Step::Stay)
+            );
+        }
+    }
+
+    #[test]
+    fn a_response_says_whether_to_come_back() {
+        assert_eq!(Answer::from_response(204, false, None), Answer::Ended);
+        assert_eq!(Answer::from_response(200, true, None), Answer::NotNow);
+        for passing in [408, 425, 429, 500, 502, 503, 504] {
+            assert_eq!(Answer::from_response(passing, false, None), Answer::NotNow);
+        }
+        let words = || Some("no such topic".to_owned());
+        assert_eq!(
+            Answer::from_response(404, false, words()),
+            Answer::Refused("no such topic".to_owned())
+        );
+        assert!(matches!(
+            Answer::from_response(200, false, None),
+            Answer::Refused(_)
+        ));
+        assert!(matches!(
+            Answer::from_response(403, false, None),
+            Answer::Refused(_)
+        ));
+    }
+}

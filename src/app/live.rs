@@ -1,0 +1,630 @@
+//! The one seam between the pages and the browser: [`use_event_stream`] gives signals that change and controls that can
+//! be called. In the browser an EventSource is behind them; on the server they stand still. Components know no sockets.
+//!
+//! Leaves what follows from what to [`super::connection`], the list to [`super::log_buffer`], and every browser API to
+//! `browser`.
+
+use leptos::prelude::*;
+
+use super::connection::{Connection, ReadyState};
+use super::log_buffer::LogBuffer;
+use crate::protocol::page::TopicPage;
+use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT};
+
+/// A topic's event stream as a page sees it: signals to show and controls to call. A cheap handle; copy it around.
+#[derive(Clone, Copy)]
+pub struct EventStream {
+    /// Whether the page is alive: before that, and without JavaScript for ever, controls do nothing.
+    pub is_alive: RwSignal<bool>,
+    /// The connection as it is shown: a loss that is over in a moment does not appear here.
+    pub connection: RwSignal<Connection>,
+    /// The EventSource's own state.
+    pub ready_state: RwSignal<ReadyState>,
+    /// Seconds until the page tries again by itself, while it waits for that.
+    pub seconds_left: RwSignal<u32>,
+    /// The newest message's data; stands still while paused.
+    pub newest: RwSignal<String>,
+    /// Seconds since the newest message came over the stream; stands still while paused.
+    pub age: RwSignal<Option<u32>>,
+    /// How many messages came over the stream; stands still while paused.
+    pub received: RwSignal<u64>,
+    /// How many consumers the topic has right now.
+    pub consumers: RwSignal<u64>,
+    /// The list of messages.
+    pub log: RwSignal<LogBuffer>,
+    /// Counts how often the list shall go to its newest row, wherever the reader is.
+    pub jumps: RwSignal<u32>,
+    /// What is said politely to a screen reader, and quietly to everybody else.
+    pub announcement: RwSignal<String>,
+    /// The command for this stream, where the clipboard could not take it.
+    pub uncopied_command: RwSignal<Option<String>>,
+    /// Who hears the controls.
+    on_wish: StoredValue<Option<Callback<Wish>>>,
+}
+
+/// The element whose text is [`EventStream::uncopied_command`] when there is one: it gets selected.
+pub const COMMAND_ELEMENT_ID: &str = "command";
+
+/// What the reader wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    TogglePause,
+    Clear,
+    ToggleConnection,
+    TryNow,
+    CopyAsCurl,
+    LeaveEnd,
+    ReachEnd,
+    Jump,
+}
+
+/// Shows a topic's page as the server rendered it, and, once it runs in a browser, subscribes from where the page ends
+/// until the calling component goes.
+pub fn use_event_stream(page: &TopicPage) -> EventStream {
+    let log = LogBuffer::from_page(&page.events);
+    let newest = page
+        .events
+        .iter()
+        .rev()
+        .find(|event| event.event_type.is_message());
+    let stream = EventStream {
+        is_alive: RwSignal::new(false),
+        connection: RwSignal::new(Connection::Snapshot),
+        ready_state: RwSignal::new(ReadyState::Closed),
+        seconds_left: RwSignal::new(0),
+        newest: RwSignal::new(newest.map(|event| event.data.clone()).unwrap_or_default()),
+        age: RwSignal::new(None),
+        received: RwSignal::new(0),
+        consumers: RwSignal::new(u64::try_from(page.consumers).unwrap_or(u64::MAX)),
+        log: RwSignal::new(log),
+        jumps: RwSignal::new(0),
+        announcement: RwSignal::new(String::new()),
+        uncopied_command: RwSignal::new(None),
+        on_wish: StoredValue::new(None),
+    };
+    connect(stream, page);
+    stream
+}
+
+/// The path and query of the stream that a page reads, without the id that it goes on from.
+pub fn stream_url(stream_path: &str) -> String {
+    format!("{stream_path}?{CONSUMERS}={AS_EVENT}&{HEARTBEAT}={AS_EVENT}")
+}
+
+impl EventStream {
+    /// Holds the list and everything else that ticks, or lets it go on with all that waited.
+    pub fn toggle_pause(self) {
+        self.wish(Wish::TogglePause);
+    }
+
+    /// Empties the list.
+    pub fn clear(self) {
+        self.wish(Wish::Clear);
+    }
+
+    /// Closes the stream, or opens it from the last id.
+    pub fn toggle_connection(self) {
+        self.wish(Wish::ToggleConnection);
+    }
+
+    /// Opens a lost stream without waiting any longer.
+    pub fn try_now(self) {
+        self.wish(Wish::TryNow);
+    }
+
+    /// Puts the command for exactly this stream, from where the page is, into the clipboard.
+    pub fn copy_as_curl(self) {
+        self.wish(Wish::CopyAsCurl);
+    }
+
+    /// The reader has scrolled away from the newest row.
+    pub fn leave_end(self) {
+        self.wish(Wish::LeaveEnd);
+    }
+
+    /// The reader has scrolled back to the newest row.
+    pub fn reach_end(self) {
+        self.wish(Wish::ReachEnd);
+    }
+
+    /// Shows what waits because the reader had scrolled away, and goes there.
+    pub fn jump_to_newest(self) {
+        self.wish(Wish::Jump);
+    }
+
+    fn wish(self, wish: Wish) {
+        if let Some(on_wish) = self.on_wish.try_get_value().flatten() {
+            on_wish.run(wish);
+        }
+    }
+}
+
+/// On the server nothing happens after rendering.
+#[cfg(not(feature = "hydrate"))]
+fn connect(_stream: EventStream, _page: &TopicPage) {}
+
+#[cfg(feature = "hydrate")]
+use in_browser::connect;
+
+#[cfg(feature = "hydrate")]
+mod in_browser {
+    //! The EventSource behind the signals.
+
+    use std::cell::{Cell, RefCell};
+    use std::rc::{Rc, Weak};
+    use std::time::Duration;
+
+    use send_wrapper::SendWrapper;
+
+    use super::*;
+    use crate::app::backoff;
+    use crate::app::connection::{Answer, Happening, Step};
+    use crate::app::curl;
+    use crate::app::log_buffer::Content;
+    use crate::app::messages;
+    use crate::browser::animation_frame::FrameTask;
+    use crate::browser::clipboard;
+    use crate::browser::clock;
+    use crate::browser::document;
+    use crate::browser::event_source::{EventSource, Heard};
+    use crate::browser::json;
+    use crate::browser::probe::Probe;
+    use crate::browser::timer::{Interval, Timeout};
+    use crate::protocol::event::EventId;
+    use crate::protocol::gap::Gap;
+    use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, LAST_EVENT_ID};
+
+    /// What `onmessage` hears.
+    const MESSAGE_EVENT: &str = "message";
+
+    /// What the page listens for.
+    const TYPES: [&str; 4] = [MESSAGE_EVENT, CONSUMERS_EVENT, HEARTBEAT_EVENT, GAP_EVENT];
+
+    /// A loss that is over sooner is not shown: it would only flash.
+    const GRACE: Duration = Duration::from_secs(1);
+
+    /// How often ages and countdowns are looked at.
+    const TICK: Duration = Duration::from_secs(1);
+
+    /// The longest silence to expect, in milliseconds, until the server has announced its own.
+    const UNANNOUNCED_HEARTBEAT: f64 = 20_000.0;
+
+    /// A silence of this many heartbeats means that the stream is dead: one may be late, two are not late together.
+    const HEARTBEATS_MISSED: f64 = 2.5;
+
+    /// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+    pub(super) fn connect(stream: EventStream, page: &TopicPage) {
+        let page = page.clone();
+        Effect::new(move |_| {
+            let subscription = SendWrapper::new(Subscription::start(stream, &page));
+            on_cleanup(move || drop(subscription));
+            document::mark_hydrated();
+        });
+    }
+
+    /// Everything that lives as long as the page does. Callbacks hold it weakly: when it goes, they find nothing.
+    struct Subscription {
+        this: Weak<Subscription>,
+        stream: EventStream,
+        origin: String,
+        url: String,
+        /// Where the stream goes on from.
+        last_event_id: RefCell<String>,
+        /// The connection as it is, where [`EventStream::connection`] is what is shown of it.
+        connection: RefCell<Connection>,
+        /// Failed attempts since the stream was last open.
+        failures: Cell<u32>,
+
+        // What is under way, each until it is replaced.
+        source: RefCell<Option<EventSource>>,
+        probe: RefCell<Option<Probe>>,
+        wait: RefCell<Option<Timeout>>,
+        grace: RefCell<Option<Timeout>>,
+        ticker: RefCell<Option<Interval>>,
+        frame: RefCell<Option<FrameTask>>,
+
+        // What has come and is not in the signals yet.
+        arrived: RefCell<Vec<Content>>,
+        received: Cell<u64>,
+
+        // Moments and times in milliseconds.
+        heartbeat: Cell<f64>,
+        last_sign_of_life: Cell<f64>,
+        last_message: Cell<Option<f64>>,
+        wait_until: Cell<f64>,
+    }
+
+    impl Subscription {
+        fn start(stream: EventStream, page: &TopicPage) -> Rc<Self> {
+            let subscription = Rc::new_cyclic(|this| Self {
+                this: Weak::clone(this),
+                stream,
+                origin: page.origin.clone(),
+                url: stream_url(&page.stream_path),
+                last_event_id: RefCell::new(page.last_event_id.as_str().to_owned()),
+                connection: RefCell::new(Connection::Snapshot),
+                failures: Cell::new(0),
+                source: RefCell::new(None),
+                probe: RefCell::new(None),
+                wait: RefCell::new(None),
+                grace: RefCell::new(None),
+                ticker: RefCell::new(None),
+                frame: RefCell::new(None),
+                arrived: RefCell::new(Vec::new()),
+                received: Cell::new(0),
+                heartbeat: Cell::new(UNANNOUNCED_HEARTBEAT),
+                last_sign_of_life: Cell::new(clock::now()),
+                last_message: Cell::new(None),
+                wait_until: Cell::new(0.0),
+            });
+            let (on_frame, on_tick) = (
+                subscription.calling(Self::show_arrived),
+                subscription.calling(Self::tick),
+            );
+            subscription.frame.replace(Some(FrameTask::new(on_frame)));
+            subscription.ticker.replace(Interval::every(TICK, on_tick));
+
+            let hearer = SendWrapper::new(Weak::clone(&subscription.this));
+            let on_wish = Callback::new(move |wish| {
+                if let Some(subscription) = hearer.upgrade() {
+                    subscription.grant(wish);
+                }
+            });
+            stream.on_wish.set_value(Some(on_wish));
+            stream.is_alive.set(true);
+            subscription.happen(Happening::Connect);
+            subscription
+        }
+
+        /// A callback that does nothing once the subscription is gone.
+        fn calling(&self, method: fn(&Self)) -> impl Fn() + 'static {
+            let this = Weak::clone(&self.this);
+            move || {
+                if let Some(subscription) = this.upgrade() {
+                    method(&subscription);
+                }
+            }
+        }
+
+        // The connection.
+
+        fn happen(&self, happening: Happening) {
+            if happening == Happening::Opened {
+                self.failures.set(0);
+            }
+            let (next, step) = self.connection.borrow().after(happening);
+            let has_changed = self.connection.replace(next) != *self.connection.borrow();
+            match step {
+                Step::Stay => {}
+                Step::Open => {
+                    self.close();
+                    self.open();
+                }
+                Step::Close => self.close(),
+                Step::Ask => {
+                    self.close();
+                    self.ask();
+                }
+                Step::Wait => {
+                    self.close();
+                    self.wait();
+                }
+            }
+            self.show_ready_state();
+            if has_changed {
+                self.show_connection_soon();
+            }
+        }
+
+        fn open(&self) {
+            self.last_sign_of_life.set(clock::now());
+            let this = Weak::clone(&self.this);
+            let source = EventSource::open(&self.url_from_here(), &TYPES, move |heard| {
+                if let Some(subscription) = this.upgrade() {
+                    subscription.hear(heard);
+                }
+            });
+            self.source.replace(source);
+        }
+
+        /// Ends everything that is under way.
+        fn close(&self) {
+            self.source.take();
+            self.probe.take();
+            self.wait.take();
+            if let Some(frame) = &*self.frame.borrow() {
+                frame.finish();
+            }
+        }
+
+        fn ask(&self) {
+            let this = Weak::clone(&self.this);
+            let probe = Probe::ask(&self.url_from_here(), move |found| {
+                let answer = found.map_or(Answer::NotNow, |found| {
+                    Answer::from_response(found.status, found.is_event_stream, found.detail)
+                });
+                if let Some(subscription) = this.upgrade() {
+                    subscription.happen(Happening::Answered(answer));
+                }
+            });
+            self.probe.replace(Some(probe));
+        }
+
+        fn wait(&self) {
+            let delay = backoff::delay(self.failures.get(), clock::chance());
+            self.failures.set(self.failures.get().saturating_add(1));
+            self.wait_until
+                .set(clock::now() + delay.as_secs_f64() * 1_000.0);
+            self.show_countdown();
+            self.wait.replace(Timeout::after(
+                delay,
+                self.calling(|this| this.happen(Happening::WaitOver)),
+            ));
+        }
+
+        fn url_from_here(&self) -> String {
+            let id = js_sys::encode_uri_component(&self.last_event_id.borrow());
+            format!("{}&{LAST_EVENT_ID}={id}", self.url)
+        }
+
+        /// Whether the EventSource is there and has not given up.
+        fn ready_state(&self) -> ReadyState {
+            let source = self.source.borrow();
+            source.as_ref().map_or(ReadyState::Closed, |source| {
+                ReadyState::from_number(source.ready_state())
+            })
+        }
+
+        // What the stream says.
+
+        fn hear(&self, heard: Heard) {
+            self.last_sign_of_life.set(clock::now());
+            match heard {
+                Heard::Opened => self.happen(Happening::Opened),
+                Heard::Failed if self.ready_state() == ReadyState::Closed => {
+                    self.happen(Happening::GivenUp)
+                }
+                Heard::Failed => self.happen(Happening::Lost),
+                Heard::Event {
+                    event_type,
+                    data,
+                    last_event_id,
+                } => {
+                    if !last_event_id.is_empty() {
+                        self.last_event_id.replace(last_event_id.clone());
+                    }
+                    match event_type.as_str() {
+                        MESSAGE_EVENT => {
+                            self.arrive(Content::message(last_event_id, event_type, data))
+                        }
+                        GAP_EVENT => {
+                            if let Some(gap) = read_gap(&data) {
+                                self.arrive(Content::gap(gap));
+                            }
+                        }
+                        CONSUMERS_EVENT => {
+                            if let Ok(count) = data.parse() {
+                                self.stream.consumers.try_set(count);
+                            }
+                        }
+                        HEARTBEAT_EVENT => {
+                            if let Ok(milliseconds) = data.parse::<u32>() {
+                                self.heartbeat.set(f64::from(milliseconds));
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+
+        fn arrive(&self, content: Content) {
+            self.arrived.borrow_mut().push(content);
+            if let Some(frame) = &*self.frame.borrow() {
+                frame.request();
+            }
+        }
+
+        // What is shown.
+
+        /// Once per frame: everything that has come goes into the signals, each of which changes once.
+        fn show_arrived(&self) {
+            let arrived = self.arrived.take();
+            let mut newest = None;
+            self.stream.log.try_update(|log| {
+                for content in arrived {
+                    let data = content.data().map(str::to_owned);
+                    if log.push(content) && data.is_some() {
+                        self.received.set(self.received.get() + 1);
+                        newest = data;
+                    }
+                }
+            });
+            if newest.is_some() {
+                self.last_message.set(Some(clock::now()));
+            }
+            if !self.is_paused() {
+                if let Some(newest) = newest {
+                    self.stream.newest.try_set(newest);
+                }
+                self.show_counts();
+            }
+        }
+
+        fn is_paused(&self) -> bool {
+            self.stream
+                .log
+                .try_with_untracked(LogBuffer::is_paused)
+                .unwrap_or_default()
+        }
+
+        /// The facts that tick, except while they are paused.
+        fn show_counts(&self) {
+            let age = self
+                .last_message
+                .get()
+                .map(|at| whole_seconds(clock::now() - at, f64::floor));
+            set_if_changed(self.stream.age, age);
+            set_if_changed(self.stream.received, self.received.get());
+        }
+
+        fn show_countdown(&self) {
+            let left = whole_seconds(self.wait_until.get() - clock::now(), f64::ceil);
+            set_if_changed(self.stream.seconds_left, left);
+        }
+
+        fn show_ready_state(&self) {
+            set_if_changed(self.stream.ready_state, self.ready_state());
+        }
+
+        /// Shows the connection: at once, unless a live stream has only just been lost.
+        fn show_connection_soon(&self) {
+            let is_loss = matches!(*self.connection.borrow(), Connection::Reconnecting(_));
+            let was_live = self
+                .stream
+                .connection
+                .with_untracked(|shown| *shown == Connection::Live);
+            if is_loss && was_live {
+                if self.grace.borrow().is_none() {
+                    self.grace
+                        .replace(Timeout::after(GRACE, self.calling(Self::show_connection)));
+                }
+            } else {
+                self.show_connection();
+            }
+        }
+
+        fn show_connection(&self) {
+            self.grace.take();
+            let connection = self.connection.borrow().clone();
+            let shown = self.stream.connection.get_untracked();
+            if shown == connection {
+                return;
+            }
+            // Not for each turn of one loss: whoever listens heard of it when it began.
+            if shown.name() != connection.name()
+                && let Some(words) = messages::connection_said(&connection)
+            {
+                self.say(words);
+            }
+            self.stream.connection.set(connection);
+        }
+
+        fn say(&self, words: impl Into<String>) {
+            self.stream.announcement.set(words.into());
+        }
+
+        /// Once a second.
+        fn tick(&self) {
+            let silence = clock::now() - self.last_sign_of_life.get();
+            if self.source.borrow().is_some() && silence > self.heartbeat.get() * HEARTBEATS_MISSED
+            {
+                self.happen(Happening::Silent);
+            }
+            self.show_ready_state();
+            self.show_countdown();
+            if !self.is_paused() {
+                self.show_counts();
+            }
+        }
+
+        // What the reader wants.
+
+        fn grant(&self, wish: Wish) {
+            let log = self.stream.log;
+            match wish {
+                Wish::TogglePause if self.is_paused() => {
+                    let waiting = log.with_untracked(LogBuffer::waiting);
+                    log.update(LogBuffer::resume);
+                    if let Some(newest) =
+                        log.with_untracked(|log| log.newest_data().map(str::to_owned))
+                    {
+                        self.stream.newest.set(newest);
+                    }
+                    self.show_counts();
+                    self.stream.jumps.update(|jumps| *jumps += 1);
+                    self.say(messages::said_resumed(waiting));
+                }
+                Wish::TogglePause => {
+                    log.update(LogBuffer::pause);
+                    self.say(messages::SAID_PAUSED);
+                }
+                Wish::Clear => {
+                    log.update(LogBuffer::clear);
+                    let said = if self.is_paused() {
+                        messages::SAID_CLEARED_PAUSED
+                    } else {
+                        messages::SAID_CLEARED
+                    };
+                    self.say(said);
+                }
+                Wish::ToggleConnection => {
+                    let is_over = self.connection.borrow().is_over();
+                    self.happen(if is_over {
+                        Happening::Connect
+                    } else {
+                        Happening::Disconnect
+                    });
+                }
+                Wish::TryNow => self.happen(Happening::TryNow),
+                Wish::CopyAsCurl => self.copy_as_curl(),
+                Wish::LeaveEnd => log.update_untracked(LogBuffer::leave_end),
+                Wish::ReachEnd => log.update(LogBuffer::reach_end),
+                Wish::Jump => {
+                    log.update(LogBuffer::reach_end);
+                    self.stream.jumps.update(|jumps| *jumps += 1);
+                }
+            }
+        }
+
+        fn copy_as_curl(&self) {
+            let command = curl::resuming(&self.origin, &self.url, &self.last_event_id.borrow());
+            let this = Weak::clone(&self.this);
+            clipboard::write(&command.clone(), move |is_written| {
+                let Some(subscription) = this.upgrade() else {
+                    return;
+                };
+                if is_written {
+                    subscription.stream.uncopied_command.set(None);
+                    subscription.say(messages::SAID_COPIED);
+                } else {
+                    subscription.stream.uncopied_command.set(Some(command));
+                    subscription.say(messages::SAID_NOT_COPIED);
+                    // After the text has been rendered, which follows the signal in its own turn.
+                    queue_microtask(|| document::select_text_of(COMMAND_ELEMENT_ID));
+                }
+            });
+        }
+    }
+
+    impl Drop for Subscription {
+        fn drop(&mut self) {
+            self.stream.on_wish.try_set_value(None);
+        }
+    }
+
+    fn read_gap(data: &str) -> Option<Gap> {
+        let [requested, resumed_from] = json::texts(data, ["requested", "resumed_from"]);
+        Some(Gap {
+            requested: EventId::new(requested?).ok()?,
+            resumed_from: EventId::new(resumed_from?).ok()?,
+        })
+    }
+
+    /// Milliseconds as whole seconds, at least 0.
+    fn whole_seconds(milliseconds: f64, round: fn(f64) -> f64) -> u32 {
+        let seconds = round(milliseconds / 1_000.0).clamp(0.0, f64::from(u32::MAX));
+        // In range and whole, so the conversion changes nothing.
+        seconds as u32
+    }
+
+    /// Leaves a signal alone that would get the value it has: whoever reads it would do work for nothing.
+    fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+        if signal
+            .try_with_untracked(|old| *old != value)
+            .unwrap_or_default()
+        {
+            signal.try_set(value);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Every sentence that a reader sees or hears, so that they can be read, and one day translated, in one place. Pure
+//! functions of data.
+
+use super::connection::{Connection, ReadyState, Reason, Retry};
+use super::log_buffer::CAPACITY;
+
+/// The product's name, and the heading of its page.
+pub const NAME: &str = "Fairwind";
+/// What follows the name.
+pub const TAGLINE: &str = "Live events from a server to every browser";
+/// Title of the clock's page.
+pub const PAGE_TITLE: &str = "Fairwind: the server’s clock, live";
+/// Description of the clock's page, for search engines and link previews.
+pub const PAGE_DESCRIPTION: &str = "A clock that ticks from the server, over EventSource, and stays alive through everything a network does.";
+/// The first link of the page.
+pub const SKIP_TO_MESSAGES: &str = "Skip to the messages";
+
+/// What a reader without JavaScript is told; HTML, since it stands in a `<noscript>`, whose content a browser with
+/// JavaScript takes for text.
+pub const WITHOUT_SCRIPT_HTML: &str = "<p>This is how things stood when the page was made. With JavaScript the page \
+     ticks by itself; without it, see the stream live in a terminal with the <code>curl</code> command on this page, or \
+     open the <a href=\"/events\">raw stream</a>.</p>";
+
+/// Heading of the large clock.
+pub const CLOCK_HEADING: &str = "The server’s time";
+/// The large clock before any message.
+pub const CLOCK_EMPTY: &str = "--:--:--";
+/// The line under the large clock before any message.
+pub const CLOCK_EMPTY_DATE: &str = "Waiting for the first message";
+
+/// Heading of the connection's panel.
+pub const CONNECTION_HEADING: &str = "Connection";
+/// Name of the fact.
+pub const FACT_READY_STATE: &str = "readyState";
+/// Name of the fact.
+pub const FACT_LAST_EVENT: &str = "Last message";
+/// Name of the fact.
+pub const FACT_MESSAGES: &str = "Received";
+/// Name of the fact.
+pub const FACT_CONSUMERS: &str = "Watching now";
+/// Button in the connection's panel.
+pub const TRY_NOW: &str = "Try now";
+
+/// Accessible name of the row of buttons.
+pub const CONTROLS_LABEL: &str = "Controls";
+/// Button.
+pub const PAUSE: &str = "Pause";
+/// Button.
+pub const RESUME: &str = "Resume";
+/// Button.
+pub const CLEAR: &str = "Clear";
+/// Button.
+pub const DISCONNECT: &str = "Disconnect";
+/// Button.
+pub const RECONNECT: &str = "Reconnect";
+/// Button.
+pub const COPY_AS_CURL: &str = "Copy as curl";
+
+/// Heading and accessible name of the list.
+pub const MESSAGES_HEADING: &str = "Messages";
+/// The list when it has no rows.
+pub const LIST_EMPTY: &str = "No messages here yet. The next one will be.";
+/// The button that leads to the newest message, while nothing is new.
+pub const AT_THE_NEWEST: &str = "At the newest";
+
+/// Heading of the panel that leads elsewhere.
+pub const ELSEWHERE_HEADING: &str = "The same in a terminal";
+/// Link to the event stream itself.
+pub const RAW_STREAM: &str = "Raw stream";
+
+/// Said when the list was paused.
+pub const SAID_PAUSED: &str = "Paused. The connection stays, and messages wait.";
+/// Said when the list was cleared.
+pub const SAID_CLEARED: &str = "Cleared. The count of received messages goes on.";
+/// Said when the list was cleared while it is paused.
+pub const SAID_CLEARED_PAUSED: &str = "Cleared. The messages that wait are kept.";
+/// Said when the command is in the clipboard.
+pub const SAID_COPIED: &str = "Copied. The command shows this stream from here on.";
+/// Said when the browser refused the clipboard, and the command is selected instead.
+pub const SAID_NOT_COPIED: &str =
+    "The browser refused the clipboard. The command is selected for you to copy.";
+
+/// Title of the answer for a path where nothing is.
+pub const NOT_FOUND_TITLE: &str = "Nothing here – Fairwind";
+/// Heading of that answer.
+pub const NOT_FOUND_HEADING: &str = "Nothing lies this way";
+/// What that answer says.
+pub const NOT_FOUND_TEXT: &str = "There is no page at this address.";
+/// Link from there.
+pub const NOT_FOUND_LINK: &str = "Back to the clock";
+
+/// The connection in a word or two.
+pub fn connection_word(connection: &Connection) -> &'static str {
+    match connection {
+        Connection::Snapshot => "Snapshot",
+        Connection::Connecting => "Connecting",
+        Connection::Live => "Live",
+        Connection::Reconnecting(_) => "Reconnecting",
+        Connection::Ended => "Ended",
+        Connection::Closed(_) => "Closed",
+    }
+}
+
+/// What more there is to say about the connection. `seconds_left` counts while the page waits.
+pub fn connection_detail(connection: &Connection, seconds_left: u32) -> String {
+    match connection {
+        Connection::Snapshot => "As the server rendered this page.".to_owned(),
+        Connection::Connecting => "Opening the event stream.".to_owned(),
+        Connection::Live => "Each message arrives as it is sent.".to_owned(),
+        Connection::Reconnecting(Retry::Browser) => {
+            "The stream is lost. The browser tries again by itself.".to_owned()
+        }
+        Connection::Reconnecting(Retry::Opening) => "Trying now.".to_owned(),
+        Connection::Reconnecting(Retry::Asking) => {
+            "The stream is lost. Asking the server why.".to_owned()
+        }
+        Connection::Reconnecting(Retry::Waiting) => {
+            format!("No stream. Trying again in {seconds_left} s.")
+        }
+        Connection::Ended => "The server has ended this topic. Nothing more will come.".to_owned(),
+        Connection::Closed(Reason::Reader) => {
+            "You disconnected. Reconnect goes on from the last message.".to_owned()
+        }
+        Connection::Closed(Reason::Refused(words)) => format!("The server refused: {words}"),
+    }
+}
+
+/// What is said aloud when the connection has changed; `None` where a state only leads to the next.
+pub fn connection_said(connection: &Connection) -> Option<String> {
+    match connection {
+        Connection::Snapshot | Connection::Connecting => None,
+        Connection::Live => Some("Connected. Messages are live.".to_owned()),
+        Connection::Reconnecting(_) => Some("The connection is lost. Reconnecting.".to_owned()),
+        Connection::Ended => Some("The server has ended the stream.".to_owned()),
+        Connection::Closed(Reason::Reader) => Some("Disconnected.".to_owned()),
+        Connection::Closed(Reason::Refused(words)) => {
+            Some(format!("The server refused the stream: {words}"))
+        }
+    }
+}
+
+/// Why there is no stream, if the server gave no words.
+pub fn refused_with_status(status: u16) -> String {
+    match status {
+        200..300 => "what it answered is no event stream.".to_owned(),
+        _ => format!("it answered with status {status}."),
+    }
+}
+
+/// The ready state by its number and name.
+pub fn ready_state(ready_state: ReadyState) -> &'static str {
+    match ready_state {
+        ReadyState::Connecting => "0 CONNECTING",
+        ReadyState::Open => "1 OPEN",
+        ReadyState::Closed => "2 CLOSED",
+    }
+}
+
+/// How long ago the last message came.
+pub fn age(seconds: Option<u32>) -> String {
+    match seconds {
+        None => "none yet".to_owned(),
+        Some(0) => "just now".to_owned(),
+        Some(seconds @ ..60) => format!("{seconds} s ago"),
+        Some(seconds @ ..3_600) => format!("{} min ago", seconds / 60),
+        Some(seconds) => format!("{} h ago", seconds / 3_600),
+    }
+}
+
+/// A number with its thousands apart.
+pub fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What stands above the list: whether it is paused, and whether rows had to go.
+pub fn list_note(is_paused: bool, waiting: usize, has_dropped: bool) -> String {
+    if is_paused {
+        format!("Paused: {} waiting", number_of(waiting))
+    } else if has_dropped {
+        format!("Newest {} kept; older rows dropped", number_of(CAPACITY))
+    } else {
+        String::new()
+    }
+}
+
+/// The button that leads to the newest message.
+pub fn new_rows(waiting: usize) -> String {
+    match waiting {
+        0 => AT_THE_NEWEST.to_owned(),
+        _ => format!("{} new", number_of(waiting)),
+    }
+}
+
+/// Said when the list goes on after a pause.
+pub fn said_resumed(waiting: usize) -> String {
+    match waiting {
+        0 => "Resumed. Nothing had to wait.".to_owned(),
+        1 => "Resumed. 1 message waited and is in the list.".to_owned(),
+        _ => format!(
+            "Resumed. {} messages waited and are in the list.",
+            number_of(waiting)
+        ),
+    }
+}
+
+/// The row that stands where events are missing.
+pub fn gap(requested: &str, resumed_from: &str) -> String {
+    format!(
+        "Messages may be missing here. The stream was to go on after {requested} and goes on after {resumed_from}."
+    )
+}
+
+fn number_of(count: usize) -> String {
+    number(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        let texts: Vec<String> = [0, 12, 999, 1_000, 123_456, 1_234_567]
+            .into_iter()
+            .map(number)
+            .collect();
+        assert_eq!(texts, ["0", "12", "999", "1,000", "123,456", "1,234,567"]);
+    }
+
+    #[test]
+    fn an_age_is_told_in_the_largest_unit_that_fits() {
+        let texts: Vec<String> = [
+            None,
+            Some(0),
+            Some(3),
+            Some(59),
+            Some(60),
+            Some(3_599),
+            Some(7_200),
+        ]
+        .into_iter()
+        .map(age)
+        .collect();
+        assert_eq!(
+            texts,
+            [
+                "none yet",
+                "just now",
+                "3 s ago",
+                "59 s ago",
+                "1 min ago",
+                "59 min ago",
+                "2 h ago"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pause_says_how_many_wait() {
+        assert_eq!(list_note(true, 12, true), "Paused: 12 waiting");
+        assert_eq!(
+            list_note(false, 0, true),
+            "Newest 1,000 kept; older rows dropped"
+        );
+        assert_eq!(list_note(false, 3, false), "");
+        assert_eq!(new_rows(12), "12 new");
+    }
+}

@@ -1,0 +1,4 @@
+//! The pages, one file each. Which URL shows which is decided by the server's router.
+
+pub mod clock;
+pub mod not_found;

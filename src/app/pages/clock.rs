@@ -1,0 +1,42 @@
+//! The page `/`: the clock, live. Puts the parts in their places; leaves what each shows to it.
+
+use leptos::prelude::*;
+
+use crate::app::components::announcer::Announcer;
+use crate::app::components::clock_face::ClockFace;
+use crate::app::components::connection_panel::ConnectionPanel;
+use crate::app::components::controls::Controls;
+use crate::app::components::elsewhere::Elsewhere;
+use crate::app::components::masthead::Masthead;
+use crate::app::components::message_log::MessageLog;
+use crate::app::live::use_event_stream;
+use crate::app::messages;
+use crate::protocol::page::TopicPage;
+
+/// The clock's page.
+#[component]
+pub fn ClockPage(
+    /// The topic as the server saw it when it rendered the page.
+    page: TopicPage,
+) -> impl IntoView {
+    let stream = use_event_stream(&page);
+    view! {
+        <a class="skip-link" href="#messages">{messages::SKIP_TO_MESSAGES}</a>
+        <Masthead />
+        <main id="main" class="clock-page">
+            <ClockFace newest=stream.newest />
+            <div class="side">
+                <ConnectionPanel stream />
+                <Controls stream />
+                <Announcer text=stream.announcement />
+                // As text, because that is what its content is to a browser with JavaScript: elements in it would be
+                // sought there when the page is hydrated, and not be found.
+                <noscript inner_html=messages::WITHOUT_SCRIPT_HTML></noscript>
+            </div>
+            <MessageLog stream />
+        </main>
+        <footer class="page-foot">
+            <Elsewhere stream origin=page.origin stream_path=page.stream_path />
+        </footer>
+    }
+}

@@ -1,0 +1,13 @@
+//! The browser's APIs, one per file, each behind a small type that cleans up when it is dropped. Knows no page: what to
+//! do with what the browser tells is decided in `app/live.rs`, the only module that names this one.
+//!
+//! Nothing here is `Send`: make these values in an effect, where there is only one thread.
+
+pub(crate) mod animation_frame;
+pub(crate) mod clipboard;
+pub(crate) mod clock;
+pub(crate) mod document;
+pub(crate) mod event_source;
+pub(crate) mod json;
+pub(crate) mod probe;
+pub(crate) mod timer;

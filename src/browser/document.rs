@@ -1,0 +1,33 @@
+//! The few things the page does to its document besides rendering.
+
+/// Marks the document as alive, for the stylesheet and for tests.
+pub(crate) fn mark_hydrated() {
+    let root = web_sys::window()
+        .and_then(|window| window.document())
+        .and_then(|document| document.document_element());
+    if let Some(root) = root {
+        // Fails only for a name that is none.
+        let _ = root.set_attribute("data-hydrated", "");
+    }
+}
+
+/// Whether nobody can see the page: its tab is in the background, or its window minimised.
+pub(crate) fn is_hidden() -> bool {
+    web_sys::window()
+        .and_then(|window| window.document())
+        .is_some_and(|document| document.hidden())
+}
+
+/// Selects all the text in the element with this id.
+pub(crate) fn select_text_of(id: &str) {
+    let Some(window) = web_sys::window() else {
+        return;
+    };
+    let element = window
+        .document()
+        .and_then(|document| document.get_element_by_id(id));
+    if let (Some(element), Ok(Some(selection))) = (element, window.get_selection()) {
+        // Fails only for a node of another document.
+        let _ = selection.select_all_children(&element);
+    }
+}

@@ -1,0 +1,3 @@
+//! What publishes by itself. A feed uses the hub like any other publisher.
+
+pub mod clock;

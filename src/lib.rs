@@ -1,0 +1,41 @@
+//! Fairwind: live events from a server to every browser over EventSource.
+//!
+//! # Map
+//!
+//! | room | runs | holds |
+//! | --- | --- | --- |
+//! | [`protocol`] | everywhere | what server and browser must agree on: paths, ids, events, the stream's format |
+//! | [`app`] | everywhere | the pages and their components; `app/live.rs` is the one seam to the browser |
+//! | `browser` | browser | one browser API per file: EventSource, clipboard, frames, timers |
+//! | `hub` | server | topics, their log, subscribers as cursors into it; knows no HTTP |
+//! | `feeds` | server | what publishes by itself (the clock); uses the hub like any publisher |
+//! | `server` | server | settings, router, routes, stream encoding, assets, shutdown |
+//!
+//! # Invariants (`scripts/check-rooms.sh` holds them)
+//!
+//! 1. `protocol` names no tokio, axum, leptos or web-sys.
+//! 2. `app` never names `server` or `hub`; only `app/live.rs` names `browser`.
+//! 3. `hub` never names axum, http or leptos.
+//! 4. `cfg(feature …)` stands in `lib.rs`, `main.rs` and `app/live.rs` only.
+//! 5. Text that both sides render is a pure function of data: never of now, locale or time zone.
+
+pub mod app;
+pub mod protocol;
+
+#[cfg(feature = "hydrate")]
+mod browser;
+
+#[cfg(feature = "ssr")]
+pub mod feeds;
+#[cfg(feature = "ssr")]
+pub mod hub;
+#[cfg(feature = "ssr")]
+pub mod server;
+
+/// Brings the page that the server rendered to life. The page's own script calls it once.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

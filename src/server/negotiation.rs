@@ -1,0 +1,92 @@
+//! What a client can take: `Accept` and `Accept-Encoding`, RFC 9110, sections 12.5.1 and 12.5.3.
+
+use axum::http::{HeaderMap, HeaderName, header};
+
+/// Whether the client takes a media type, such as `text/event-stream`. No `Accept` means everything.
+pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    if !headers.contains_key(header::ACCEPT) {
+        return true;
+    }
+    let (main_type, _) = media_type.split_once('/').unwrap_or((media_type, ""));
+    let any_subtype = format!("{main_type}/*");
+    quality(headers, header::ACCEPT, &[media_type, &any_subtype, "*/*"]) > 0.0
+}
+
+/// Whether the client asks for HTML by name, as a browser does that shows a page.
+pub(super) fn wants_html(headers: &HeaderMap) -> bool {
+    quality(headers, header::ACCEPT, &["text/html"]) > 0.0
+}
+
+/// Whether the client takes a content coding, such as `gzip`. No `Accept-Encoding` means none.
+pub(super) fn accepts_encoding(headers: &HeaderMap, coding: &str) -> bool {
+    quality(headers, header::ACCEPT_ENCODING, &[coding, "*"]) > 0.0
+}
+
+/// The quality that a header gives to the first of these names that it has, or 0.
+fn quality(headers: &HeaderMap, header: HeaderName, names: &[&str]) -> f32 {
+    let items: Vec<(&str, f32)> = headers
+        .get_all(header)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(parse_item)
+        .collect();
+    names
+        .iter()
+        .find_map(|name| {
+            items
+                .iter()
+                .find(|(item, _)| item.eq_ignore_ascii_case(name))
+        })
+        .map_or(0.0, |(_, quality)| *quality)
+}
+
+fn parse_item(item: &str) -> (&str, f32) {
+    let mut parts = item.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let quality =
+        parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    (
+        name,
+        quality.map_or(1.0, |quality| quality.parse().unwrap_or(0.0)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, axum::http::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn an_event_stream_goes_to_whoever_does_not_exclude_it() {
+        let takes = |accept| accepts(&headers(header::ACCEPT, accept), "text/event-stream");
+        assert!(accepts(&HeaderMap::new(), "text/event-stream"));
+        assert!(takes("text/event-stream"));
+        assert!(takes("Text/Event-Stream; charset=utf-8"));
+        assert!(takes("*/*"));
+        assert!(takes("application/json, text/*;q=0.2"));
+        assert!(takes("text/html,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(!takes("application/json"));
+        assert!(!takes("*/*;q=1, text/event-stream;q=0"));
+    }
+
+    #[test]
+    fn only_who_names_html_wants_html() {
+        assert!(wants_html(&headers(header::ACCEPT, "text/html,*/*;q=0.8")));
+        assert!(!wants_html(&headers(header::ACCEPT, "*/*")));
+        assert!(!wants_html(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_coding_is_used_only_if_it_is_allowed() {
+        let takes = |value| accepts_encoding(&headers(header::ACCEPT_ENCODING, value), "br");
+        assert!(takes("gzip, deflate, br, zstd"));
+        assert!(takes("*"));
+        assert!(!takes("gzip"));
+        assert!(!takes("br;q=0, *"));
+        assert!(!accepts_encoding(&HeaderMap::new(), "br"));
+    }
+}

@@ -1,0 +1,484 @@
+//! Every setting of the running server. A setting has one name everywhere: `--clock-interval` as a flag,
+//! `FAIRWIND_CLOCK_INTERVAL` in the environment, `clock-interval` in `Leptos.toml`. The first of these that is given
+//! counts, then the default.
+//!
+//! One definition, [`Settings`], is all there is: the file's values become the defaults of the command line, so that
+//! every value is read, checked and explained in one place.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Uri, header};
+use bytesize::ByteSize;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use super::event_stream::Pace;
+use crate::hub::History;
+use crate::hub::subscriber::SlowReader;
+
+/// Live events from a server to every browser over EventSource, from one binary.
+///
+/// Every setting can be given as a flag (--clock-interval 1s), as a variable in the environment
+/// (FAIRWIND_CLOCK_INTERVAL=1s) or as a key in Leptos.toml (clock-interval = "1s"); the first of these counts. Durations
+/// are written like 500ms, 2s, 15m or 1h, sizes like 64MiB. Several values in one variable are parted by |.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "fairwind", version, max_term_width = 110)]
+pub struct Settings {
+    /// Address and port to listen on; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub addr: SocketAddr,
+
+    /// File to read settings from [default: Leptos.toml in the current folder, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Time between two ticks of the clock, 100ms to 1h
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = clock_interval)]
+    pub clock_interval: Duration,
+
+    /// Most events kept of one topic, at least 1
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
+    pub history_events: usize,
+
+    /// Longest that an event is kept
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub history_age: Duration,
+
+    /// Most memory that kept events take, over all topics
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub history_bytes: ByteSize,
+
+    /// How long a reader waits before it connects again; spread by a fifth to either side for each stream
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub retry: Duration,
+
+    /// Longest silence on a stream: then a comment is sent, which keeps proxies from closing it
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub heartbeat: Duration,
+
+    /// Longest that a stream stays open; it ends somewhere in the last fifth, and its reader comes back and resumes
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub stream_lifetime: Duration,
+
+    /// Longest that a stream stays open without an event
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a reader may take nothing of what waits for it before it counts as slow
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub write_timeout: Duration,
+
+    /// What happens to a slow reader, and to one whose next event is no longer kept
+    #[arg(long, value_name = "POLICY", default_value = "disconnect", value_enum)]
+    pub slow_reader: SlowReader,
+
+    /// Whether event streams are compressed for clients that accept it, flushed at every event
+    #[arg(long, value_name = "CODING", default_value = "off", value_enum)]
+    pub stream_compression: StreamCompression,
+
+    /// Header to add to every event stream, as 'Name: value'; can be given several times
+    #[arg(long, value_name = "HEADER", value_parser = extra_header)]
+    pub stream_header: Vec<(HeaderName, HeaderValue)>,
+
+    /// Most event streams open at once; who comes then is told to come back later
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_streams: usize,
+
+    /// Origin whose pages may read event streams with credentials, such as https://example.org; can be given several
+    /// times. Without any, the pages of every origin may read them, without credentials
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    pub allow_origin: Vec<HeaderValue>,
+
+    /// What is logged to standard error: error, warn, info, debug or trace, also for each part (info,fairwind=debug)
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    pub log: LogFilter,
+}
+
+/// Whether event streams are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StreamCompression {
+    /// Never.
+    Off,
+    /// For clients that accept gzip.
+    Gzip,
+}
+
+/// A filter for the log, kept as it was written.
+#[derive(Debug, Clone)]
+pub struct LogFilter(String);
+
+/// Why there are no settings, or that the help was asked for. The message names the setting, where it stands, and what
+/// would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The command line, or a value, is wrong; or it asks for the help or the version.
+    #[error("{error}{}", origin_of(.source_name))]
+    Value {
+        /// What the parser says.
+        error: clap::Error,
+        /// Where the value stands if it is not on the command line.
+        source_name: Option<String>,
+    },
+    /// A source names a setting that does not exist.
+    #[error(
+        "error: {source_name} names the setting '{name}', which does not exist\n\n'fairwind --help' lists them all"
+    )]
+    Unknown {
+        /// The setting as it is written there.
+        name: String,
+        /// The file or `the environment`.
+        source_name: String,
+    },
+    /// The settings file cannot be used.
+    #[error("error: cannot use {path} for settings: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+const ENVIRONMENT_PREFIX: &str = "FAIRWIND_";
+
+/// The variable that cargo-leptos sets for the server it runs. It counts more than the file and less than
+/// `FAIRWIND_ADDR`.
+const LEPTOS_ADDRESS: &str = "LEPTOS_SITE_ADDR";
+
+const DEFAULT_FILE: &str = "Leptos.toml";
+
+/// Parts the values of one variable for a setting that can be given several times: a character that neither a header
+/// nor an origin has a use for.
+const SEPARATOR: char = '|';
+
+/// The values that a source gives to a setting.
+struct Given {
+    source_name: String,
+    values: Vec<String>,
+}
+
+/// By the setting's id in the command.
+type Layer = BTreeMap<String, Given>;
+
+impl Settings {
+    /// Reads the settings of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] if a setting is unknown or invalid, or if the help or the version was asked for.
+    pub fn load() -> Result<Self, SettingsError> {
+        let variable = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::read(
+            std::env::args_os().collect(),
+            std::env::vars_os().filter_map(variable).collect(),
+        )
+    }
+
+    /// Reads the settings from a command line, whose first item is the program's name, and an environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn read(
+        arguments: Vec<OsString>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let command = Self::command();
+        let environment = environment_layer(&command, environment)?;
+        let mut layer = match config_file(&command, &arguments, &environment)? {
+            Some((path, text)) => file_layer(&command, &path, &text)?,
+            None => Layer::new(),
+        };
+        layer.extend(environment);
+        let parsed = with_defaults(command, &layer)
+            .try_get_matches_from(&arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            let source_name = source_of(&error, &layer, &arguments);
+            SettingsError::Value { error, source_name }
+        })
+    }
+
+    /// How much of the past is kept.
+    pub(super) fn history(&self) -> History {
+        let bytes = usize::try_from(self.history_bytes.as_u64()).unwrap_or(usize::MAX);
+        History {
+            events: self.history_events,
+            age: self.history_age,
+            bytes,
+        }
+    }
+
+    /// How streams are sent.
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            retry: self.retry,
+            heartbeat: self.heartbeat,
+            lifetime: self.stream_lifetime,
+            idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+        }
+    }
+
+    /// How long a socket may take nothing before it is closed. A slow reader that is to keep its stream keeps its socket
+    /// for as long as a stream can last.
+    pub(super) fn socket_write_timeout(&self) -> Duration {
+        match self.slow_reader {
+            SlowReader::Disconnect => self.write_timeout,
+            SlowReader::Skip | SlowReader::Latest => self.write_timeout.max(self.stream_lifetime),
+        }
+    }
+}
+
+impl LogFilter {
+    /// The filter as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SettingsError {
+    /// Says what is wrong, or what was asked for, and ends the process.
+    pub fn exit(self) -> ! {
+        match self {
+            Self::Value {
+                error,
+                source_name: None,
+            } => error.exit(),
+            other => {
+                eprintln!("{other}");
+                std::process::exit(2)
+            }
+        }
+    }
+}
+
+fn origin_of(source_name: &Option<String>) -> String {
+    source_name
+        .as_ref()
+        .map(|name| format!("\nThe value stands in {name}."))
+        .unwrap_or_default()
+}
+
+fn environment_layer(
+    command: &Command,
+    environment: Vec<(String, String)>,
+) -> Result<Layer, SettingsError> {
+    let mut layer = Layer::new();
+    for (variable, value) in environment {
+        let source_name = format!("the environment variable {variable}");
+        if variable == LEPTOS_ADDRESS {
+            layer.entry("addr".to_owned()).or_insert(Given {
+                source_name,
+                values: vec![value],
+            });
+        } else if let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) {
+            let id = name.to_ascii_lowercase();
+            let argument = argument(command, &id).ok_or_else(|| SettingsError::Unknown {
+                name: variable.clone(),
+                source_name: "the environment".into(),
+            })?;
+            let values = match argument.get_action() {
+                ArgAction::Append => value
+                    .split(SEPARATOR)
+                    .map(|value| value.trim().to_owned())
+                    .collect(),
+                _ => vec![value],
+            };
+            layer.insert(
+                id,
+                Given {
+                    source_name,
+                    values,
+                },
+            );
+        }
+    }
+    Ok(layer)
+}
+
+fn file_layer(command: &Command, path: &Path, text: &str) -> Result<Layer, SettingsError> {
+    let broken = |reason: String| SettingsError::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| broken(error.to_string()))?;
+    let mut layer = Layer::new();
+    for (key, value) in table {
+        let source_name = format!("the file {}", path.display());
+        let id = key.replace('-', "_");
+        if argument(command, &id).is_none() || key.contains('_') || id == "config" {
+            return Err(SettingsError::Unknown {
+                name: key,
+                source_name,
+            });
+        }
+        let values = match value {
+            toml::Value::Array(values) => values
+                .into_iter()
+                .map(plain_text)
+                .collect::<Option<Vec<_>>>(),
+            value => plain_text(value).map(|value| vec![value]),
+        };
+        let values = values.ok_or_else(|| {
+            broken(format!(
+                "'{key}' must be a text, a number, or a list of texts"
+            ))
+        })?;
+        layer.insert(
+            id,
+            Given {
+                source_name,
+                values,
+            },
+        );
+    }
+    Ok(layer)
+}
+
+fn plain_text(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The settings file's path and text. The default file may be missing, one that was named may not.
+fn config_file(
+    command: &Command,
+    arguments: &[OsString],
+    environment: &Layer,
+) -> Result<Option<(PathBuf, String)>, SettingsError> {
+    let matches = command
+        .clone()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments)
+        .ok();
+    let by_flag = matches.and_then(|matches| matches.get_one::<PathBuf>("config").cloned());
+    let by_variable = environment
+        .get("config")
+        .and_then(|given| given.values.first())
+        .map(PathBuf::from);
+    let named = by_flag.or(by_variable);
+    let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SettingsError::File {
+            path,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn with_defaults(command: Command, layer: &Layer) -> Command {
+    layer.iter().fold(command, |command, (id, given)| {
+        let values = given.values.clone();
+        command.mut_arg(id, |argument| argument.default_values(values))
+    })
+}
+
+fn argument<'a>(command: &'a Command, id: &str) -> Option<&'a Arg> {
+    command
+        .get_arguments()
+        .find(|argument| argument.get_id() == id)
+}
+
+/// Where the value stands that an error is about, if it is not on the command line.
+fn source_of(error: &clap::Error, layer: &Layer, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = flag.split_whitespace().next()?;
+    let is_on_command_line = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .any(|argument| argument.split('=').next() == Some(flag));
+    let given = layer.get(&flag.trim_start_matches('-').replace('-', "_"))?;
+    (!is_on_command_line).then(|| given.source_name.clone())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 500ms, 2s, 15m or 1h"))?;
+    let longest = Duration::from_secs(366 * 86_400);
+    if duration.is_zero() || duration > longest {
+        return Err("it must be more than nothing and at most 366d".to_owned());
+    }
+    Ok(duration)
+}
+
+fn clock_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(100) || interval > Duration::from_secs(3_600) {
+        return Err("it must be from 100ms to 1h".to_owned());
+    }
+    Ok(interval)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("it must be a whole number from 1 on".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// The headers that say how a stream is to be read, or how the connection is: these are the server's own.
+const RESERVED_HEADERS: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+];
+
+fn extra_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("it must look like 'Name: value'")?;
+    let name = HeaderName::try_from(name.trim()).map_err(|error| error.to_string())?;
+    let value = HeaderValue::try_from(value.trim()).map_err(|error| error.to_string())?;
+    if RESERVED_HEADERS.contains(&name) {
+        return Err(format!("the header {name} is set by the server"));
+    }
+    Ok((name, value))
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let wrong = || {
+        "it must look like https://example.org or http://localhost:3000, without a path".to_owned()
+    };
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let is_origin = matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'))
+        && !text.ends_with('/')
+        && uri.path() == "/"
+        && uri.query().is_none();
+    if !is_origin {
+        return Err(wrong());
+    }
+    HeaderValue::try_from(text).map_err(|_| wrong())
+}
+
+fn log_filter(text: &str) -> Result<LogFilter, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(LogFilter(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Where settings come from, which source counts, and how a wrong one is told.
+
+use super::*;
+
+fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let arguments = std::iter::once("fairwind")
+        .chain(arguments.iter().copied())
+        .map(OsString::from)
+        .collect();
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Settings::read(arguments, environment)
+}
+
+fn message(result: Result<Settings, SettingsError>) -> String {
+    result.expect_err("settings that are refused").to_string()
+}
+
+/// A settings file of its own for one test.
+fn file(name: &str, text: &str) -> String {
+    let path = std::env::temp_dir().join(format!("fairwind-{}-{name}.toml", std::process::id()));
+    std::fs::write(&path, text).expect("a file in the temporary folder");
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+#[test]
+fn without_any_source_the_defaults_count() {
+    let settings = read(&[], &[]).expect("defaults");
+    assert_eq!(settings.addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.clock_interval, Duration::from_secs(2));
+    assert_eq!(settings.history_bytes, ByteSize::mib(64));
+    assert_eq!(settings.slow_reader, SlowReader::Disconnect);
+    assert!(settings.stream_header.is_empty());
+}
+
+#[test]
+fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
+    let file = file(
+        "order",
+        "clock-interval = \"3s\"\nretry = \"3s\"\nheartbeat = \"3s\"\n",
+    );
+    let settings = read(
+        &["--config", &file, "--clock-interval", "1s"],
+        &[("FAIRWIND_CLOCK_INTERVAL", "2s"), ("FAIRWIND_RETRY", "2s")],
+    )
+    .expect("settings");
+    assert_eq!(settings.clock_interval, Duration::from_secs(1));
+    assert_eq!(settings.retry, Duration::from_secs(2));
+    assert_eq!(settings.heartbeat, Duration::from_secs(3));
+}
+
+#[test]
+fn the_address_of_cargo_leptos_counts_less_than_our_own_variable() {
+    let leptos = ("LEPTOS_SITE_ADDR", "127.0.0.1:3000");
+    let own = ("FAIRWIND_ADDR", "127.0.0.1:4000");
+    for (environment, port) in [
+        (vec![leptos], 3000),
+        (vec![leptos, own], 4000),
+        (vec![own, leptos], 4000),
+    ] {
+        assert_eq!(read(&[], &environment).expect("settings").addr.port(), port);
+    }
+}
+
+#[test]
+fn the_environment_can_name_the_file() {
+    let file = file(
+        "named",
+        "max-streams = 7\nstream-header = [\"X-A: 1\", \"X-B: 2\"]\n",
+    );
+    let settings = read(&[], &[("FAIRWIND_CONFIG", &file)]).expect("settings");
+    assert_eq!(settings.max_streams, 7);
+    assert_eq!(settings.stream_header.len(), 2);
+}
+
+#[test]
+fn several_values_of_one_variable_are_parted() {
+    let variable = ("FAIRWIND_STREAM_HEADER", "X-A: 1, 2; 3 | X-B: 2");
+    let settings = read(&[], &[variable]).expect("settings");
+    let values: Vec<_> = settings
+        .stream_header
+        .iter()
+        .map(|(_, value)| value.to_str().expect("text"))
+        .collect();
+    assert_eq!(values, ["1, 2; 3", "2"]);
+}
+
+#[test]
+fn an_unknown_setting_is_named_with_its_source() {
+    assert!(message(read(&["--clok", "1s"], &[])).contains("--clok"));
+    let by_variable = message(read(&[], &[("FAIRWIND_CLOK", "1s")]));
+    assert!(
+        by_variable.contains("FAIRWIND_CLOK") && by_variable.contains("environment"),
+        "{by_variable}"
+    );
+    let file = file("unknown", "clok = \"1s\"\n");
+    let by_file = message(read(&["--config", &file], &[]));
+    assert!(
+        by_file.contains("'clok'") && by_file.contains(&file),
+        "{by_file}"
+    );
+}
+
+#[test]
+fn an_invalid_value_is_named_with_its_source_and_what_would_be_right() {
+    let by_flag = message(read(&["--clock-interval", "5ms"], &[]));
+    assert!(
+        by_flag.contains("--clock-interval") && by_flag.contains("100ms to 1h"),
+        "{by_flag}"
+    );
+    let by_variable = message(read(&[], &[("FAIRWIND_CLOCK_INTERVAL", "2h")]));
+    assert!(
+        by_variable.contains("100ms to 1h") && by_variable.contains("FAIRWIND_CLOCK_INTERVAL"),
+        "{by_variable}"
+    );
+    let file = file("invalid", "history-events = 0\n");
+    let by_file = message(read(&["--config", &file], &[]));
+    assert!(
+        by_file.contains("--history-events") && by_file.contains(&file),
+        "{by_file}"
+    );
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there_and_readable() {
+    assert!(
+        message(read(&["--config", "/nowhere/at/all.toml"], &[])).contains("/nowhere/at/all.toml")
+    );
+    let file = file("broken", "clock-interval = \n");
+    assert!(message(read(&["--config", &file], &[])).contains(&file));
+}
+
+#[test]
+fn headers_and_origins_that_cannot_work_are_refused() {
+    for header in ["X-A", "X A: 1", "Content-Type: text/plain", "X-A: a\nb"] {
+        assert!(read(&["--stream-header", header], &[]).is_err(), "{header}");
+    }
+    for origin in [
+        "example.org",
+        "https://example.org/",
+        "https://example.org/a",
+        "ftp://example.org",
+        "*",
+    ] {
+        assert!(read(&["--allow-origin", origin], &[]).is_err(), "{origin}");
+    }
+    assert!(read(&["--allow-origin", "http://localhost:3000"], &[]).is_ok());
+}
+
+#[test]
+fn the_repositorys_own_file_says_the_defaults() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Leptos.toml");
+    let with_file = read(&["--config", path], &[]).expect("settings");
+    let mut defaults = read(&[], &[]).expect("defaults");
+    defaults.config = Some(path.into());
+    assert_eq!(format!("{with_file:?}"), format!("{defaults:?}"));
+}
+
+#[test]
+fn the_documentation_names_every_setting() {
+    let settings_table = include_str!("../../../README.md");
+    for argument in Settings::command()
+        .get_arguments()
+        .filter_map(Arg::get_long)
+    {
+        assert!(
+            settings_table.contains(&format!("`--{argument}`")),
+            "README.md does not explain --{argument}"
+        );
+    }
+}

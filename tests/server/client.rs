@@ -1,0 +1,270 @@
+//! An HTTP/1.1 client over a plain socket: it sends what it is told, and reads answers and event streams.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use crate::parser::{Message, Parser};
+
+/// Longer than anything here should take, so that a test that hangs says where.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer, whose body is read as it comes.
+pub struct Answer {
+    pub status: u16,
+    headers: HashMap<String, String>,
+    socket: TcpStream,
+    /// Bytes that have arrived and not been looked at.
+    buffer: Vec<u8>,
+    remaining: Remaining,
+}
+
+/// How much of the body is still to come.
+enum Remaining {
+    Length(usize),
+    Chunks,
+    UntilClosed,
+    Nothing,
+}
+
+/// An answer that is an event stream, and what has been read of it.
+pub struct Events {
+    answer: Answer,
+    pub parser: Parser,
+    taken: usize,
+}
+
+/// Sends a request and reads the head of its answer. Headers are lines without line breaks.
+pub async fn send(address: SocketAddr, method: &str, target: &str, headers: &[&str]) -> Answer {
+    let socket = TcpStream::connect(address).await.expect("a connection");
+    send_on(socket, method, target, headers).await
+}
+
+pub async fn get(address: SocketAddr, target: &str) -> Answer {
+    send(address, "GET", target, &[]).await
+}
+
+/// Opens an event stream.
+pub async fn events(address: SocketAddr, target: &str, headers: &[&str]) -> Events {
+    let answer = send(address, "GET", target, headers).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    Events {
+        answer,
+        parser: Parser::default(),
+        taken: 0,
+    }
+}
+
+/// Opens an event stream whose reader has little room, so that the server notices soon when it stops reading.
+pub async fn events_with_little_room(address: SocketAddr, target: &str) -> Events {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let socket = socket.connect(address).await.expect("a connection");
+    let answer = send_on(socket, "GET", target, &[]).await;
+    Events {
+        answer,
+        parser: Parser::default(),
+        taken: 0,
+    }
+}
+
+async fn send_on(mut socket: TcpStream, method: &str, target: &str, headers: &[&str]) -> Answer {
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: fairwind.test\r\n");
+    for header in headers {
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    socket
+        .write_all(request.as_bytes())
+        .await
+        .expect("the request is taken");
+    let mut buffer = Vec::new();
+    let end = loop {
+        if let Some(end) = find(&buffer, b"\r\n\r\n") {
+            break end;
+        }
+        assert!(
+            fill(&mut socket, &mut buffer).await.expect("an answer") > 0,
+            "the connection was closed without an answer"
+        );
+    };
+    let head = String::from_utf8(buffer.drain(..end + 4).collect()).expect("a head in UTF-8");
+    let mut lines = head.lines();
+    let status_line = lines.next().expect("a status line");
+    let status = status_line
+        .split(' ')
+        .nth(1)
+        .expect("a status")
+        .parse()
+        .expect("a number");
+    let mut headers = HashMap::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').expect("a header");
+        let value = value.trim();
+        headers
+            .entry(name.to_ascii_lowercase())
+            .and_modify(|known: &mut String| *known = format!("{known}, {value}"))
+            .or_insert_with(|| value.to_owned());
+    }
+    let remaining = if method == "HEAD" || status == 204 || status == 304 {
+        Remaining::Nothing
+    } else if headers
+        .get("transfer-encoding")
+        .is_some_and(|coding| coding == "chunked")
+    {
+        Remaining::Chunks
+    } else if let Some(length) = headers.get("content-length") {
+        Remaining::Length(length.parse().expect("a length"))
+    } else {
+        Remaining::UntilClosed
+    };
+    Answer {
+        status,
+        headers,
+        socket,
+        buffer,
+        remaining,
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The next part of the body, or none at its proper end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks off before that.
+    pub async fn part(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.remaining {
+            Remaining::Nothing | Remaining::Length(0) => Ok(None),
+            Remaining::Length(length) => {
+                self.fill_to(1).await?;
+                let part: Vec<u8> = self.buffer.drain(..length.min(self.buffer.len())).collect();
+                self.remaining = Remaining::Length(length - part.len());
+                Ok(Some(part))
+            }
+            Remaining::UntilClosed => {
+                if self.buffer.is_empty() && fill(&mut self.socket, &mut self.buffer).await? == 0 {
+                    return Ok(None);
+                }
+                Ok(Some(std::mem::take(&mut self.buffer)))
+            }
+            Remaining::Chunks => {
+                let end = loop {
+                    if let Some(end) = find(&self.buffer, b"\r\n") {
+                        break end;
+                    }
+                    self.fill_to(self.buffer.len() + 1).await?;
+                };
+                let size: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let size = std::str::from_utf8(&size[..end]).expect("a chunk's size");
+                let size = usize::from_str_radix(size, 16).expect("a hexadecimal number");
+                self.fill_to(size + 2).await?;
+                let part = self.buffer.drain(..size + 2).take(size).collect();
+                if size == 0 {
+                    self.remaining = Remaining::Nothing;
+                    return Ok(None);
+                }
+                Ok(Some(part))
+            }
+        }
+    }
+
+    /// The whole body as text.
+    pub async fn text(mut self) -> String {
+        let mut body = Vec::new();
+        while let Some(part) = self.part().await.expect("a whole body") {
+            body.extend(part);
+        }
+        String::from_utf8(body).expect("a body in UTF-8")
+    }
+
+    async fn fill_to(&mut self, length: usize) -> io::Result<()> {
+        while self.buffer.len() < length {
+            if fill(&mut self.socket, &mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Events {
+    /// The next message of any type, or none at the stream's proper end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks off before that.
+    pub async fn try_next(&mut self) -> io::Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.parser.messages.get(self.taken) {
+                self.taken += 1;
+                return Ok(Some(message.clone()));
+            }
+            match self.answer.part().await? {
+                Some(part) => self.parser.feed(&part),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    pub async fn next(&mut self) -> Message {
+        self.try_next()
+            .await
+            .expect("an unbroken connection")
+            .expect("another message")
+    }
+
+    /// Reads until something holds for what has been read.
+    pub async fn read_until(&mut self, holds: impl Fn(&Parser) -> bool) {
+        while !holds(&self.parser) {
+            let part = self
+                .answer
+                .part()
+                .await
+                .expect("an unbroken connection")
+                .expect("an open stream");
+            self.parser.feed(&part);
+        }
+    }
+
+    /// Reads the opening, after which the reader has an id to come back with.
+    pub async fn read_opening(&mut self) {
+        self.read_until(|parser| !parser.last_event_id.is_empty())
+            .await;
+    }
+
+    /// Reads to the proper end.
+    pub async fn read_to_end(&mut self) {
+        while self.try_next().await.expect("a proper end").is_some() {}
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.answer.header(name)
+    }
+}
+
+async fn fill(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    // Under a paused clock this patience is used up at once when there is nothing else to wait for; such tests wait for
+    // something that comes sooner.
+    match timeout(PATIENCE * 200, socket.read_buf(buffer)).await {
+        Ok(read) => read,
+        Err(_) => panic!("nothing came for {PATIENCE:?}"),
+    }
+}
+
+fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
+    bytes
+        .windows(pattern.len())
+        .position(|window| window == pattern)
+}

@@ -1,0 +1,240 @@
+//! Methods, headers, queries and paths, right and wrong.
+
+use crate::client::{self, Answer};
+use crate::support::{QUIET, TestServer};
+
+async fn problem(answer: Answer, status: u16) -> String {
+    assert_eq!(answer.status, status);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
+    let document: serde_json::Value = serde_json::from_str(&answer.text().await).expect("JSON");
+    assert_eq!(document["status"], status);
+    document["detail"].as_str().expect("a detail").to_owned()
+}
+
+#[tokio::test]
+async fn head_has_the_streams_headers_and_counts_nobody() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::send(server.address, "HEAD", "/events", &["Connection: close"]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    assert_eq!(
+        answer.header("cache-control"),
+        Some("no-store, no-transform")
+    );
+    assert_eq!(answer.text().await, "");
+    assert_eq!(server.consumers(), 0);
+}
+
+#[tokio::test]
+async fn options_says_what_is_allowed() {
+    let server = TestServer::start(&QUIET).await;
+    for target in ["/events", "/", "/healthz"] {
+        let answer = client::send(server.address, "OPTIONS", target, &[]).await;
+        assert!(
+            matches!(answer.status, 200 | 204),
+            "{target}: {}",
+            answer.status
+        );
+        assert_eq!(
+            answer.header("allow"),
+            Some("GET, HEAD, OPTIONS"),
+            "{target}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let server = TestServer::start(&QUIET).await;
+    for (method, target) in [("POST", "/events"), ("DELETE", "/"), ("PUT", "/healthz")] {
+        let answer = client::send(server.address, method, target, &["Content-Length: 0"]).await;
+        assert_eq!(
+            answer.header("allow"),
+            Some("GET, HEAD, OPTIONS"),
+            "{target}"
+        );
+        assert!(problem(answer, 405).await.contains(method));
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_every_origin_may_read_without_credentials() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::send(
+        server.address,
+        "GET",
+        "/events",
+        &["Origin: https://a.example"],
+    )
+    .await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    let preflight = [
+        "Origin: https://a.example",
+        "Access-Control-Request-Method: GET",
+        "Access-Control-Request-Headers: last-event-id",
+    ];
+    let answer = client::send(server.address, "OPTIONS", "/events", &preflight).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert!(
+        answer
+            .header("access-control-allow-headers")
+            .expect("headers")
+            .contains("last-event-id")
+    );
+}
+
+#[tokio::test]
+async fn listed_origins_may_read_with_credentials_and_no_others() {
+    let server = TestServer::start(&[
+        "--clock-interval",
+        "1h",
+        "--allow-origin",
+        "https://a.example",
+    ])
+    .await;
+    let answer = client::send(
+        server.address,
+        "GET",
+        "/events",
+        &["Origin: https://a.example"],
+    )
+    .await;
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://a.example")
+    );
+    assert_eq!(
+        answer.header("access-control-allow-credentials"),
+        Some("true")
+    );
+    assert!(answer.header("vary").expect("vary").contains("origin"));
+    let answer = client::send(
+        server.address,
+        "GET",
+        "/events",
+        &["Origin: https://b.example"],
+    )
+    .await;
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_event_stream_is_told_so() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::send(
+        server.address,
+        "GET",
+        "/events",
+        &["Accept: application/json"],
+    )
+    .await;
+    assert!(problem(answer, 406).await.contains("text/event-stream"));
+    for accept in [
+        "Accept: */*",
+        "Accept: text/html,*/*;q=0.8",
+        "Accept: text/event-stream",
+    ] {
+        assert_eq!(
+            client::send(server.address, "GET", "/events", &[accept])
+                .await
+                .status,
+            200
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_query_is_refused_with_what_would_be_right() {
+    let server = TestServer::start(&QUIET).await;
+    for (query, expected) in [
+        ("last_event_di=1", "last_event_id"),
+        ("consumers=yes", "consumers=event"),
+        ("heartbeat=1", "heartbeat=event"),
+        ("last_event_id=", "empty"),
+        ("last_event_id=a%0Ab", "control character"),
+        ("last_event_id=%ff", "UTF-8"),
+        ("last_event_id=1&last_event_id=2", "last_event_id"),
+    ] {
+        let detail = problem(
+            client::get(server.address, &format!("/events?{query}")).await,
+            400,
+        )
+        .await;
+        assert!(detail.contains(expected), "{query}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_last_event_id_header_is_refused() {
+    let server = TestServer::start(&QUIET).await;
+    let long = format!("Last-Event-ID: {}", "x".repeat(257));
+    let answer = client::send(server.address, "GET", "/events", &[&long]).await;
+    assert!(problem(answer, 400).await.contains("256"));
+    let empty = client::send(server.address, "GET", "/events", &["Last-Event-ID:"]).await;
+    assert_eq!(empty.status, 200, "an empty one is none");
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_problem_for_programs_and_a_page_for_people() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::get(server.address, "/event").await;
+    assert!(problem(answer, 404).await.contains("/events"));
+    let answer = client::send(server.address, "GET", "/event", &["Accept: text/html"]).await;
+    assert_eq!(answer.status, 404);
+    assert!(
+        answer
+            .header("content-type")
+            .expect("a type")
+            .starts_with("text/html")
+    );
+}
+
+#[tokio::test]
+async fn the_page_has_the_clocks_events_and_a_strict_policy() {
+    let server = TestServer::start(&QUIET).await;
+    let id = server
+        .publish("hello, now is: 2026-11-22T16:12:37.123+00:00")
+        .id;
+    let answer = client::send(server.address, "GET", "/", &["Accept: text/html"]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    let policy = answer
+        .header("content-security-policy")
+        .expect("a policy")
+        .to_owned();
+    let script_sources = policy
+        .split("; ")
+        .find(|part| part.starts_with("script-src"))
+        .expect("sources of scripts");
+    assert!(!script_sources.contains("unsafe-inline"));
+    let nonce = script_sources
+        .split("'nonce-")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next())
+        .expect("a nonce");
+    let html = answer.text().await;
+    assert!(html.contains("2026-11-22T16:12:37.123+00:00"));
+    assert!(html.contains(&format!("data-id=\"{id}\"")));
+    assert!(
+        html.contains("http://fairwind.test/events"),
+        "the reader's own address is in the instructions"
+    );
+    for script in html.split("<script").skip(1) {
+        let tag = script.split('>').next().expect("a tag");
+        assert!(tag.contains(nonce) || tag.contains("src="), "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn healthz_says_ok() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::get(server.address, "/healthz").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.text().await, "ok\n");
+}

@@ -1,0 +1,14 @@
+//! Whole-server tests: the real server on a real port, over TCP, read by a client of our own that shares no code with
+//! it.
+#![allow(clippy::expect_used, unreachable_pub)]
+
+mod client;
+mod parser;
+mod support;
+
+mod clock_stream;
+mod crowd;
+mod encoder;
+mod http;
+mod process;
+mod slow_reader;

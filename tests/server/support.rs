@@ -1,0 +1,85 @@
+//! A server for one test, on a port that the system chooses.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fairwind::hub::topic::Topic;
+use fairwind::hub::{Hub, Publication, Published};
+use fairwind::protocol::event::EventType;
+use fairwind::server::settings::Settings;
+use fairwind::server::{Server, Streams};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::client::PATIENCE;
+
+/// A clock that ticks once, when the server starts, so that a test's own events are the only ones after it.
+pub const QUIET: [&str; 2] = ["--clock-interval", "1h"];
+
+/// A running server.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub hub: Hub,
+    pub streams: Streams,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestServer {
+    /// Starts a server with these flags.
+    pub async fn start(flags: &[&str]) -> Self {
+        let arguments = std::iter::once("fairwind")
+            .chain(flags.iter().copied())
+            .map(Into::into)
+            .collect();
+        let settings = Settings::read(arguments, Vec::new()).expect("settings");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let server = Server::new(settings);
+        let (hub, streams) = (server.hub().clone(), server.streams().clone());
+        let task = tokio::spawn(server.serve(listener));
+        let started = Self {
+            address,
+            hub,
+            streams,
+            task,
+        };
+        started
+            .until(|server| !server.hub.snapshot(&Topic::clock(), 1).events.is_empty())
+            .await;
+        started
+    }
+
+    /// Publishes to the clock's topic.
+    pub fn publish(&self, data: impl Into<String>) -> Published {
+        let publication = Publication {
+            id: None,
+            event_type: EventType::default(),
+            data: data.into(),
+        };
+        self.hub.publish(&Topic::clock(), publication)
+    }
+
+    /// How many consumers the clock has.
+    pub fn consumers(&self) -> usize {
+        self.hub.subscribers(&Topic::clock())
+    }
+
+    /// Waits until something holds.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let waiting = async {
+            while !holds(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, waiting)
+            .await
+            .expect("what the test waits for");
+    }
+
+    /// Stops the server as a signal would, and waits until it has stopped.
+    pub async fn stop(self) {
+        self.streams.shutdown().cancel();
+        self.task.await.expect("no panic").expect("a clean stop");
+    }
+}
