@@ -221,14 +221,10 @@ impl State {
         let Some(oldest_to_keep) = Instant::now().checked_sub(history.age) else {
             return;
         };
-        while let Some(oldest) = self.oldest.values().next() {
-            if !oldest
-                .log()
-                .oldest()
-                .is_some_and(|entry| entry.appended_at < oldest_to_keep)
-            {
-                break;
-            }
+        let is_expired = |entry: &Entry| entry.appended_at < oldest_to_keep;
+        while let Some(oldest) = self.oldest.values().next()
+            && oldest.log().oldest().is_some_and(is_expired)
+        {
             self.drop_oldest();
         }
     }

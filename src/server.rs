@@ -1,18 +1,11 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! In the order in which they come into play:
-//!
-//! * [`settings`]: every setting, from flags, environment and `Leptos.toml`
-//! * [`telemetry`]: logging
-//! * [`signals`]: what the operating system asks for
-//! * [`connections`]: accepting, and ending within a bounded time
-//! * [`state`]: what routes share
-//! * [`router`]: every URL, and what wraps them
-//! * [`routes`]: one file for each resource
-//! * [`event_stream`]: a subscriber as a stream of bytes; [`streams`] are all of them together, and [`gzip`] is how one
-//!   is compressed
-//! * [`pages`], [`assets`]: what browsers show
-//! * [`negotiation`], [`problem`]: what a client asked for, and how it is told what is wrong
+//! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
+//! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time), `state`
+//! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
+//! `event_stream` (a subscriber as a stream of bytes; `streams` are all of them together, `gzip` is how one is
+//! compressed), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
+//! it is told what is wrong).
 
 pub mod settings;
 

@@ -28,7 +28,8 @@ pub fn MessageLog(
     // What waits changes more often than what is shown, and only the latter is worth comparing all rows.
     let revision = Memo::new(move |_| log.with(LogBuffer::revision));
     let rows = move || {
-        revision.track();
+        // Read, not only tracked: a memo that nobody reads never runs, and never learns what it depends on.
+        let _ = revision.get();
         log.with_untracked(LogBuffer::rows)
     };
     let note = move || {
@@ -88,7 +89,7 @@ pub fn MessageLog(
                         </For>
                     </ol>
                 </div>
-                <p class="empty" hidden=move || { revision.track(); !log.with_untracked(LogBuffer::is_empty) }>
+                <p class="empty" hidden=move || log.with(|log| !log.is_empty())>
                     {messages::LIST_EMPTY}
                 </p>
                 <button
