@@ -49,8 +49,9 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   },
 
   consoleWatch: [
-    async ({ context }, use) => {
+    async ({ context, javaScriptEnabled }, use) => {
       const watch = new ConsoleWatch();
+      if (!javaScriptEnabled) watch.allowUnusedPreloads();
       watch.watch(context);
       await use(watch);
       expect(watch.problems, 'what the browser warned of').toEqual([]);

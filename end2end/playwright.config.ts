@@ -17,7 +17,8 @@ if (process.getuid?.() === 0) args.push('--no-sandbox');
 export default defineConfig({
   testDir: 'tests',
   outputDir: 'test-results',
-  snapshotPathTemplate: '{testDir}/{testFilePath}-{arg}{ext}',
+  // The page's structure stands next to the spec, the same with scripts and without.
+  snapshotPathTemplate: '{testDir}/{arg}{ext}',
   fullyParallel: true,
   forbidOnly: Boolean(process.env.CI),
   retries: 0,

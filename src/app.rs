@@ -10,6 +10,7 @@ pub mod curl;
 pub mod live;
 pub mod log_buffer;
 pub mod messages;
+pub mod page_text;
 pub mod pages;
 
 use leptos::html;
@@ -17,6 +18,7 @@ use leptos::prelude::*;
 
 use crate::protocol::page::TopicPage;
 use components::wind::Wind;
+use page_text::PageText;
 use pages::clock::ClockPage;
 use pages::not_found::NotFoundPage;
 
@@ -66,7 +68,7 @@ pub fn not_found_shell(options: LeptosOptions) -> impl IntoView {
 pub fn App() -> impl IntoView {
     // On the server this is the context that `shell` provides; in the browser it is what the server wrote into the
     // page, so that both render the same.
-    let page = SharedValue::new(use_context::<TopicPage>).into_inner();
+    let PageText(page) = SharedValue::new_str(|| PageText(use_context::<TopicPage>())).into_inner();
     page.map(|page| view! { <ClockPage page /> })
 }
 

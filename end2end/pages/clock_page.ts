@@ -17,9 +17,8 @@ export class ClockPage {
   readonly main: Locator;
   readonly connection: Locator;
   readonly now: Locator;
+  /** The list of messages; it scrolls when there are more than fit. */
   readonly messages: Locator;
-  /** What scrolls when there are more messages than fit. */
-  readonly scroller: Locator;
   readonly rows: Locator;
   readonly gaps: Locator;
   readonly announcer: Locator;
@@ -28,8 +27,7 @@ export class ClockPage {
     this.main = page.getByRole('main');
     this.connection = page.locator('#connection');
     this.now = page.locator('time#now');
-    this.messages = page.getByRole('region', { name: 'Messages' });
-    this.scroller = page.locator('#messages');
+    this.messages = page.locator('#messages');
     this.rows = this.messages.locator('li[data-id]');
     this.gaps = this.messages.locator('li[data-kind="gap"]');
     this.announcer = page.locator('#announcer');

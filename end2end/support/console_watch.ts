@@ -3,6 +3,9 @@ import type { BrowserContext } from '@playwright/test';
 /** What a browser says of a connection that the server has broken off or does not take. */
 const OUTAGE = /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/;
 
+/** What Chromium says of the page's preloads when scripts are off, and nothing fetches what they promise. */
+const UNUSED_PRELOAD = /^The resource \S+ was preloaded using link preload but not used/;
+
 /** Collects every warning, error and uncaught exception of a browser context's pages. */
 export class ConsoleWatch {
   /** What no test has allowed. */
@@ -24,6 +27,11 @@ export class ConsoleWatch {
   /** From here on the browser may say that what begins with `url` cannot be reached. */
   allowOutage(url: string): void {
     this.allowances.push({ text: OUTAGE, url });
+  }
+
+  /** From here on the browser may say that it has loaded something for scripts that do not run. */
+  allowUnusedPreloads(): void {
+    this.allowances.push({ text: UNUSED_PRELOAD, url: '' });
   }
 
   /** From here on the browser may say that `url` was answered with `status`. */

@@ -102,6 +102,7 @@ test('the skip link is the first stop and leads to the messages', async ({ clock
   await expect(skip).toBeFocused();
   await expect(skip).toBeInViewport();
   await page.keyboard.press('Enter');
+  await expect(clock.messages).toBeFocused();
   await expect(clock.messages).toBeInViewport();
 });
 

@@ -38,6 +38,8 @@ pub const FACT_LAST_EVENT: &str = "Last message";
 pub const FACT_MESSAGES: &str = "Received";
 /// Name of the fact.
 pub const FACT_CONSUMERS: &str = "Watching now";
+/// The number of consumers while nobody tells it.
+pub const CONSUMERS_UNKNOWN: &str = "unknown";
 /// Button in the connection's panel.
 pub const TRY_NOW: &str = "Try now";
 
@@ -77,8 +79,7 @@ pub const SAID_CLEARED_PAUSED: &str = "Cleared. The messages that wait are kept.
 /// Said when the command is in the clipboard.
 pub const SAID_COPIED: &str = "Copied. The command shows this stream from here on.";
 /// Said when the browser refused the clipboard, and the command is selected instead.
-pub const SAID_NOT_COPIED: &str =
-    "The browser refused the clipboard. The command is selected for you to copy.";
+pub const SAID_NOT_COPIED: &str = "The browser refused the clipboard. The command is selected at the foot of the page, for you to copy.";
 
 /// Title of the answer for a path where nothing is.
 pub const NOT_FOUND_TITLE: &str = "Nothing here – Fairwind";

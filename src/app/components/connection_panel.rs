@@ -30,7 +30,16 @@ pub fn ConnectionPanel(
         Signal::derive(move || messages::ready_state(stream.ready_state.get()).to_owned());
     let last_event = Signal::derive(move || messages::age(stream.age.get()));
     let received = Signal::derive(move || messages::number(stream.received.get()));
-    let consumers = Signal::derive(move || messages::number(stream.consumers.get()));
+    // Without a stream nobody tells, and an old number would pass for a new one.
+    let is_told = move || {
+        stream
+            .connection
+            .with(|connection| matches!(connection, Connection::Snapshot | Connection::Live))
+    };
+    let consumers = Signal::derive(move || match is_told() {
+        true => messages::number(stream.consumers.get()),
+        false => messages::CONSUMERS_UNKNOWN.to_owned(),
+    });
 
     view! {
         <section id="connection" class="connection" data-state=state aria-labelledby="connection-heading">

@@ -68,7 +68,7 @@ pub fn MessageLog(
     });
 
     view! {
-        <section class="messages" aria-labelledby="messages-heading">
+        <div class="messages">
             <div class="messages-head">
                 <h2 id="messages-heading" class="label">{messages::MESSAGES_HEADING}</h2>
                 <p class="note">{note}</p>
@@ -102,6 +102,6 @@ pub fn MessageLog(
                     {move || messages::new_rows(waiting())}
                 </button>
             </div>
-        </section>
+        </div>
     }
 }

@@ -6,12 +6,12 @@ use leptos::prelude::*;
 #[component]
 pub fn Wind() -> impl IntoView {
     view! {
-        <svg class="wind" viewBox="0 0 1600 420" preserveAspectRatio="xMidYMin slice" aria-hidden="true" focusable="false">
-            <path d="M-40 262C220 198 420 322 700 258S1180 150 1640 226" />
-            <path d="M-40 288C240 232 450 340 720 280S1200 184 1640 262" />
-            <path d="M-40 314C260 266 480 358 740 302S1220 218 1640 298" />
-            <path d="M-40 340C280 300 510 376 760 324S1240 252 1640 334" />
-            <path d="M-40 366C300 334 540 394 780 346S1260 286 1640 370" />
+        <svg class="wind" viewBox="0 0 1000 400" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+            <path d="M0 338C260 352 420 348 560 286S810 84 1000 56" />
+            <path d="M0 341C260 355 430 354 570 302S820 140 1000 114" />
+            <path d="M0 344C260 358 440 361 580 318S830 196 1000 172" />
+            <path d="M0 347C260 361 450 368 590 334S840 252 1000 230" />
+            <path d="M0 350C260 364 460 375 600 350S850 308 1000 288" />
         </svg>
     }
 }
