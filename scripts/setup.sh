@@ -61,7 +61,7 @@ set_up_tests() {
 build_release() {
   local stamp=target/release/.fairwind-built
   if [ -f "$stamp" ] && [ "$(cksum 2>/dev/null <target/release/fairwind)" = "$(cat "$stamp")" ] &&
-    [ -z "$(find src style public Cargo.toml Cargo.lock Leptos.toml -newer "$stamp" -print -quit)" ]; then
+    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock -newer "$stamp" -print -quit)" ]; then
     say "target/release/fairwind is up to date."
     return
   fi

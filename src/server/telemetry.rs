@@ -1,6 +1,6 @@
 //! Logging: everything goes to standard error, so that standard output keeps to the one line that scripts read.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -11,5 +11,7 @@ pub(super) fn start(filter: &LogFilter) {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter.as_str()))
         .with_writer(io::stderr)
+        // Colours are for people: a journal or a file would keep their codes.
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -232,6 +232,20 @@ async fn the_page_has_the_clocks_events_and_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn what_is_published_cannot_become_part_of_the_pages_code() {
+    let server = TestServer::start(&QUIET).await;
+    server.publish("</script><script>alert(1)</script><img src=x onerror=alert(2)>");
+    let html = client::send(server.address, "GET", "/", &["Accept: text/html"]).await;
+    let html = html.text().await;
+    assert!(html.contains("alert(1)"), "it is shown");
+    assert!(
+        !html.contains("<script>alert")
+            && !html.contains("</script><script>a")
+            && !html.contains("<img")
+    );
+}
+
+#[tokio::test]
 async fn healthz_says_ok() {
     let server = TestServer::start(&QUIET).await;
     let answer = client::get(server.address, "/healthz").await;
