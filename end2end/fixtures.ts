@@ -3,6 +3,7 @@
 import { expect, test as base } from '@playwright/test';
 
 import { ClockPage } from './pages/clock_page.ts';
+import { TopicPage } from './pages/topic_page.ts';
 import { ConsoleWatch } from './support/console_watch.ts';
 import { Fairwind, Installation } from './support/fairwind.ts';
 
@@ -15,6 +16,8 @@ type TestFixtures = {
   consoleWatch: ConsoleWatch;
   /** The page of the clock, not yet opened. */
   clock: ClockPage;
+  /** The page of the topic 'kitchen', not yet opened. */
+  kitchen: TopicPage;
 };
 
 type WorkerFixtures = {
@@ -61,6 +64,10 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   clock: async ({ page }, use) => {
     await use(new ClockPage(page));
+  },
+
+  kitchen: async ({ page, server }, use) => {
+    await use(new TopicPage(page, server));
   },
 });
 

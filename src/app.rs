@@ -7,12 +7,16 @@ pub mod clock_text;
 pub mod components;
 pub mod connection;
 pub mod curl;
+pub mod filter;
+pub mod json_text;
 pub mod live;
 pub mod log_buffer;
 pub mod messages;
 pub mod page_text;
 pub mod pages;
+pub mod snippets;
 
+use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -21,17 +25,26 @@ use components::wind::Wind;
 use page_text::PageText;
 use pages::clock::ClockPage;
 use pages::not_found::NotFoundPage;
+use pages::topic::LiveTopicPage;
+use pages::topics::{TopicList, TopicsPage};
 
 /// The whole HTML document of a topic's page. Only the server calls it; the browser hydrates its [`App`].
 pub fn shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
+    let title = match page.is_clock {
+        true => messages::PAGE_TITLE.to_owned(),
+        false => messages::topic_title(&page.topic),
+    };
+    let description = page
+        .is_clock
+        .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
     provide_context(page);
     view! {
         <!DOCTYPE html>
         <html lang="en" dir="ltr">
             <head>
                 <CommonHead options=options.clone() />
-                <title>{messages::PAGE_TITLE}</title>
-                <meta name="description" content=messages::PAGE_DESCRIPTION />
+                <title>{title}</title>
+                {description}
                 <AutoReload options=options.clone() />
                 <HydrationScripts options=options />
             </head>
@@ -63,13 +76,34 @@ pub fn not_found_shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
+/// The whole HTML document that lists the topics. It has no script either.
+pub fn topics_shell(options: LeptosOptions, list: TopicList) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en" dir="ltr">
+            <head>
+                <CommonHead options=options.clone() />
+                <title>{messages::TOPICS_TITLE}</title>
+                <AutoReload options=options />
+            </head>
+            <body>
+                <TopicsPage list />
+                <Wind />
+            </body>
+        </html>
+    }
+}
+
 /// What the browser hydrates. It has no side effects besides those of its effects, which the server does not run.
 #[component]
 pub fn App() -> impl IntoView {
     // On the server this is the context that `shell` provides; in the browser it is what the server wrote into the
     // page, so that both render the same.
     let PageText(page) = SharedValue::new_str(|| PageText(use_context::<TopicPage>())).into_inner();
-    page.map(|page| view! { <ClockPage page /> })
+    page.map(|page| match page.is_clock {
+        true => Either::Left(view! { <ClockPage page /> }),
+        false => Either::Right(view! { <LiveTopicPage page /> }),
+    })
 }
 
 /// What stands in the head of every document.

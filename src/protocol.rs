@@ -1,7 +1,10 @@
 //! What server and browser must agree on. Nothing here does I/O; everything compiles for both sides.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 pub mod event;
 pub mod event_stream;
+pub mod event_stream_parser;
 pub mod gap;
 pub mod page;
 
@@ -23,7 +26,11 @@ pub const CONSUMERS: &str = "consumers";
 /// is [`AS_EVENT`].
 pub const HEARTBEAT: &str = "heartbeat";
 
-/// The value of [`CONSUMERS`] and of [`HEARTBEAT`].
+/// Query parameter that asks for every publisher's event as a message, its type named before it by an event of type
+/// [`TYPE_EVENT`]: an EventSource hears no types but those it knows of. Its one value is [`AS_EVENT`].
+pub const TYPES: &str = "types";
+
+/// The value of [`CONSUMERS`], of [`HEARTBEAT`] and of [`TYPES`].
 pub const AS_EVENT: &str = "event";
 
 /// Type of the event that says how many consumers a topic has; its data is that number in decimal digits.
@@ -35,3 +42,84 @@ pub const HEARTBEAT_EVENT: &str = "heartbeat";
 
 /// Type of the event that says that events are missing; its data is a [`gap::Gap`] as JSON.
 pub const GAP_EVENT: &str = "gap";
+
+/// Type of the event that says that the topic has ended; its data is the topic's name, and nothing follows.
+pub const END_EVENT: &str = "end";
+
+/// Type of the event that, on a stream of several topics, comes before each event and names the topic it is from.
+pub const TOPIC_EVENT: &str = "topic";
+
+/// Type of the event that, where [`TYPES`] asks for it, comes before each event that is no `message` by itself and names
+/// its type. A publisher may use it too: where it has this meaning, publishers' types are not on the wire.
+pub const TYPE_EVENT: &str = "type";
+
+/// The types of the events that only the server sends.
+pub const RESERVED_EVENTS: [&str; 5] = [
+    CONSUMERS_EVENT,
+    HEARTBEAT_EVENT,
+    GAP_EVENT,
+    END_EVENT,
+    TOPIC_EVENT,
+];
+
+/// Where topics are: the list of all, and each below it.
+pub const TOPICS_PATH: &str = "/topics";
+
+/// What stands in a path as it is: RFC 3986, `pchar` and the slash.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/');
+
+/// Query parameter of [`TOPICS_PATH`] that names a topic of the stream.
+pub const TOPIC: &str = "topic";
+
+/// Query parameter of [`TOPICS_PATH`] that leads to a topic by its name.
+pub const OPEN: &str = "open";
+
+/// Query parameter of a topic's page: what its list is filtered by.
+pub const FILTER: &str = "filter";
+
+/// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
+/// to the topic itself gets its page.
+pub fn raw_path(topic: &str) -> String {
+    format!(
+        "{TOPICS_PATH}?{TOPIC}={}",
+        utf8_percent_encode(topic, NON_ALPHANUMERIC)
+    )
+}
+
+/// The URL of a topic, from the root of the server on.
+pub fn topic_path(topic: &str) -> String {
+    format!("{TOPICS_PATH}/{}", utf8_percent_encode(topic, PATH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topics_url_has_nothing_in_it_that_a_url_or_a_shell_reads_otherwise() {
+        assert_eq!(topic_path("kitchen"), "/topics/kitchen");
+        assert_eq!(
+            topic_path("a/b c?d#e%'f\""),
+            "/topics/a/b%20c%3Fd%23e%25%27f%22"
+        );
+        assert_eq!(topic_path("上"), "/topics/%E4%B8%8A");
+        assert_eq!(raw_path("a/b&c"), "/topics?topic=a%2Fb%26c");
+    }
+}

@@ -3,25 +3,36 @@
 //! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
 //! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
-//! `event_stream` (a subscriber as a stream of bytes; `streams` are all of them together, `gzip` is how one is
-//! compressed), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
+//! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
+//! of them together, `gzip` is how one is compressed), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
 //! it is told what is wrong).
 
 pub mod settings;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
+mod access;
 mod assets;
+mod client_address;
 mod connections;
+mod delivery;
 mod event_stream;
 mod gzip;
+mod metrics;
 mod negotiation;
 mod pages;
 mod problem;
+mod query;
+mod rates;
+mod request_body;
 mod router;
 mod routes;
 mod signals;
 mod state;
 mod streams;
 mod telemetry;
+mod tls;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use self::settings::Settings;
 use self::state::AppState;
 pub use self::streams::Streams;
+use self::tls::Tls;
 use crate::feeds;
 use crate::hub::Hub;
 
@@ -62,10 +74,15 @@ async fn serve(settings: Settings) -> io::Result<()> {
             format!("cannot listen on {address}: {error}; choose another address with --addr"),
         )
     })?;
-    let server = Server::new(settings);
-    signals::listen(server.streams())?;
+    let server = Server::new(settings)?;
+    signals::listen(server.streams(), server.tls.as_ref())?;
+    let scheme = if server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     // The one line on standard output: scripts wait for it.
-    println!("listening on http://{}", listener.local_addr()?);
+    println!("listening on {scheme}://{}", listener.local_addr()?);
     server.serve(listener).await
 }
 
@@ -74,18 +91,25 @@ pub struct Server {
     settings: Settings,
     hub: Hub,
     streams: Streams,
+    tls: Option<Tls>,
 }
 
 impl Server {
     /// A server with an empty hub.
-    pub fn new(settings: Settings) -> Self {
-        let hub = Hub::new(settings.history());
+    ///
+    /// # Errors
+    ///
+    /// When the certificate or its key cannot be used.
+    pub fn new(settings: Settings) -> io::Result<Self> {
+        let tls = Tls::from_settings(&settings)?;
+        let hub = Hub::new(settings.limits());
         let streams = Streams::new(settings.max_streams, CancellationToken::new());
-        Self {
+        Ok(Self {
             settings,
             hub,
             streams,
-        }
+            tls,
+        })
     }
 
     /// The hub that it serves.
@@ -108,6 +132,7 @@ impl Server {
             settings,
             hub,
             streams,
+            tls,
         } = self;
         let shutdown = streams.shutdown().clone();
         let clock = tokio::spawn(feeds::clock::run(
@@ -115,9 +140,14 @@ impl Server {
             settings.clock_interval,
             shutdown.clone(),
         ));
-        let write_timeout = settings.socket_write_timeout();
-        let state = AppState::new(Arc::new(settings), hub, streams, listener.local_addr()?);
-        connections::serve(listener, router::router(state), write_timeout, shutdown).await;
+        let settings = Arc::new(settings);
+        let metrics = streams.metrics().clone();
+        let address = listener.local_addr()?;
+        let leptos_options = pages::leptos_options(address, &assets::package_folder());
+        let state = AppState::new(Arc::clone(&settings), hub, streams, address, leptos_options);
+        tokio::spawn(state.rates.clone().forget_old_clients(shutdown.clone()));
+        let router = router::router(state);
+        connections::serve(listener, router, tls, &settings, metrics, shutdown).await;
         // It ends with the shutdown; a panic in it has been reported where it happened.
         let _ = clock.await;
         tracing::info!("stopped");

@@ -2,12 +2,17 @@
 //! call controls; they know no sockets and no timers.
 
 pub mod announcer;
+pub mod button;
 pub mod clock_face;
 pub mod connection_panel;
 pub mod controls;
 pub mod elsewhere;
 pub mod fact;
+pub mod filter_field;
 pub mod masthead;
 pub mod message_log;
 pub mod message_row;
+pub mod publish_form;
+pub mod tabs_note;
+pub mod topic_face;
 pub mod wind;

@@ -53,6 +53,8 @@ pub enum Happening {
     GivenUp,
     /// The server has been asked why.
     Answered(Answer),
+    /// The stream said that the topic has ended.
+    Ended,
     /// The wait is over.
     WaitOver,
     /// Nothing came for much longer than the server announced: the stream is dead, but nobody noticed.
@@ -126,6 +128,7 @@ impl Connection {
             Happening::WaitOver if *self == Self::Reconnecting(Retry::Waiting) => {
                 (Self::Reconnecting(Retry::Opening), Step::Open)
             }
+            Happening::Ended if trying => (Self::Ended, Step::Close),
             Happening::Answered(answer) if *self == Self::Reconnecting(Retry::Asking) => {
                 match answer {
                     Answer::Ended => (Self::Ended, Step::Close),
@@ -253,6 +256,25 @@ mod tests {
             closed.after(Happening::Connect),
             (Connection::Connecting, Step::Open)
         );
+    }
+
+    #[test]
+    fn the_end_is_the_end() {
+        assert_eq!(
+            Connection::Live.after(Happening::Ended),
+            (Connection::Ended, Step::Close)
+        );
+        for late in [
+            Happening::Lost,
+            Happening::Silent,
+            Happening::TryNow,
+            Happening::Disconnect,
+        ] {
+            assert_eq!(
+                Connection::Ended.after(late),
+                (Connection::Ended, Step::Stay)
+            );
+        }
     }
 
     #[test]

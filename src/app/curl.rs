@@ -2,7 +2,13 @@
 
 /// The shortest command that shows the stream from now on.
 pub fn plain(origin: &str, stream_path: &str) -> String {
-    format!("curl -N {origin}{stream_path}")
+    let url = format!("{origin}{stream_path}");
+    // A topic's name may have in it what a shell acts on.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_~%[]".contains(c);
+    match url.chars().all(is_plain) {
+        true => format!("curl -N {url}"),
+        false => format!("curl -N {}", quoted(&url)),
+    }
 }
 
 /// The command for exactly the stream that the page reads, from where the page is.
@@ -27,6 +33,18 @@ mod tests {
         assert_eq!(
             resuming("http://127.0.0.1:8080", "/events?consumers=event", "#1f-12"),
             "curl -N -H 'Last-Event-ID: #1f-12' 'http://127.0.0.1:8080/events?consumers=event'"
+        );
+    }
+
+    #[test]
+    fn a_topic_cannot_become_a_command() {
+        assert_eq!(
+            plain("http://h", "/topics/a/b%20c"),
+            "curl -N http://h/topics/a/b%20c"
+        );
+        assert_eq!(
+            plain("http://h", "/topics/x;reboot"),
+            "curl -N 'http://h/topics/x;reboot'"
         );
     }
 

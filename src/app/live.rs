@@ -4,25 +4,28 @@
 //! Leaves what follows from what to [`super::connection`], the list to [`super::log_buffer`], and every browser API to
 //! `browser`.
 
+use leptos::ev::{MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 
 use super::connection::{Connection, ReadyState};
-use super::log_buffer::LogBuffer;
-use crate::protocol::page::TopicPage;
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT};
+use super::filter::Filter;
+use super::log_buffer::{LogBuffer, Row};
+use super::snippets::Language;
+use crate::protocol::page::{TopicPage, start_of};
+use crate::protocol::{AS_EVENT, CONSUMERS, END_EVENT, HEARTBEAT, TYPES};
 
 /// A topic's event stream as a page sees it: signals to show and controls to call. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct EventStream {
-    /// Whether the page is alive: before that, and without JavaScript for ever, controls do nothing.
-    pub is_alive: RwSignal<bool>,
+    /// Whether the page is not alive yet: then, and without JavaScript for ever, controls do nothing.
+    pub is_asleep: RwSignal<bool>,
     /// The connection as it is shown: a loss that is over in a moment does not appear here.
     pub connection: RwSignal<Connection>,
     /// The EventSource's own state.
     pub ready_state: RwSignal<ReadyState>,
     /// Seconds until the page tries again by itself, while it waits for that.
     pub seconds_left: RwSignal<u32>,
-    /// The newest message's data; stands still while paused.
+    /// The newest message's data, or its beginning; stands still while paused.
     pub newest: RwSignal<String>,
     /// Seconds since the newest message came over the stream; stands still while paused.
     pub age: RwSignal<Option<u32>>,
@@ -32,12 +35,20 @@ pub struct EventStream {
     pub consumers: RwSignal<u64>,
     /// The list of messages.
     pub log: RwSignal<LogBuffer>,
+    /// Changes whenever the rows of the list do.
+    revision: RwSignal<u64>,
     /// Counts how often the list shall go to its newest row, wherever the reader is.
     pub jumps: RwSignal<u32>,
     /// What is said politely to a screen reader, and quietly to everybody else.
     pub announcement: RwSignal<String>,
     /// The command for this stream, where the clipboard could not take it.
     pub uncopied_command: RwSignal<Option<String>>,
+    /// Which of the messages the list shows.
+    pub filter: RwSignal<Filter>,
+    /// What became of the last attempt to publish.
+    pub publishing: RwSignal<Publishing>,
+    /// How many pages of this server share the few connections that HTTP/1.1 has; 0 if they do not.
+    pub crowded_tabs: RwSignal<u32>,
     /// Who hears the controls.
     on_wish: StoredValue<Option<Callback<Wish>>>,
 }
@@ -45,41 +56,99 @@ pub struct EventStream {
 /// The element whose text is [`EventStream::uncopied_command`] when there is one: it gets selected.
 pub const COMMAND_ELEMENT_ID: &str = "command";
 
+/// The element of a row's data, which gets selected when the clipboard could not take it.
+pub fn data_element_id(sequence: u64) -> String {
+    format!("data-{sequence}")
+}
+
+/// The field of the filter.
+pub const FILTER_ELEMENT_ID: &str = "filter";
+
+/// The field of what is to be published.
+pub const DATA_ELEMENT_ID: &str = "publish-data";
+
+/// The field of its type.
+pub const TYPE_ELEMENT_ID: &str = "publish-type";
+
+/// The most that is shown of the newest message where it stands large, in bytes.
+const MAX_NEWEST_BYTES: usize = 600;
+
+/// What becomes of an attempt to publish.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Publishing {
+    /// Nothing has been published from here.
+    #[default]
+    Idle,
+    /// The server has been asked.
+    UnderWay,
+    /// It went to so many subscribers.
+    Done(u64),
+    /// The server did not take it, with these words.
+    Refused(String),
+    /// There was no answer.
+    Unreachable,
+}
+
 /// What the reader wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+pub enum Wish {
+    /// Hold the list and everything else that ticks, or let it go on with all that waited.
     TogglePause,
+    /// Empty the list.
     Clear,
+    /// Close the stream, or open it from the last id.
     ToggleConnection,
+    /// Open a lost stream without waiting any longer.
     TryNow,
-    CopyAsCurl,
+    /// Put the command or program for exactly this stream, from where the page is, into the clipboard.
+    CopyAs(Language),
+    /// Put the data of the event in the row of this number into the clipboard.
+    CopyMessage(u64),
+    /// Save the events that are listed as JSON lines.
+    Download,
+    /// List only what passes the filter in its field, and keep that in the page's URL.
+    Filter,
+    /// Publish what is in the form; [`EventStream::publishing`] tells what becomes of it.
+    Publish,
+    /// The reader has scrolled away from the newest row.
     LeaveEnd,
+    /// The reader has scrolled back to the newest row.
     ReachEnd,
+    /// Show what waits because the reader had scrolled away, and go there.
     Jump,
 }
 
 /// Shows a topic's page as the server rendered it, and, once it runs in a browser, subscribes from where the page ends
 /// until the calling component goes.
 pub fn use_event_stream(page: &TopicPage) -> EventStream {
-    let log = LogBuffer::from_page(&page.events);
+    let log = LogBuffer::from_page(page);
     let newest = page
         .events
         .iter()
         .rev()
-        .find(|event| event.event_type.is_message());
+        .map(|shown| &shown.event)
+        .find(|event| event.event_type.as_str() != END_EVENT);
+    let connection = match page.has_ended {
+        true => Connection::Ended,
+        false => Connection::Snapshot,
+    };
     let stream = EventStream {
-        is_alive: RwSignal::new(false),
-        connection: RwSignal::new(Connection::Snapshot),
+        is_asleep: RwSignal::new(true),
+        connection: RwSignal::new(connection),
         ready_state: RwSignal::new(ReadyState::Closed),
         seconds_left: RwSignal::new(0),
-        newest: RwSignal::new(newest.map(|event| event.data.clone()).unwrap_or_default()),
+        newest: RwSignal::new(newest_text(newest.map_or("", |event| &event.data))),
         age: RwSignal::new(None),
         received: RwSignal::new(0),
         consumers: RwSignal::new(u64::try_from(page.consumers).unwrap_or(u64::MAX)),
+        revision: RwSignal::new(log.revision()),
         log: RwSignal::new(log),
         jumps: RwSignal::new(0),
         announcement: RwSignal::new(String::new()),
         uncopied_command: RwSignal::new(None),
+        filter: RwSignal::new(Filter::read(&page.filter)),
+        publishing: RwSignal::new(Publishing::default()),
+        crowded_tabs: RwSignal::new(0),
         on_wish: StoredValue::new(None),
     };
     connect(stream, page);
@@ -88,53 +157,39 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
 
 /// The path and query of the stream that a page reads, without the id that it goes on from.
 pub fn stream_url(stream_path: &str) -> String {
-    format!("{stream_path}?{CONSUMERS}={AS_EVENT}&{HEARTBEAT}={AS_EVENT}")
+    format!("{stream_path}?{CONSUMERS}={AS_EVENT}&{HEARTBEAT}={AS_EVENT}&{TYPES}={AS_EVENT}")
+}
+
+fn newest_text(data: &str) -> String {
+    start_of(data, MAX_NEWEST_BYTES).0.to_owned()
 }
 
 impl EventStream {
-    /// Holds the list and everything else that ticks, or lets it go on with all that waited.
-    pub fn toggle_pause(self) {
-        self.wish(Wish::TogglePause);
+    /// The rows that the list shows. Whoever calls it in a reactive place is called again when they change, which is less
+    /// often than [`Self::log`] does.
+    pub fn rows(self) -> Vec<Row> {
+        let _ = self.revision.get();
+        self.filter
+            .with(|filter| self.log.with_untracked(|log| log.rows_passing(filter)))
     }
 
-    /// Empties the list.
-    pub fn clear(self) {
-        self.wish(Wish::Clear);
-    }
-
-    /// Closes the stream, or opens it from the last id.
-    pub fn toggle_connection(self) {
-        self.wish(Wish::ToggleConnection);
-    }
-
-    /// Opens a lost stream without waiting any longer.
-    pub fn try_now(self) {
-        self.wish(Wish::TryNow);
-    }
-
-    /// Puts the command for exactly this stream, from where the page is, into the clipboard.
-    pub fn copy_as_curl(self) {
-        self.wish(Wish::CopyAsCurl);
-    }
-
-    /// The reader has scrolled away from the newest row.
-    pub fn leave_end(self) {
-        self.wish(Wish::LeaveEnd);
-    }
-
-    /// The reader has scrolled back to the newest row.
-    pub fn reach_end(self) {
-        self.wish(Wish::ReachEnd);
-    }
-
-    /// Shows what waits because the reader had scrolled away, and goes there.
-    pub fn jump_to_newest(self) {
-        self.wish(Wish::Jump);
-    }
-
-    fn wish(self, wish: Wish) {
+    /// Says what the reader wants. Before the page is alive nobody hears it.
+    pub fn wish(self, wish: Wish) {
         if let Some(on_wish) = self.on_wish.try_get_value().flatten() {
             on_wish.run(wish);
+        }
+    }
+
+    /// What a button does.
+    pub fn pressing(self, wish: Wish) -> impl Fn(MouseEvent) + Copy {
+        move |_| self.wish(wish)
+    }
+
+    /// What a form does in place of being sent.
+    pub fn submitting(self, wish: Wish) -> impl Fn(SubmitEvent) + Copy {
+        move |event| {
+            event.prevent_default();
+            self.wish(wish);
         }
     }
 }
@@ -159,26 +214,38 @@ mod in_browser {
     use super::*;
     use crate::app::backoff;
     use crate::app::connection::{Answer, Happening, Step};
-    use crate::app::curl;
-    use crate::app::log_buffer::Content;
+    use crate::app::log_buffer::{Content, Message};
     use crate::app::messages;
+    use crate::app::{curl, snippets};
     use crate::browser::animation_frame::FrameTask;
     use crate::browser::clipboard;
     use crate::browser::clock;
     use crate::browser::document;
+    use crate::browser::download;
     use crate::browser::event_source::{EventSource, Heard};
     use crate::browser::json;
-    use crate::browser::probe::Probe;
+    use crate::browser::location;
+    use crate::browser::probe::{self, Probe};
+    use crate::browser::tabs::Tabs;
     use crate::browser::timer::{Interval, Timeout};
     use crate::protocol::event::EventId;
     use crate::protocol::gap::Gap;
-    use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, LAST_EVENT_ID};
+    use crate::protocol::{
+        CONSUMERS_EVENT, FILTER, GAP_EVENT, HEARTBEAT_EVENT, LAST_EVENT_ID, TYPE_EVENT,
+    };
 
     /// What `onmessage` hears.
     const MESSAGE_EVENT: &str = "message";
 
     /// What the page listens for.
-    const TYPES: [&str; 4] = [MESSAGE_EVENT, CONSUMERS_EVENT, HEARTBEAT_EVENT, GAP_EVENT];
+    const HEARD: [&str; 6] = [
+        MESSAGE_EVENT,
+        TYPE_EVENT,
+        CONSUMERS_EVENT,
+        HEARTBEAT_EVENT,
+        GAP_EVENT,
+        END_EVENT,
+    ];
 
     /// A loss that is over sooner is not shown: it would only flash.
     const GRACE: Duration = Duration::from_secs(1);
@@ -207,11 +274,17 @@ mod in_browser {
         this: Weak<Subscription>,
         stream: EventStream,
         origin: String,
+        topic: String,
+        stream_path: String,
         url: String,
         /// Where the stream goes on from.
         last_event_id: RefCell<String>,
         /// The connection as it is, where [`EventStream::connection`] is what is shown of it.
         connection: RefCell<Connection>,
+        /// What the stream has said of the next message.
+        next_type: RefCell<Option<String>>,
+        /// Who else shares this browser's connections.
+        tabs: RefCell<Option<Tabs>>,
         /// Failed attempts since the stream was last open.
         failures: Cell<u32>,
 
@@ -240,9 +313,13 @@ mod in_browser {
                 this: Weak::clone(this),
                 stream,
                 origin: page.origin.clone(),
+                topic: page.topic.clone(),
+                stream_path: page.stream_path.clone(),
                 url: stream_url(&page.stream_path),
                 last_event_id: RefCell::new(page.last_event_id.as_str().to_owned()),
-                connection: RefCell::new(Connection::Snapshot),
+                connection: RefCell::new(stream.connection.get_untracked()),
+                next_type: RefCell::new(None),
+                tabs: RefCell::new(None),
                 failures: Cell::new(0),
                 source: RefCell::new(None),
                 probe: RefCell::new(None),
@@ -268,11 +345,23 @@ mod in_browser {
             let on_wish = Callback::new(move |wish| {
                 if let Some(subscription) = hearer.upgrade() {
                     subscription.grant(wish);
+                    subscription.show_revision();
                 }
             });
             stream.on_wish.set_value(Some(on_wish));
-            stream.is_alive.set(true);
-            subscription.happen(Happening::Connect);
+            stream.is_asleep.set(false);
+            let on_tabs = Weak::clone(&subscription.this);
+            subscription.tabs.replace(Tabs::count(move |tabs| {
+                if let Some(subscription) = on_tabs.upgrade() {
+                    let crowded = if tabs > 1 { tabs } else { 0 };
+                    set_if_changed(subscription.stream.crowded_tabs, crowded);
+                }
+            }));
+            // What was typed before the page was alive counts.
+            subscription.filter();
+            if !page.has_ended {
+                subscription.happen(Happening::Connect);
+            }
             subscription
         }
 
@@ -319,7 +408,7 @@ mod in_browser {
         fn open(&self) {
             self.last_sign_of_life.set(clock::now());
             let this = Weak::clone(&self.this);
-            let source = EventSource::open(&self.url_from_here(), &TYPES, move |heard| {
+            let source = EventSource::open(&self.url_from_here(), &HEARD, move |heard| {
                 if let Some(subscription) = this.upgrade() {
                     subscription.hear(heard);
                 }
@@ -380,7 +469,10 @@ mod in_browser {
         fn hear(&self, heard: Heard) {
             self.last_sign_of_life.set(clock::now());
             match heard {
-                Heard::Opened => self.happen(Happening::Opened),
+                Heard::Opened => {
+                    self.next_type.take();
+                    self.happen(Happening::Opened);
+                }
                 Heard::Failed if self.ready_state() == ReadyState::Closed => {
                     self.happen(Happening::GivenUp)
                 }
@@ -394,8 +486,16 @@ mod in_browser {
                         self.last_event_id.replace(last_event_id.clone());
                     }
                     match event_type.as_str() {
+                        TYPE_EVENT => {
+                            self.next_type.replace(Some(data));
+                        }
                         MESSAGE_EVENT => {
+                            let event_type = self.next_type.take().unwrap_or(event_type);
                             self.arrive(Content::message(last_event_id, event_type, data))
+                        }
+                        END_EVENT => {
+                            self.arrive(Content::End);
+                            self.happen(Happening::Ended);
                         }
                         GAP_EVENT => {
                             if let Some(gap) = read_gap(&data) {
@@ -433,7 +533,7 @@ mod in_browser {
             let mut newest = None;
             self.stream.log.try_update(|log| {
                 for content in arrived {
-                    let data = content.data().map(str::to_owned);
+                    let data = content.data().map(newest_text);
                     if log.push(content) && data.is_some() {
                         self.received.set(self.received.get() + 1);
                         newest = data;
@@ -443,12 +543,18 @@ mod in_browser {
             if newest.is_some() {
                 self.last_message.set(Some(clock::now()));
             }
+            self.show_revision();
             if !self.is_paused() {
                 if let Some(newest) = newest {
                     self.stream.newest.try_set(newest);
                 }
                 self.show_counts();
             }
+        }
+
+        fn show_revision(&self) {
+            let revision = self.stream.log.try_with_untracked(LogBuffer::revision);
+            set_if_changed(self.stream.revision, revision.unwrap_or_default());
         }
 
         fn is_paused(&self) -> bool {
@@ -537,7 +643,7 @@ mod in_browser {
                     let waiting = log.with_untracked(LogBuffer::waiting);
                     log.update(LogBuffer::resume);
                     if let Some(newest) =
-                        log.with_untracked(|log| log.newest_data().map(str::to_owned))
+                        log.with_untracked(|log| log.newest_data().map(newest_text))
                     {
                         self.stream.newest.set(newest);
                     }
@@ -567,7 +673,11 @@ mod in_browser {
                     });
                 }
                 Wish::TryNow => self.happen(Happening::TryNow),
-                Wish::CopyAsCurl => self.copy_as_curl(),
+                Wish::CopyAs(language) => self.copy_as(language),
+                Wish::CopyMessage(sequence) => self.copy_message(sequence),
+                Wish::Download => self.download(),
+                Wish::Filter => self.filter(),
+                Wish::Publish => self.publish(),
                 Wish::LeaveEnd => log.update_untracked(LogBuffer::leave_end),
                 Wish::ReachEnd => log.update(LogBuffer::reach_end),
                 Wish::Jump => {
@@ -577,8 +687,13 @@ mod in_browser {
             }
         }
 
-        fn copy_as_curl(&self) {
-            let command = curl::resuming(&self.origin, &self.url, &self.last_event_id.borrow());
+        fn copy_as(&self, language: Language) {
+            let id = self.last_event_id.borrow();
+            let command = match language {
+                Language::Curl => curl::resuming(&self.origin, &self.url, &id),
+                Language::JavaScript => snippets::javascript(&self.origin, &self.stream_path, &id),
+                Language::Python => snippets::python(&self.origin, &self.stream_path, &id),
+            };
             let this = Weak::clone(&self.this);
             clipboard::write(&command.clone(), move |is_written| {
                 let Some(subscription) = this.upgrade() else {
@@ -586,7 +701,7 @@ mod in_browser {
                 };
                 if is_written {
                     subscription.stream.uncopied_command.set(None);
-                    subscription.say(messages::SAID_COPIED);
+                    subscription.say(messages::said_copied(language));
                 } else {
                     subscription.stream.uncopied_command.set(Some(command));
                     subscription.say(messages::SAID_NOT_COPIED);
@@ -595,6 +710,104 @@ mod in_browser {
                 }
             });
         }
+    }
+
+    impl Subscription {
+        fn copy_message(&self, sequence: u64) {
+            let message = self.stream.log.with_untracked(|log| log.message(sequence));
+            let Some(message) = message else { return };
+            let this = Weak::clone(&self.this);
+            clipboard::write(&message.data, move |is_written| {
+                let Some(subscription) = this.upgrade() else {
+                    return;
+                };
+                if is_written {
+                    subscription.say(messages::SAID_COPIED_EVENT);
+                } else {
+                    document::select_text_of(&data_element_id(sequence));
+                    subscription.say(messages::SAID_EVENT_NOT_COPIED);
+                }
+            });
+        }
+
+        fn download(&self) {
+            let filter = self.stream.filter.get_untracked();
+            let rows = self
+                .stream
+                .log
+                .with_untracked(|log| log.rows_passing(&filter));
+            let mut count = 0;
+            let mut lines = String::new();
+            for row in rows {
+                if let Content::Message(message) = &row.content {
+                    lines.push_str(&json_line(message));
+                    count += 1;
+                }
+            }
+            let name = format!("{}.jsonl", self.topic.replace(['/', '\\'], "-"));
+            download::text(&name, "application/x-ndjson", &lines);
+            self.say(messages::said_downloaded(count));
+        }
+
+        /// Takes over what is in the field of the filter, if there is one and it has changed.
+        fn filter(&self) {
+            let filter = self.stream.filter;
+            if let Some(text) = document::value_of(FILTER_ELEMENT_ID)
+                && filter.with_untracked(|filter| filter.text() != text)
+            {
+                location::replace_parameter(FILTER, &text);
+                filter.set(Filter::read(&text));
+            }
+        }
+
+        fn publish(&self) {
+            let publishing = self.stream.publishing;
+            let is_under_way = publishing.with_untracked(|now| *now == Publishing::UnderWay);
+            let Some(data) = document::value_of(DATA_ELEMENT_ID).filter(|_| !is_under_way) else {
+                return;
+            };
+            let event_type = document::value_of(TYPE_ELEMENT_ID).unwrap_or_default();
+            let mut url = self.stream_path.clone();
+            if !event_type.is_empty() {
+                url.push_str("?type=");
+                url.extend(js_sys::encode_uri_component(&event_type).as_string());
+            }
+            publishing.set(Publishing::UnderWay);
+            let this = Weak::clone(&self.this);
+            probe::post(&url, &data.clone(), move |posted| {
+                let outcome = match posted {
+                    None => Publishing::Unreachable,
+                    Some(posted) if posted.status == 200 => {
+                        Publishing::Done(posted.subscribers.unwrap_or_default())
+                    }
+                    Some(posted) => {
+                        let detail = posted
+                            .detail
+                            .unwrap_or_else(|| messages::refused_with_status(posted.status));
+                        Publishing::Refused(messages::refused(posted.status, &detail))
+                    }
+                };
+                let Some(subscription) = this.upgrade() else {
+                    return;
+                };
+                // What has been typed meanwhile stays.
+                let is_same = document::value_of(DATA_ELEMENT_ID).as_ref() == Some(&data);
+                if is_same && matches!(outcome, Publishing::Done(_)) {
+                    document::empty(DATA_ELEMENT_ID);
+                }
+                subscription.stream.publishing.try_set(outcome);
+            });
+        }
+    }
+
+    fn json_line(message: &Message) -> String {
+        let cut = match message.cut {
+            Some(_) => ",\"cut\":true",
+            None => "",
+        };
+        let [id, event_type, data] =
+            [&message.id, &message.event_type, &message.data].map(|text| json::quoted(text));
+        format!("{{\"id\":{id},\"type\":{event_type},\"data\":{data}{cut}}}\n")
     }
 
     impl Drop for Subscription {

@@ -4,12 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::protocol::event::Event;
+use super::filter::Filter;
+use crate::protocol::END_EVENT;
 use crate::protocol::gap::Gap;
+use crate::protocol::page::TopicPage;
 
 /// How many rows are shown, and as many may wait. A browser lays this many out without effort; for more there is the
 /// raw stream.
 pub const CAPACITY: usize = 1_000;
+
+/// How many bytes of data are shown, and as many may wait: a thousand events of a megabyte would be more than a tab has.
+pub const MAX_BYTES: usize = 16 << 20;
 
 /// One row of the list. Cheap to clone, and never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub enum Content {
     Message(Arc<Message>),
     /// Events are missing here.
     Gap(Arc<Gap>),
+    /// The topic has ended.
+    End,
 }
 
 /// An event as the list shows it.
@@ -40,16 +47,35 @@ pub struct Message {
     pub event_type: String,
     /// The event's data.
     pub data: String,
+    /// Where this is only the beginning of the data: how large it is, and where the rest is.
+    pub cut: Option<Cut>,
+}
+
+/// What is not there of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// How many bytes the data has as a whole.
+    pub whole_bytes: usize,
+    /// The event before this one, if there is one: the stream after it has this one first.
+    pub after: Option<String>,
+}
+
+/// Rows within the bounds.
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    rows: VecDeque<Row>,
+    bytes: usize,
 }
 
 /// The list. While it is held (by the reader's Pause, or because the reader has scrolled away from the end) new rows
 /// wait and nothing that is shown changes.
 #[derive(Debug, Clone, Default)]
 pub struct LogBuffer {
-    shown: VecDeque<Row>,
-    waiting: VecDeque<Row>,
+    shown: Rows,
+    waiting: Rows,
     /// The newest ids, whether their rows are still shown or not: what came once is not shown again.
-    seen: VecDeque<Arc<Message>>,
+    seen: VecDeque<String>,
+    newest: Option<Arc<Message>>,
     is_paused: bool,
     is_away: bool,
     has_dropped: bool,
@@ -65,6 +91,7 @@ impl Content {
             id,
             event_type,
             data,
+            cut: None,
         }))
     }
 
@@ -77,23 +104,33 @@ impl Content {
     pub fn data(&self) -> Option<&str> {
         match self {
             Self::Message(message) => Some(&message.data),
-            Self::Gap(_) => None,
+            Self::Gap(_) | Self::End => None,
         }
     }
 }
 
 impl LogBuffer {
     /// The list as the server rendered it.
-    pub fn from_page(events: &[Event]) -> Self {
+    pub fn from_page(page: &TopicPage) -> Self {
         let mut log = Self::default();
-        for event in events {
-            log.push(Content::message(
-                event.id.as_str().to_owned(),
-                event.event_type.as_str().to_owned(),
-                event.data.clone(),
-            ));
+        let mut before = page.before.as_ref();
+        for shown in &page.events {
+            let event = &shown.event;
+            log.push(match event.event_type.as_str() {
+                END_EVENT => Content::End,
+                event_type => Content::Message(Arc::new(Message {
+                    id: event.id.as_str().to_owned(),
+                    event_type: event_type.to_owned(),
+                    data: event.data.clone(),
+                    cut: shown.whole_bytes.map(|whole_bytes| Cut {
+                        whole_bytes,
+                        after: before.map(ToString::to_string),
+                    }),
+                })),
+            });
+            before = Some(&event.id);
         }
-        for row in &mut log.shown {
+        for row in &mut log.shown.rows {
             row.is_fresh = false;
         }
         log
@@ -103,13 +140,14 @@ impl LogBuffer {
     pub fn push(&mut self, content: Content) -> bool {
         if let Content::Message(message) = &content {
             // From the newest backwards: a repetition is far likelier to be of them.
-            if !message.id.is_empty() && self.seen.iter().rev().any(|seen| seen.id == message.id) {
+            if !message.id.is_empty() && self.seen.iter().rev().any(|seen| *seen == message.id) {
                 return false;
             }
             if self.seen.len() == CAPACITY {
                 self.seen.pop_front();
             }
-            self.seen.push_back(Arc::clone(message));
+            self.seen.push_back(message.id.clone());
+            self.newest = Some(Arc::clone(message));
         }
         let row = Row {
             sequence: self.next_sequence,
@@ -119,9 +157,9 @@ impl LogBuffer {
         self.next_sequence += 1;
         if self.is_paused || self.is_away {
             // What would be dropped as soon as it is shown need not wait for that.
-            self.has_dropped |= push_bounded(&mut self.waiting, row);
+            self.has_dropped |= self.waiting.push(row);
         } else {
-            self.has_dropped |= push_bounded(&mut self.shown, row);
+            self.has_dropped |= self.shown.push(row);
             self.revision += 1;
         }
         true
@@ -155,33 +193,55 @@ impl LogBuffer {
     /// Empties the list. What waits because of a pause is kept, since a pause loses nothing; what waits because the
     /// reader had scrolled away goes, since the reader meant all that was there.
     pub fn clear(&mut self) {
-        self.shown.clear();
+        self.shown = Rows::default();
         if !self.is_paused {
-            self.waiting.clear();
+            self.waiting = Rows::default();
         }
         self.is_away = false;
         self.has_dropped = false;
         self.revision += 1;
     }
 
-    /// The rows that are shown, oldest first.
-    pub fn rows(&self) -> Vec<Row> {
-        self.shown.iter().cloned().collect()
+    /// The rows that are shown and pass a filter, oldest first. Notices always pass.
+    pub fn rows_passing(&self, filter: &Filter) -> Vec<Row> {
+        let passes = |row: &&Row| match &row.content {
+            Content::Message(message) => filter.passes(&message.event_type, &message.data),
+            Content::Gap(_) | Content::End => true,
+        };
+        self.shown.rows.iter().filter(passes).cloned().collect()
+    }
+
+    /// How many events are shown, filter or not.
+    pub fn message_count(&self) -> usize {
+        messages_in(self.shown.rows.iter())
+    }
+
+    /// The event of a row that is shown.
+    pub fn message(&self, sequence: u64) -> Option<Arc<Message>> {
+        let row = self
+            .shown
+            .rows
+            .iter()
+            .find(|row| row.sequence == sequence)?;
+        match &row.content {
+            Content::Message(message) => Some(Arc::clone(message)),
+            Content::Gap(_) | Content::End => None,
+        }
     }
 
     /// The newest event's data, whether its row is shown, waits, or has been cleared.
     pub fn newest_data(&self) -> Option<&str> {
-        self.seen.back().map(|message| message.data.as_str())
+        self.newest.as_ref().map(|message| message.data.as_str())
     }
 
     /// Whether no row is shown.
     pub fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.shown.rows.is_empty()
     }
 
     /// How many rows wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.rows.len()
     }
 
     /// Whether the reader has paused the list.
@@ -194,30 +254,46 @@ impl LogBuffer {
         self.has_dropped
     }
 
+    /// Whether the list has as many rows as it takes; it may have dropped some for their size before.
+    pub fn is_full(&self) -> bool {
+        self.shown.rows.len() == CAPACITY
+    }
+
     /// A number that changes whenever the rows do.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
     fn flush(&mut self) {
-        if self.waiting.is_empty() {
+        if self.waiting.rows.is_empty() {
             return;
         }
-        for row in std::mem::take(&mut self.waiting) {
-            self.has_dropped |= push_bounded(&mut self.shown, row);
+        for row in std::mem::take(&mut self.waiting).rows {
+            self.has_dropped |= self.shown.push(row);
         }
         self.revision += 1;
     }
 }
 
-/// Appends a row and drops the oldest if there are too many. Returns whether one was dropped.
-fn push_bounded(rows: &mut VecDeque<Row>, row: Row) -> bool {
-    let is_full = rows.len() == CAPACITY;
-    if is_full {
-        rows.pop_front();
+impl Rows {
+    /// Appends a row and drops the oldest if there are too many. Returns whether any was dropped.
+    fn push(&mut self, row: Row) -> bool {
+        let bytes = |row: &Row| row.content.data().map_or(0, str::len);
+        self.bytes += bytes(&row);
+        self.rows.push_back(row);
+        let mut has_dropped = false;
+        // The newest stays, however large it is.
+        while self.rows.len() > CAPACITY || (self.bytes > MAX_BYTES && self.rows.len() > 1) {
+            self.bytes -= self.rows.pop_front().as_ref().map_or(0, bytes);
+            has_dropped = true;
+        }
+        has_dropped
     }
-    rows.push_back(row);
-    is_full
+}
+
+/// How many of the rows are events.
+pub fn messages_in<'a>(rows: impl Iterator<Item = &'a Row>) -> usize {
+    rows.filter(|row| row.content.data().is_some()).count()
 }
 
 #[cfg(test)]
@@ -238,10 +314,17 @@ mod tests {
         }
     }
 
+    impl LogBuffer {
+        fn rows(&self) -> Vec<Row> {
+            self.rows_passing(&Filter::default())
+        }
+    }
+
     fn ids(log: &LogBuffer) -> Vec<String> {
         let id = |row: Row| match row.content {
             Content::Message(message) => message.id.clone(),
             Content::Gap(_) => "gap".to_owned(),
+            Content::End => "end".to_owned(),
         };
         log.rows().into_iter().map(id).collect()
     }
@@ -348,18 +431,63 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_the_page_are_not_fresh() {
-        let id = crate::protocol::event::EventId::new("#a-1");
-        let Ok(id) = id else { panic!("it is an id") };
-        let event = Event {
-            id,
-            event_type: Default::default(),
-            data: "hello".to_owned(),
+    fn rows_of_the_page_are_not_fresh_and_know_where_the_rest_of_them_is() {
+        use crate::protocol::event::{Event, EventId, EventType};
+        use crate::protocol::page::PageEvent;
+        let event = |id: &str, event_type: &str, whole_bytes| PageEvent {
+            event: Event {
+                id: EventId::new(id).expect("an id"),
+                event_type: EventType::new(event_type).expect("a type"),
+                data: "hello".to_owned(),
+            },
+            whole_bytes,
         };
-        let mut log = LogBuffer::from_page(&[event]);
+        let page = TopicPage {
+            origin: String::new(),
+            topic: "a".to_owned(),
+            is_clock: false,
+            stream_path: "/topics/a".to_owned(),
+            events: vec![
+                event("#a-1", "message", Some(9)),
+                event("own", "news", Some(9)),
+                event("#a-3", "end", None),
+            ],
+            before: None,
+            last_event_id: EventId::new("#a-3").expect("an id"),
+            consumers: 0,
+            has_ended: true,
+            filter: String::new(),
+            refusal: String::new(),
+        };
+        let mut log = LogBuffer::from_page(&page);
         assert!(!log.push(message(1)));
-        push_many(&mut log, 2..3);
+        push_many(&mut log, 4..5);
         let fresh: Vec<bool> = log.rows().iter().map(|row| row.is_fresh).collect();
-        assert_eq!(fresh, [false, true]);
+        assert_eq!(fresh, [false, false, false, true]);
+        let after = |sequence| {
+            log.message(sequence)
+                .and_then(|message| message.cut.clone()?.after)
+        };
+        assert_eq!((after(0), after(1)), (None, Some("#a-1".to_owned())));
+        assert_eq!((log.message(2), log.message_count()), (None, 3));
+        let passing = log.rows_passing(&Filter::read("type:news"));
+        assert_eq!((passing.len(), messages_in(passing.iter())), (2, 1));
+    }
+
+    #[test]
+    fn large_events_drop_older_ones_and_one_alone_stays() {
+        let large = |id: usize, bytes| {
+            Content::message(id.to_string(), "message".to_owned(), "x".repeat(bytes))
+        };
+        let mut log = LogBuffer::default();
+        for id in 0..3 {
+            log.push(large(id, MAX_BYTES / 2));
+        }
+        assert!(log.has_dropped() && !log.is_full());
+        assert_eq!(ids(&log), ["1", "2"]);
+        log.push(large(3, MAX_BYTES + 1));
+        assert_eq!(ids(&log), ["3"]);
+        push_many(&mut log, 4..6);
+        assert_eq!(ids(&log), ["#a-4", "#a-5"]);
     }
 }

@@ -2,7 +2,10 @@
 //! functions of data.
 
 use super::connection::{Connection, ReadyState, Reason, Retry};
-use super::log_buffer::CAPACITY;
+use super::filter::Wrong;
+use super::live::Publishing;
+use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES};
+use super::snippets::Language;
 
 /// The product's name, and the heading of its page.
 pub const NAME: &str = "Fairwind";
@@ -20,6 +23,201 @@ pub const SKIP_TO_MESSAGES: &str = "Skip to the messages";
 pub const WITHOUT_SCRIPT_HTML: &str = "<p>This is how things stood when the page was made. With JavaScript the page \
      ticks by itself; without it, see the stream live in a terminal with the <code>curl</code> command on this page, or \
      open the <a href=\"/events\">raw stream</a>.</p>";
+
+/// The same on a topic's page, with a link to the stream; HTML for the same reason. `raw_path` is percent-encoded.
+pub fn without_script_html(raw_path: &str) -> String {
+    format!(
+        "<p>This is how things stood when the page was made. With JavaScript the page is live; without it, reload it, see \
+         the stream in a terminal with the <code>curl</code> command on this page, or open the \
+         <a href=\"{}\">raw stream</a>.</p>",
+        raw_path
+            .replace('&', "&amp;")
+            .replace('"', "&quot;")
+            .replace('<', "&lt;")
+    )
+}
+
+/// Link to the list of topics, and that page's heading.
+pub const TOPICS: &str = "Topics";
+
+/// Label of the newest message.
+pub const NEWEST_HEADING: &str = "Newest message";
+/// In its place before any.
+pub const NEWEST_EMPTY: &str = "Nothing yet";
+
+/// Label of the field that filters the list.
+pub const FILTER_LABEL: &str = "Filter";
+/// How to write a filter.
+pub const FILTER_HINT: &str =
+    "Words that must be there. type:news for a type, \"two words\" together, -word to leave out.";
+/// Button that filters where there is no JavaScript.
+pub const FILTER_BUTTON: &str = "Filter";
+/// The list when the filter lets nothing through.
+pub const NOTHING_PASSES: &str = "Nothing here passes the filter.";
+
+/// Button: everything that is listed, as a file.
+pub const DOWNLOAD: &str = "Download";
+/// Button of a row.
+pub const COPY: &str = "Copy";
+/// Button of a row: lays JSON out, or shows it as it came.
+pub const JSON: &str = "JSON";
+/// Button of a row: shows all of a long event, or its beginning.
+pub const SHOW_ALL: &str = "Show all";
+/// Link of a row to an event that is not on the page as a whole.
+pub const WHOLE_EVENT: &str = "The whole event, raw";
+/// The row that stands at the end of a topic.
+pub const END_ROW: &str = "The topic has ended. Nothing more will come.";
+
+/// Heading of the form, and its button.
+pub const PUBLISH: &str = "Publish";
+/// Label of a field.
+pub const PUBLISH_DATA: &str = "Text";
+/// Label of a field.
+pub const PUBLISH_TYPE: &str = "Type, if not message";
+/// Said when an event's data is in the clipboard.
+pub const SAID_COPIED_EVENT: &str = "Copied the event’s data.";
+/// Said when the browser refused the clipboard, and the event is selected instead.
+pub const SAID_EVENT_NOT_COPIED: &str =
+    "The browser refused the clipboard. The event is selected, for you to copy.";
+
+/// Title of the list of topics.
+pub const TOPICS_TITLE: &str = "Topics – Fairwind";
+/// The list of topics when there is none.
+pub const TOPICS_EMPTY: &str = "No topic is alive. A topic comes into being with its first event or its first reader: open one below.";
+/// Link that makes the list anew.
+pub const TOPICS_RELOAD: &str = "Reload";
+/// Label of the field that opens a topic.
+pub const OPEN_LABEL: &str = "Open a topic, or start one, by its name";
+/// Button beside that field.
+pub const OPEN_BUTTON: &str = "Open";
+/// Column of the list.
+pub const COLUMN_TOPIC: &str = "Topic";
+/// Column of the list.
+pub const COLUMN_EVENTS: &str = "Events kept";
+/// Column of the list.
+pub const COLUMN_SUBSCRIBERS: &str = "Watching";
+/// Column of the list.
+pub const COLUMN_NEWEST: &str = "Last event";
+/// In a column that has nothing.
+pub const NONE_YET: &str = "none yet";
+/// Behind the name of a topic that has ended.
+pub const HAS_ENDED: &str = "ended";
+
+/// Title of a topic's page.
+pub fn topic_title(topic: &str) -> String {
+    format!("{topic} – {NAME}")
+}
+
+/// What the list of topics shows.
+pub fn topics_moment(moment: &str, left_out: usize) -> String {
+    let left_out = match left_out {
+        0 => String::new(),
+        _ => format!(
+            " {} more are not shown; all of them are there as JSON.",
+            number_of(left_out)
+        ),
+    };
+    format!("What was alive at {moment}. This page does not change by itself.{left_out}")
+}
+
+/// How much of the list passes the filter.
+pub fn filter_count(shown: usize, of: usize) -> String {
+    format!("{} of {} shown", number_of(shown), number_of(of))
+}
+
+/// Why a filter cannot be understood.
+pub fn filter_wrong(wrong: Wrong) -> &'static str {
+    match wrong {
+        Wrong::OpenQuote => "A quotation mark is not closed, so everything is shown.",
+        Wrong::Nothing => {
+            "There is nothing after type:, after - or between quotation marks, so everything is shown."
+        }
+    }
+}
+
+/// The button that copies the stream as a command or program.
+pub fn copy_as(language: Language) -> &'static str {
+    match language {
+        Language::Curl => "Copy as curl",
+        Language::JavaScript => "Copy as JavaScript",
+        Language::Python => "Copy as Python",
+    }
+}
+
+/// Said when a program is in the clipboard.
+pub fn said_copied(language: Language) -> &'static str {
+    match language {
+        Language::Curl => SAID_COPIED,
+        Language::JavaScript | Language::Python => {
+            "Copied. The program reads this stream from here on."
+        }
+    }
+}
+
+/// Said when what is listed has been saved.
+pub fn said_downloaded(count: usize) -> String {
+    format!("Saved {} events as JSON lines.", number_of(count))
+}
+
+/// How much of an event is on the page.
+pub fn cut(shown_bytes: usize, whole_bytes: usize) -> String {
+    format!(
+        "The first {} of {}.",
+        bytes(shown_bytes),
+        bytes(whole_bytes)
+    )
+}
+
+/// What became of an attempt to publish.
+pub fn publishing(publishing: &Publishing) -> String {
+    match publishing {
+        Publishing::Idle => String::new(),
+        Publishing::UnderWay => "Publishing.".to_owned(),
+        Publishing::Done(1) => "Published to 1 subscriber.".to_owned(),
+        Publishing::Done(subscribers) => {
+            format!("Published to {} subscribers.", number(*subscribers))
+        }
+        Publishing::Refused(words) => words.clone(),
+        Publishing::Unreachable => {
+            "The server could not be reached. The text is still here.".to_owned()
+        }
+    }
+}
+
+/// Why something was not published, and what to do about it.
+pub fn refused(status: u16, detail: &str) -> String {
+    with_remedy("Not published:", status, detail)
+}
+
+/// Why there is no form, and what to do about it.
+pub fn refusal(status: u16, detail: &str) -> String {
+    with_remedy("You cannot publish here:", status, detail)
+}
+
+fn with_remedy(what: &str, status: u16, detail: &str) -> String {
+    let mut words = format!("{what} {}.", detail.trim_end_matches('.'));
+    if status == 401 {
+        words.push_str(" From a terminal: curl -H 'Authorization: Bearer TOKEN' -d hello, and this page’s address.");
+    }
+    words
+}
+
+/// Said quietly where pages of one host can use up the connections that a browser allows.
+pub fn many_tabs(tabs: u32) -> String {
+    format!(
+        "{} pages of this server are open over HTTP/1.1, over which browsers allow six connections per host: with more, \
+         new ones wait. Over HTTPS (HTTP/2) they share one.",
+        number(tabs.into())
+    )
+}
+
+fn bytes(bytes: usize) -> String {
+    match bytes {
+        ..1_024 => format!("{bytes} bytes"),
+        1_024..1_048_576 => format!("{} KiB", number_of(bytes / 1_024)),
+        _ => format!("{} MiB", number_of(bytes / 1_048_576)),
+    }
+}
 
 /// Heading of the large clock.
 pub const CLOCK_HEADING: &str = "The server’s time";
@@ -55,8 +253,8 @@ pub const CLEAR: &str = "Clear";
 pub const DISCONNECT: &str = "Disconnect";
 /// Button.
 pub const RECONNECT: &str = "Reconnect";
-/// Button.
-pub const COPY_AS_CURL: &str = "Copy as curl";
+/// Accessible name of the buttons that copy the stream.
+pub const COPY_AS_LABEL: &str = "Copy the stream";
 
 /// Heading and accessible name of the list.
 pub const MESSAGES_HEADING: &str = "Messages";
@@ -182,13 +380,15 @@ pub fn number(number: u64) -> String {
 }
 
 /// What stands above the list: whether it is paused, and whether rows had to go.
-pub fn list_note(is_paused: bool, waiting: usize, has_dropped: bool) -> String {
-    if is_paused {
-        format!("Paused: {} waiting", number_of(waiting))
-    } else if has_dropped {
+pub fn list_note(log: &LogBuffer) -> String {
+    if log.is_paused() {
+        format!("Paused: {} waiting", number_of(log.waiting()))
+    } else if !log.has_dropped() {
+        String::new()
+    } else if log.is_full() {
         format!("Newest {} kept; older rows dropped", number_of(CAPACITY))
     } else {
-        String::new()
+        format!("Newest {} kept; older rows dropped", bytes(MAX_BYTES))
     }
 }
 
@@ -226,6 +426,7 @@ fn number_of(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::log_buffer::Content;
 
     #[test]
     fn thousands_are_apart() {
@@ -266,12 +467,23 @@ mod tests {
 
     #[test]
     fn a_pause_says_how_many_wait() {
-        assert_eq!(list_note(true, 12, true), "Paused: 12 waiting");
-        assert_eq!(
-            list_note(false, 0, true),
-            "Newest 1,000 kept; older rows dropped"
-        );
-        assert_eq!(list_note(false, 3, false), "");
+        let mut log = LogBuffer::default();
+        let push = |log: &mut LogBuffer, count: usize| {
+            for _ in 0..count {
+                log.push(Content::message(
+                    String::new(),
+                    "message".to_owned(),
+                    "x".to_owned(),
+                ));
+            }
+        };
+        push(&mut log, 3);
+        assert_eq!(list_note(&log), "");
+        push(&mut log, CAPACITY);
+        assert_eq!(list_note(&log), "Newest 1,000 kept; older rows dropped");
+        log.pause();
+        push(&mut log, 12);
+        assert_eq!(list_note(&log), "Paused: 12 waiting");
         assert_eq!(new_rows(12), "12 new");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use crate::protocol::event::{Event, EventId, EventType};
-use crate::protocol::page::TopicPage;
+use crate::protocol::page::{PageEvent, TopicPage};
 
 /// A page's data as text, or none if the text was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +16,20 @@ impl Display for PageText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(page) = &self.0 else { return Ok(()) };
         write_text(f, &page.origin)?;
+        write_text(f, &page.topic)?;
         write_text(f, &page.stream_path)?;
+        write_text(f, &page.filter)?;
+        write_text(f, &page.refusal)?;
         write_text(f, page.last_event_id.as_str())?;
-        write_text(f, &page.consumers.to_string())?;
-        for event in &page.events {
+        write_text(f, page.before.as_ref().map_or("", EventId::as_str))?;
+        write_number(f, page.is_clock.into())?;
+        write_number(f, page.has_ended.into())?;
+        write_number(f, page.consumers)?;
+        for PageEvent { event, whole_bytes } in &page.events {
             write_text(f, event.id.as_str())?;
             write_text(f, event.event_type.as_str())?;
             write_text(f, &event.data)?;
+            write_number(f, whole_bytes.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -36,32 +43,83 @@ impl FromStr for PageText {
     }
 }
 
+/// What stands before a character that stands for another: [`LESS_THAN`] or [`ITSELF`].
+const ESCAPE: char = '\u{1}';
+
+/// Stands for `<`, which Leptos would write as `\u003c`, and nobody would read as `<` again.
+const LESS_THAN: char = '0';
+
+/// Stands for [`ESCAPE`].
+const ITSELF: char = '1';
+
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    // HTML has no NUL, so whoever reads the page sees this in its place; and the script that carries the text would
-    // read NUL and a digit as one character.
-    let text = text.replace('\0', "\u{fffd}");
-    write!(f, "{}:{text}", text.len())
+    let mut written = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => written.extend([ESCAPE, LESS_THAN]),
+            ESCAPE => written.extend([ESCAPE, ITSELF]),
+            // HTML has no NUL, so whoever reads the page sees this in its place; and the script that carries the text
+            // would read NUL and a digit as one character.
+            '\0' => written.push('\u{fffd}'),
+            _ => written.push(c),
+        }
+    }
+    write!(f, "{}:{written}", written.len())
+}
+
+fn read_text(written: &str) -> String {
+    let mut pieces = written.split(ESCAPE);
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let mut rest = piece.chars();
+        text.push(match rest.next() {
+            Some(LESS_THAN) => '<',
+            _ => ESCAPE,
+        });
+        text.push_str(rest.as_str());
+    }
+    text
+}
+
+fn write_number(f: &mut fmt::Formatter<'_>, number: usize) -> fmt::Result {
+    write_text(f, &number.to_string())
 }
 
 fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
-    let origin = reader.text()?.to_owned();
-    let stream_path = reader.text()?.to_owned();
+    let origin = reader.text()?;
+    let topic = reader.text()?;
+    let stream_path = reader.text()?;
+    let filter = reader.text()?;
+    let refusal = reader.text()?;
     let last_event_id = EventId::new(reader.text()?).ok()?;
-    let consumers = reader.text()?.parse().ok()?;
+    // An empty text is no id.
+    let before = EventId::new(reader.text()?).ok();
+    let is_clock = reader.number()? != 0;
+    let has_ended = reader.number()? != 0;
+    let consumers = reader.number()?;
     let mut events = Vec::new();
     while !reader.rest.is_empty() {
-        events.push(Event {
-            id: EventId::new(reader.text()?).ok()?,
-            event_type: EventType::new(reader.text()?).ok()?,
-            data: reader.text()?.to_owned(),
+        events.push(PageEvent {
+            event: Event {
+                id: EventId::new(reader.text()?).ok()?,
+                event_type: EventType::new(reader.text()?).ok()?,
+                data: reader.text()?,
+            },
+            whole_bytes: Some(reader.number()?).filter(|bytes| *bytes > 0),
         });
     }
     Some(TopicPage {
         origin,
+        topic,
+        is_clock,
         stream_path,
         events,
+        before,
         last_event_id,
         consumers,
+        has_ended,
+        filter,
+        refusal,
     })
 }
 
@@ -69,12 +127,16 @@ struct Reader<'a> {
     rest: &'a str,
 }
 
-impl<'a> Reader<'a> {
-    fn text(&mut self) -> Option<&'a str> {
+impl Reader<'_> {
+    fn text(&mut self) -> Option<String> {
         let (length, rest) = self.rest.split_once(':')?;
         let (text, rest) = rest.split_at_checked(length.parse().ok()?)?;
         self.rest = rest;
-        Some(text)
+        Some(read_text(text))
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        self.text()?.parse().ok()
     }
 }
 
@@ -82,25 +144,37 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn event(id: &str, data: &str) -> Option<Event> {
-        Some(Event {
-            id: EventId::new(id).ok()?,
-            event_type: EventType::default(),
-            data: data.to_owned(),
+    fn event(id: &str, data: &str) -> Option<PageEvent> {
+        Some(PageEvent {
+            event: Event {
+                id: EventId::new(id).ok()?,
+                event_type: EventType::default(),
+                data: data.to_owned(),
+            },
+            whole_bytes: (id == "#a-3").then_some(1_000_000),
         })
     }
 
     fn page(data: &str) -> Option<TopicPage> {
         Some(TopicPage {
             origin: "http://127.0.0.1:8080".to_owned(),
-            stream_path: "/events".to_owned(),
+            topic: "kitchen".to_owned(),
+            is_clock: false,
+            stream_path: "/topics/kitchen".to_owned(),
             events: vec![
                 event("#a-1", "hello")?,
                 event("#a-2", data)?,
                 event("#a-3", "")?,
             ],
+            before: (data.is_empty())
+                .then(|| EventId::new("#a-0"))
+                .transpose()
+                .ok()?,
             last_event_id: EventId::new("#a-3").ok()?,
             consumers: 3,
+            has_ended: true,
+            filter: "type:news \"x".to_owned(),
+            refusal: String::new(),
         })
     }
 
@@ -110,13 +184,19 @@ mod tests {
             "",
             "1:2",
             "a\nb",
-            "</script>",
+            "</script><!--",
+            "\u{1}0<\u{1}\u{1}1<<",
             "乘风破浪会有时",
             "\u{1f}\"\\",
         ] {
             let page = PageText(page(data));
             assert!(page.0.is_some());
-            assert_eq!(page.to_string().parse(), Ok(page));
+            let text = page.to_string();
+            assert!(
+                !text.contains('<'),
+                "Leptos would not give it back: {text:?}"
+            );
+            assert_eq!(text.parse(), Ok(page));
         }
     }
 
@@ -130,7 +210,7 @@ mod tests {
     #[test]
     fn nul_arrives_as_html_shows_it() {
         let text = PageText(page("a\u{0}1")).to_string();
-        let data = |PageText(page): PageText| page.map(|page| page.events[1].data.clone());
+        let data = |PageText(page): PageText| page.map(|page| page.events[1].event.data.clone());
         assert_eq!(text.parse().map(data), Ok(Some("a\u{fffd}1".to_owned())));
     }
 }

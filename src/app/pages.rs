@@ -2,3 +2,5 @@
 
 pub mod clock;
 pub mod not_found;
+pub mod topic;
+pub mod topics;

@@ -1,5 +1,10 @@
 //! The few things the page does to its document besides rendering.
 
+use wasm_bindgen::JsValue;
+
+/// The property of a field that has its content.
+const VALUE: &str = "value";
+
 /// Marks the document as alive, for the stylesheet and for tests.
 pub(crate) fn mark_hydrated() {
     let root = web_sys::window()
@@ -18,15 +23,31 @@ pub(crate) fn is_hidden() -> bool {
         .is_some_and(|document| document.hidden())
 }
 
+/// What is in the field with this id.
+pub(crate) fn value_of(id: &str) -> Option<String> {
+    js_sys::Reflect::get(element(id)?.as_ref(), &JsValue::from_str(VALUE))
+        .ok()?
+        .as_string()
+}
+
+/// Empties the field with this id.
+pub(crate) fn empty(id: &str) {
+    if let Some(element) = element(id) {
+        // Fails for no field.
+        let _ = js_sys::Reflect::set(&element, &JsValue::from_str(VALUE), &JsValue::from_str(""));
+    }
+}
+
+fn element(id: &str) -> Option<web_sys::Element> {
+    web_sys::window()?.document()?.get_element_by_id(id)
+}
+
 /// Selects all the text in the element with this id.
 pub(crate) fn select_text_of(id: &str) {
     let Some(window) = web_sys::window() else {
         return;
     };
-    let element = window
-        .document()
-        .and_then(|document| document.get_element_by_id(id));
-    if let (Some(element), Ok(Some(selection))) = (element, window.get_selection()) {
+    if let (Some(element), Ok(Some(selection))) = (element(id), window.get_selection()) {
         // Fails only for a node of another document.
         let _ = selection.select_all_children(&element);
     }

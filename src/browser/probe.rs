@@ -1,5 +1,5 @@
-//! Asks the server for a stream once more with `fetch`, which, unlike an EventSource, shows the answer. Leaves what the
-//! answer means to [`crate::app::connection`].
+//! Asks the server with `fetch`: for a stream once more, since an EventSource does not show the answer, and to publish.
+//! Leaves what the answer means to [`crate::app::connection`] and whoever publishes.
 
 use gloo_net::http::{Request, Response};
 use wasm_bindgen_futures::spawn_local;
@@ -51,12 +51,48 @@ impl Drop for Probe {
     }
 }
 
+/// What the server answered to a publisher.
+pub(crate) struct Posted {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// How many subscribers it went to.
+    pub(crate) subscribers: Option<u64>,
+    /// What is wrong, in the words of the problem document.
+    pub(crate) detail: Option<String>,
+}
+
+/// Publishes a text. `on_answer` gets `None` if there was no answer at all.
+pub(crate) fn post(url: &str, text: &str, on_answer: impl FnOnce(Option<Posted>) + 'static) {
+    let request = Request::post(url)
+        .header("Content-Type", "text/plain;charset=UTF-8")
+        .body(text);
+    spawn_local(async move {
+        let response = match request {
+            Ok(request) => request.send().await,
+            Err(error) => Err(error),
+        };
+        let Ok(response) = response else {
+            return on_answer(None);
+        };
+        let text = response.text().await.unwrap_or_default();
+        on_answer(Some(Posted {
+            status: response.status(),
+            // A count, which is far below what a number loses.
+            subscribers: json::number(&text, "subscribers").map(|count| count as u64),
+            detail: problem(&text),
+        }));
+    });
+}
+
+fn problem(document: &str) -> Option<String> {
+    let [detail, title] = json::texts(document, ["detail", "title"]);
+    detail.or(title)
+}
+
 async fn read(response: Response) -> Found {
     let content_type = response.headers().get("content-type").unwrap_or_default();
     let detail = if content_type.starts_with("application/problem+json") {
-        let problem = response.text().await.unwrap_or_default();
-        let [detail, title] = json::texts(&problem, ["detail", "title"]);
-        detail.or(title)
+        problem(&response.text().await.unwrap_or_default())
     } else {
         None
     };

@@ -6,9 +6,9 @@ use chrono::{DateTime, Local, SecondsFormat};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::hub::Hub;
+use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
-use crate::hub::{Hub, Publication};
-use crate::protocol::event::EventType;
 
 /// Publishes the time to the clock's topic at once and then at every interval, until it is cancelled.
 pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
@@ -17,18 +17,18 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
     // After a suspended machine wakes, one tick tells the time as well as a thousand.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while cancelled.run_until_cancelled(ticks.tick()).await.is_some() {
-        let published = hub.publish(&topic, tick(Local::now()));
-        tracing::info!("hello has been sent (consumers: {})", published.subscribers);
+        match hub.publish(&topic, tick(Local::now()), Conditions::default()) {
+            Ok(published) => {
+                tracing::info!("hello has been sent (consumers: {})", published.subscribers)
+            }
+            Err(error) => tracing::warn!("hello could not be sent: {error}"),
+        }
     }
 }
 
 fn tick(now: DateTime<Local>) -> Publication {
     let now = now.to_rfc3339_opts(SecondsFormat::Millis, false);
-    Publication {
-        id: None,
-        event_type: EventType::default(),
-        data: format!("hello, now is: {now}"),
-    }
+    Publication::text(format!("hello, now is: {now}"))
 }
 
 #[cfg(test)]

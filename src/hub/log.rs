@@ -2,33 +2,44 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Publication;
 use super::position::{Epoch, Offset};
-use crate::protocol::event::{Event, EventId};
-use crate::protocol::event_stream;
+use super::publication::Publication;
+use super::topic::Topic;
+use crate::protocol::event::{Event, EventId, EventType};
+use crate::protocol::{END_EVENT, event_stream};
 
 /// An event in the log.
 #[derive(Debug)]
 pub struct Entry {
     /// Its place.
     pub offset: Offset,
+    /// The topic that it was published to.
+    pub topic: Topic,
     /// The event itself.
     pub event: Event,
     /// The event in the event stream format, shared by everybody who reads it.
     pub frame: Bytes,
-    /// When it entered the log.
-    pub appended_at: Instant,
+    /// When it was published, by the wall clock.
+    pub published_at: SystemTime,
+    /// Whether only those see it who may read the topic's private events.
+    pub is_private: bool,
+    /// Whether those see it who come later.
+    pub is_kept: bool,
+    /// Whether it is the topic's last event.
+    pub is_end: bool,
+    appended_at: Instant,
 }
 
 /// An event that has no place yet: everything that can be done before the hub is locked has been done.
 pub(super) struct Draft {
-    id: Option<EventId>,
-    event: Publication,
+    publication: Publication,
     fields: String,
+    is_end: bool,
 }
 
 /// A topic's events, oldest first.
@@ -36,51 +47,123 @@ pub(super) struct Draft {
 pub(super) struct TopicLog {
     entries: VecDeque<Arc<Entry>>,
     dropped_through: Offset,
+    has_ended: bool,
+}
+
+/// Which part of a log a reader wants to see, and may.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    /// Whether the reader sees private events.
+    pub(super) with_private: bool,
+    /// Up to here, the reader sees only what is kept: it was published before the reader came.
+    pub(super) replayed_through: Offset,
 }
 
 /// What a reader with a cursor finds.
 pub(super) enum Found {
     /// The events after the cursor, oldest first; none if there are none yet.
-    Events(VecDeque<Arc<Entry>>),
+    Events {
+        /// The events themselves.
+        entries: Vec<Arc<Entry>>,
+        /// Everything up to here is among them, or not for this reader.
+        through: Offset,
+    },
     /// Events after the cursor have been dropped.
     Dropped,
 }
 
-impl Entry {
+/// How many of the newest events of a topic are spared when room is made at the cost of events that need not be kept:
+/// readers who are at the end have not read those yet.
+const SPARED_EVENTS: usize = 100;
+
+impl Draft {
     /// Encodes a publication as far as that can be done without an id.
-    pub(super) fn draft(mut publication: Publication) -> Draft {
+    pub(super) fn new(mut publication: Publication) -> Self {
         publication.data = event_stream::as_read(publication.data);
         let mut fields = String::with_capacity(publication.data.len() + 64);
         event_stream::push_fields(&mut fields, &publication.event_type, &publication.data);
-        Draft {
-            id: publication.id.clone(),
-            event: publication,
+        if let Some(retry) = publication.retry {
+            event_stream::push_retry(&mut fields, retry.as_millis());
+        }
+        Self {
+            publication,
             fields,
+            is_end: false,
         }
     }
 
-    /// What the event costs while it is kept, in bytes: its texts, and its frame.
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.event.id.as_str().len() + self.event.data.len() + self.frame.len()
+    /// The last event of a topic, whose data is the topic's name.
+    pub(super) fn end(topic: &Topic) -> Self {
+        let event_type = EventType::new(END_EVENT).unwrap_or_default();
+        let publication = Publication {
+            event_type,
+            ..Publication::text(topic.as_str())
+        };
+        Self {
+            is_end: true,
+            ..Self::new(publication)
+        }
+    }
+
+    pub(super) fn finish(self, topic: &Topic, epoch: &Epoch, offset: Offset) -> Entry {
+        let Publication {
+            id,
+            event_type,
+            data,
+            retry: _,
+            is_private,
+            is_kept,
+        } = self.publication;
+        let id = id.unwrap_or_else(|| epoch.id(offset));
+        let mut frame = self.fields;
+        event_stream::push_id_and_dispatch(&mut frame, &id);
+        Entry {
+            offset,
+            topic: topic.clone(),
+            event: Event {
+                id,
+                event_type,
+                data,
+            },
+            frame: frame.into(),
+            published_at: SystemTime::now(),
+            is_private,
+            is_kept,
+            is_end: self.is_end,
+            appended_at: Instant::now(),
+        }
     }
 }
 
-impl Draft {
-    pub(super) fn finish(self, epoch: &Epoch, offset: Offset, appended_at: Instant) -> Entry {
-        let id = self.id.unwrap_or_else(|| epoch.id(offset));
-        let mut frame = self.fields;
-        event_stream::push_id_and_dispatch(&mut frame, &id);
-        let event = Event {
-            id,
-            event_type: self.event.event_type,
-            data: self.event.data,
-        };
-        Entry {
-            offset,
-            event,
-            frame: frame.into(),
-            appended_at,
+impl Entry {
+    /// What the event costs while it is in the log, in bytes: its texts, and its frame.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.event.id.as_str().len() + self.event.data.len() + self.frame.len()
+    }
+
+    /// When it entered the log.
+    pub fn appended_at(&self) -> Instant {
+        self.appended_at
+    }
+
+    /// Whether it was appended before a moment.
+    pub(super) fn is_older_than(&self, moment: Instant) -> bool {
+        self.appended_at < moment
+    }
+}
+
+impl View {
+    /// What a reader sees that comes now: nothing that is not kept.
+    pub(super) fn of_the_past(with_private: bool) -> Self {
+        Self {
+            with_private,
+            replayed_through: Offset::END,
         }
+    }
+
+    fn shows(self, entry: &Entry) -> bool {
+        (self.with_private || !entry.is_private)
+            && (entry.is_kept || entry.offset > self.replayed_through)
     }
 }
 
@@ -90,22 +173,47 @@ impl TopicLog {
         Self {
             entries: VecDeque::new(),
             dropped_through,
+            has_ended: false,
         }
     }
 
     /// Appends an event, whose offset is higher than any before it.
     pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        self.has_ended |= entry.is_end;
         self.entries.push_back(entry);
+    }
+
+    /// Makes room for one event more than `limit`: an old event goes that need not be kept, or else the oldest.
+    pub(super) fn make_room(&mut self, limit: usize) -> Option<Arc<Entry>> {
+        let length = self.entries.len();
+        if length <= limit {
+            return None;
+        }
+        let old = self
+            .entries
+            .iter()
+            .take(length.saturating_sub(SPARED_EVENTS));
+        match old.enumerate().find(|(_, entry)| !entry.is_kept) {
+            // Nobody was promised that it stays, so this is no loss that a reader has to be told of.
+            Some((place, _)) if place > 0 => self.entries.remove(place),
+            _ => self.drop_oldest(),
+        }
     }
 
     pub(super) fn drop_oldest(&mut self) -> Option<Arc<Entry>> {
         let entry = self.entries.pop_front()?;
-        self.dropped_through = entry.offset;
+        if entry.is_kept {
+            self.dropped_through = entry.offset;
+        }
         Some(entry)
     }
 
     pub(super) fn oldest(&self) -> Option<&Entry> {
         self.entries.front().map(AsRef::as_ref)
+    }
+
+    pub(super) fn newest(&self) -> Option<&Entry> {
+        self.entries.back().map(AsRef::as_ref)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,25 +224,30 @@ impl TopicLog {
         self.entries.is_empty()
     }
 
+    /// Whether the topic has ended: nothing can be appended after its last event.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     /// The newest event that is no longer kept. Whoever has read up to here has missed nothing.
     pub(super) fn dropped_through(&self) -> Offset {
         self.dropped_through
     }
 
-    /// The newest events, at most `count`, oldest first.
-    pub(super) fn newest(&self, count: usize) -> Vec<Arc<Entry>> {
-        let skipped = self.entries.len().saturating_sub(count);
-        self.entries.iter().skip(skipped).cloned().collect()
+    /// The events that a view shows, newest first.
+    pub(super) fn newest_first(&self, view: View) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries
+            .iter()
+            .rev()
+            .filter(move |entry| view.shows(entry))
     }
 
-    /// Where a reader goes on that is to see nothing but the newest event, or none if it would skip nothing.
-    pub(super) fn before_newest(&self, cursor: Offset) -> Option<Offset> {
-        let mut newest_first = self.entries.iter().rev().map(|entry| entry.offset);
-        let target = newest_first
-            .next()
-            .map_or(self.dropped_through, Offset::previous);
-        let skipped = newest_first.next().unwrap_or(self.dropped_through);
-        (cursor < skipped).then_some(target)
+    /// The place of the first event that was published at or after a moment.
+    pub(super) fn first_since(&self, moment: SystemTime) -> Option<Offset> {
+        self.entries
+            .iter()
+            .find(|entry| entry.published_at >= moment)
+            .map(|entry| entry.offset)
     }
 
     /// The place of the newest event whose publisher gave it this id.
@@ -146,18 +259,51 @@ impl TopicLog {
             .map(|entry| entry.offset)
     }
 
-    /// The events after a cursor: at least one if there is any, and no more than fit into `max_bytes` of frames.
-    pub(super) fn after(&self, cursor: Offset, max_bytes: usize) -> Found {
+    /// How many events there are after a cursor, up to two: a reader that skips to the newest would lose any more.
+    pub(super) fn has_several_after(&self, cursor: Offset) -> usize {
+        self.entries
+            .iter()
+            .rev()
+            .take(2)
+            .filter(|entry| entry.offset > cursor)
+            .count()
+    }
+
+    /// The events after a cursor and up to `committed`: at least one if there is any, and no more than fit into
+    /// `max_bytes` of frames.
+    pub(super) fn after(
+        &self,
+        cursor: Offset,
+        committed: Offset,
+        view: View,
+        max_bytes: usize,
+    ) -> Found {
         if cursor < self.dropped_through {
             return Found::Dropped;
         }
         let start = self.entries.partition_point(|entry| entry.offset <= cursor);
+        let mut found = Vec::new();
         let mut bytes = 0;
-        let events = self.entries.iter().skip(start).take_while(|entry| {
-            let fits = bytes == 0 || bytes + entry.frame.len() <= max_bytes;
+        for entry in self
+            .entries
+            .range(start..)
+            .take_while(|entry| entry.offset <= committed)
+        {
+            if !view.shows(entry) {
+                continue;
+            }
+            if bytes > 0 && bytes + entry.frame.len() > max_bytes {
+                return Found::Events {
+                    entries: found,
+                    through: entry.offset.previous(),
+                };
+            }
             bytes += entry.frame.len();
-            fits
-        });
-        Found::Events(events.cloned().collect())
+            found.push(Arc::clone(entry));
+        }
+        Found::Events {
+            entries: found,
+            through: committed.max(cursor),
+        }
     }
 }

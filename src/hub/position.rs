@@ -18,6 +18,19 @@ impl Offset {
     /// Before the first event.
     pub const START: Self = Self(0);
 
+    /// After every event there will ever be.
+    pub const END: Self = Self(u64::MAX);
+
+    /// The place as a number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The place that has this number.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The place of the next event.
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -42,6 +55,11 @@ impl Epoch {
             rest /= 36;
         }
         Self(digits.iter().rev().collect())
+    }
+
+    /// The epoch as it stands in ids.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The id that stands for a place in this epoch's log.

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use super::subscriber::Read;
+use super::subscriber::{Read, SlowReader, Start, WantedTopic};
 use super::*;
 use crate::protocol::EARLIEST;
+use crate::protocol::event::EventType;
+use crate::protocol::gap::Gap;
 
-fn history() -> History {
-    History {
+mod model;
+
+fn limits() -> Limits {
+    Limits {
         events: 5,
         age: Duration::from_secs(3_600),
         bytes: 1 << 20,
+        topics: 10,
     }
 }
 
@@ -18,23 +23,57 @@ fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a topic")
 }
 
-fn text(data: impl Into<String>) -> Publication {
-    Publication {
-        id: None,
-        event_type: EventType::default(),
-        data: data.into(),
-    }
+fn send(hub: &Hub, topic: &Topic, publication: Publication) -> Published {
+    hub.publish(topic, publication, Conditions::default())
+        .expect("a publication that is taken")
 }
 
 fn publish(hub: &Hub, topic: &Topic, texts: impl IntoIterator<Item = u32>) -> Vec<EventId> {
     texts
         .into_iter()
-        .map(|number| hub.publish(topic, text(number.to_string())).id)
+        .map(|number| send(hub, topic, Publication::text(number.to_string())).id)
         .collect()
 }
 
 fn subscribe(hub: &Hub, topic: &Topic, start: Start) -> Subscriber {
-    hub.subscribe(topic, &start, SlowReader::Disconnect)
+    subscribe_as(hub, topic, start, SlowReader::Disconnect)
+}
+
+fn subscribe_as(hub: &Hub, topic: &Topic, start: Start, slow_reader: SlowReader) -> Subscriber {
+    hub.subscribe(&Subscription::public(topic.clone(), start, slow_reader))
+        .expect("a subscriber")
+}
+
+fn subscribe_to_all(hub: &Hub, topics: &[&str], start: Start) -> Subscriber {
+    let topics = topics
+        .iter()
+        .map(|name| WantedTopic {
+            topic: topic(name),
+            with_private: false,
+        })
+        .collect();
+    hub.subscribe(&Subscription {
+        topics,
+        start,
+        slow_reader: SlowReader::Disconnect,
+    })
+    .expect("a subscriber")
+}
+
+fn page(count: usize) -> Page {
+    Page {
+        count,
+        before: None,
+        with_private: false,
+    }
+}
+
+fn texts(snapshot: &Snapshot) -> Vec<&str> {
+    snapshot
+        .events
+        .iter()
+        .map(|entry| entry.event.data.as_str())
+        .collect()
 }
 
 /// Everything that there is to read.
@@ -47,7 +86,7 @@ fn data(subscriber: &mut Subscriber) -> Vec<String> {
     .collect()
 }
 
-fn gap(read: Read) -> crate::protocol::gap::Gap {
+fn gap(read: Read) -> Gap {
     match read {
         Read::Gap(gap) => gap,
         other => panic!("expected a gap, got {other:?}"),
@@ -56,7 +95,7 @@ fn gap(read: Read) -> crate::protocol::gap::Gap {
 
 #[test]
 fn a_subscriber_reads_what_is_published_after_it_came() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     publish(&hub, &a, [1]);
     let mut subscriber = subscribe(&hub, &a, Start::Now);
     publish(&hub, &a, [2, 3]);
@@ -67,7 +106,7 @@ fn a_subscriber_reads_what_is_published_after_it_came() {
 
 #[test]
 fn a_subscriber_resumes_after_the_event_it_names() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let ids = publish(&hub, &a, [1, 2, 3]);
     let mut subscriber = subscribe(&hub, &a, Start::After(ids[0].clone()));
     assert_eq!(subscriber.position(), &ids[0]);
@@ -77,7 +116,7 @@ fn a_subscriber_resumes_after_the_event_it_names() {
 
 #[test]
 fn a_subscriber_that_has_seen_nothing_can_resume_from_its_position() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     publish(&hub, &topic("b"), [9]);
     let position = subscribe(&hub, &a, Start::Now).position().clone();
     publish(&hub, &a, [1]);
@@ -89,13 +128,14 @@ fn a_subscriber_that_has_seen_nothing_can_resume_from_its_position() {
 
 #[test]
 fn a_publishers_own_id_is_a_place_to_resume_from() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let own = EventId::new("order-7").expect("an id");
-    hub.publish(
+    send(
+        &hub,
         &a,
         Publication {
             id: Some(own.clone()),
-            ..text("1")
+            ..Publication::text("1")
         },
     );
     publish(&hub, &a, [2]);
@@ -104,7 +144,7 @@ fn a_publishers_own_id_is_a_place_to_resume_from() {
 
 #[test]
 fn earliest_is_everything_that_is_kept() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     publish(&hub, &a, 1..=7);
     let earliest = Start::after(EventId::new(EARLIEST).expect("an id"));
     assert_eq!(
@@ -115,7 +155,7 @@ fn earliest_is_everything_that_is_kept() {
 
 #[test]
 fn an_unknown_id_is_told_as_a_gap_and_then_what_is_kept_follows() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     publish(&hub, &a, [1, 2]);
     for id in ["#other-1", "nonsense"] {
         let id = EventId::new(id).expect("an id");
@@ -129,7 +169,7 @@ fn an_unknown_id_is_told_as_a_gap_and_then_what_is_kept_follows() {
 
 #[test]
 fn an_id_from_the_future_is_unknown() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let newest = publish(&hub, &a, [1]).remove(0);
     let future = EventId::new(newest.as_str().replace("-1", "-2")).expect("an id");
     gap(subscribe(&hub, &a, Start::After(future)).read());
@@ -137,7 +177,7 @@ fn an_id_from_the_future_is_unknown() {
 
 #[test]
 fn an_expired_id_is_told_as_a_gap() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let ids = publish(&hub, &a, 1..=7);
     gap(subscribe(&hub, &a, Start::After(ids[0].clone())).read());
     // Event 2 was the last to be dropped: who has it has missed nothing.
@@ -150,16 +190,16 @@ fn an_expired_id_is_told_as_a_gap() {
 #[test]
 fn a_long_replay_is_whole_although_the_log_moves_on() {
     let (hub, a) = (
-        Hub::new(History {
+        Hub::new(Limits {
             events: 100,
             bytes: 10 << 20,
-            ..history()
+            ..limits()
         }),
         topic("a"),
     );
     let long = "x".repeat(10_000);
     for number in 0..100 {
-        hub.publish(&a, text(format!("{number} {long}")));
+        send(&hub, &a, Publication::text(format!("{number} {long}")));
     }
     let mut subscriber = subscribe(&hub, &a, Start::Earliest);
     for number in 0..100 {
@@ -168,17 +208,17 @@ fn a_long_replay_is_whole_although_the_log_moves_on() {
             other => panic!("expected event {number}, got {other:?}"),
         }
         // What has been read may be dropped, and what is new comes at the end.
-        hub.publish(&a, text("new"));
+        send(&hub, &a, Publication::text("new"));
     }
     assert_eq!(data(&mut subscriber).len(), 100);
 }
 
 #[test]
 fn a_reader_that_fell_out_of_what_is_kept_is_treated_as_its_policy_says() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
-    let mut disconnect = hub.subscribe(&a, &Start::Now, SlowReader::Disconnect);
-    let mut skip = hub.subscribe(&a, &Start::Now, SlowReader::Skip);
-    let mut latest = hub.subscribe(&a, &Start::Now, SlowReader::Latest);
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let mut disconnect = subscribe_as(&hub, &a, Start::Now, SlowReader::Disconnect);
+    let mut skip = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
+    let mut latest = subscribe_as(&hub, &a, Start::Now, SlowReader::Latest);
     publish(&hub, &a, 1..=6);
     assert!(matches!(disconnect.read(), Read::TooSlow));
     let gap = gap(skip.read());
@@ -189,8 +229,8 @@ fn a_reader_that_fell_out_of_what_is_kept_is_treated_as_its_policy_says() {
 
 #[test]
 fn falling_behind_with_nothing_to_skip_is_no_gap() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
-    let mut skip = hub.subscribe(&a, &Start::Now, SlowReader::Skip);
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let mut skip = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
     publish(&hub, &a, [1]);
     assert!(matches!(skip.fall_behind(), Read::Event(entry) if entry.event.data == "1"));
     publish(&hub, &a, [2, 3, 4]);
@@ -206,19 +246,19 @@ fn falling_behind_with_nothing_to_skip_is_no_gap() {
 
 #[test]
 fn history_is_bounded_in_bytes_over_all_topics_oldest_first() {
-    let hub = Hub::new(History {
+    let hub = Hub::new(Limits {
         bytes: 10_000,
         events: 1_000,
-        ..history()
+        ..limits()
     });
     let (a, b) = (topic("a"), topic("b"));
-    hub.publish(&a, text("old"));
+    send(&hub, &a, Publication::text("old"));
     for _ in 0..100 {
-        hub.publish(&b, text("x".repeat(100)));
+        send(&hub, &b, Publication::text("x".repeat(100)));
     }
-    assert!(hub.snapshot(&a, 10).events.is_empty());
+    assert!(hub.snapshot(&a, &page(10)).events.is_empty());
     let kept: usize = hub
-        .snapshot(&b, 1_000)
+        .snapshot(&b, &page(1_000))
         .events
         .iter()
         .map(|entry| entry.bytes())
@@ -228,7 +268,7 @@ fn history_is_bounded_in_bytes_over_all_topics_oldest_first() {
 
 #[tokio::test(start_paused = true)]
 async fn history_is_bounded_in_age() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let ids = publish(&hub, &a, [1]);
     tokio::time::advance(Duration::from_secs(1_800)).await;
     publish(&hub, &a, [2]);
@@ -242,11 +282,11 @@ async fn history_is_bounded_in_age() {
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_with_neither_events_nor_subscribers_is_forgotten_but_not_its_loss() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let ids = publish(&hub, &a, [1, 2]);
     let subscriber = subscribe(&hub, &a, Start::Now);
     tokio::time::advance(Duration::from_secs(3_601)).await;
-    hub.snapshot(&a, 1);
+    hub.snapshot(&a, &page(1));
     assert_eq!(hub.lock().topics.len(), 1);
     drop(subscriber);
     assert_eq!(hub.lock().topics.len(), 0);
@@ -260,19 +300,19 @@ async fn a_topic_with_neither_events_nor_subscribers_is_forgotten_but_not_its_lo
 
 #[test]
 fn subscribers_are_counted_until_they_are_dropped() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let first = subscribe(&hub, &a, Start::Now);
     let second = subscribe(&hub, &a, Start::Now);
-    assert_eq!(hub.publish(&a, text("1")).subscribers, 2);
-    assert_eq!(*second.consumers().borrow(), 2);
+    assert_eq!(send(&hub, &a, Publication::text("1")).subscribers, 2);
+    assert_eq!(*second.consumers().expect("a topic").borrow(), 2);
     drop(first);
     assert_eq!(hub.subscribers(&a), 1);
-    assert_eq!(*second.consumers().borrow(), 1);
+    assert_eq!(*second.consumers().expect("a topic").borrow(), 1);
 }
 
 #[tokio::test]
 async fn a_waiting_subscriber_is_woken() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     let mut subscriber = subscribe(&hub, &a, Start::Now);
     let reader = tokio::spawn(async move {
         subscriber.ready().await;
@@ -285,9 +325,9 @@ async fn a_waiting_subscriber_is_woken() {
 
 #[test]
 fn a_snapshot_is_a_place_to_subscribe_from() {
-    let (hub, a) = (Hub::new(history()), topic("a"));
+    let (hub, a) = (Hub::new(limits()), topic("a"));
     publish(&hub, &a, 1..=4);
-    let snapshot = hub.snapshot(&a, 2);
+    let snapshot = hub.snapshot(&a, &page(2));
     assert_eq!(
         snapshot
             .events
@@ -309,9 +349,9 @@ fn a_snapshot_is_a_place_to_subscribe_from() {
 
 #[test]
 fn many_publishers_at_once_lose_and_reorder_nothing() {
-    let hub = Hub::new(History {
+    let hub = Hub::new(Limits {
         events: 10_000,
-        ..history()
+        ..limits()
     });
     let a = topic("a");
     let mut subscriber = subscribe(&hub, &a, Start::Now);
@@ -337,4 +377,340 @@ fn many_publishers_at_once_lose_and_reorder_nothing() {
             "the events of publisher {publisher} are out of order"
         );
     }
+}
+
+#[test]
+fn several_topics_come_in_the_order_of_publication() {
+    let hub = Hub::new(limits());
+    let (a, b) = (topic("a"), topic("b"));
+    publish(&hub, &a, [1]);
+    publish(&hub, &b, [2]);
+    publish(&hub, &a, [3]);
+    publish(&hub, &topic("c"), [9]);
+    // One topic named twice is one topic, and the order in which they are named does not count.
+    let mut both = subscribe_to_all(&hub, &["b", "a", "b"], Start::Earliest);
+    assert_eq!(data(&mut both), ["1", "2", "3"]);
+    assert_eq!(hub.subscribers(&b), 1);
+    publish(&hub, &b, [4]);
+    publish(&hub, &a, [5]);
+    assert_eq!(data(&mut both), ["4", "5"]);
+}
+
+#[test]
+fn a_reader_of_several_topics_resumes_after_the_event_it_names() {
+    let hub = Hub::new(limits());
+    let (a, b) = (topic("a"), topic("b"));
+    let id = publish(&hub, &a, [1]).remove(0);
+    publish(&hub, &b, [2]);
+    publish(&hub, &a, [3]);
+    assert_eq!(
+        data(&mut subscribe_to_all(&hub, &["a", "b"], Start::After(id))),
+        ["2", "3"]
+    );
+}
+
+#[test]
+fn a_reader_of_several_topics_is_told_of_a_gap_in_any() {
+    let hub = Hub::new(limits());
+    let (a, b) = (topic("a"), topic("b"));
+    let id = publish(&hub, &a, [1]).remove(0);
+    publish(&hub, &b, 10..=16);
+    let mut both = subscribe_to_all(&hub, &["a", "b"], Start::After(id));
+    gap(both.read());
+    assert_eq!(data(&mut both), ["12", "13", "14", "15", "16"]);
+}
+
+#[tokio::test]
+async fn a_waiting_reader_of_several_topics_is_woken_by_each() {
+    let hub = Hub::new(limits());
+    let mut both = subscribe_to_all(&hub, &["a", "b"], Start::Now);
+    for name in ["a", "b", "a"] {
+        publish(&hub, &topic(name), [1]);
+        both.ready().await;
+        assert_eq!(data(&mut both), ["1"]);
+    }
+}
+
+#[test]
+fn the_last_few_and_what_came_since_are_places_to_start() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    publish(&hub, &a, [1, 2, 3]);
+    assert_eq!(data(&mut subscribe(&hub, &a, Start::Last(2))), ["2", "3"]);
+    assert_eq!(
+        data(&mut subscribe(&hub, &a, Start::Last(9))),
+        ["1", "2", "3"]
+    );
+    assert_eq!(data(&mut subscribe(&hub, &a, Start::Last(0))), [""; 0]);
+    let second = hub.snapshot(&a, &page(2)).events[0].published_at;
+    assert!(
+        data(&mut subscribe(&hub, &a, Start::Since(second)))
+            .ends_with(&["2".to_owned(), "3".to_owned()])
+    );
+    let future = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(
+        data(&mut subscribe(&hub, &a, Start::Since(future))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn what_is_not_kept_reaches_only_who_is_reading() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let mut present = subscribe(&hub, &a, Start::Now);
+    let passing = || Publication {
+        is_kept: false,
+        ..Publication::text("passing")
+    };
+    let id = send(&hub, &a, passing()).id;
+    publish(&hub, &a, [1]);
+    assert_eq!(data(&mut present), ["passing", "1"]);
+    assert_eq!(data(&mut subscribe(&hub, &a, Start::Earliest)), ["1"]);
+    assert_eq!(data(&mut subscribe(&hub, &a, Start::Last(5))), ["1"]);
+    assert_eq!(data(&mut subscribe(&hub, &a, Start::After(id))), ["1"]);
+    assert_eq!(texts(&hub.snapshot(&a, &page(5))), ["1"]);
+}
+
+#[test]
+fn what_is_not_kept_does_not_push_out_what_is() {
+    let (hub, a) = (
+        Hub::new(Limits {
+            events: 200,
+            ..limits()
+        }),
+        topic("a"),
+    );
+    let ids = publish(&hub, &a, [1]);
+    for _ in 0..1_000 {
+        send(
+            &hub,
+            &a,
+            Publication {
+                is_kept: false,
+                ..Publication::text("passing")
+            },
+        );
+    }
+    assert_eq!(texts(&hub.snapshot(&a, &page(5))), ["1"]);
+    assert_eq!(
+        data(&mut subscribe(&hub, &a, Start::After(ids[0].clone()))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn private_events_reach_only_who_may_read_them_in_replay_too() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let of = |with_private, start| Subscription {
+        topics: vec![WantedTopic {
+            topic: topic("a"),
+            with_private,
+        }],
+        start,
+        slow_reader: SlowReader::Disconnect,
+    };
+    let mut public = hub.subscribe(&of(false, Start::Now)).expect("a subscriber");
+    let mut private = hub.subscribe(&of(true, Start::Now)).expect("a subscriber");
+    send(
+        &hub,
+        &a,
+        Publication {
+            is_private: true,
+            ..Publication::text("secret")
+        },
+    );
+    publish(&hub, &a, [1]);
+    assert_eq!(data(&mut public), ["1"]);
+    assert_eq!(data(&mut private), ["secret", "1"]);
+    assert_eq!(
+        data(
+            &mut hub
+                .subscribe(&of(false, Start::Earliest))
+                .expect("a subscriber")
+        ),
+        ["1"]
+    );
+    assert_eq!(
+        data(
+            &mut hub
+                .subscribe(&of(false, Start::Last(2)))
+                .expect("a subscriber")
+        ),
+        ["1"]
+    );
+    assert_eq!(
+        data(
+            &mut hub
+                .subscribe(&of(true, Start::Earliest))
+                .expect("a subscriber")
+        ),
+        ["secret", "1"]
+    );
+    assert_eq!(texts(&hub.snapshot(&a, &page(5))), ["1"]);
+    assert_eq!(
+        texts(&hub.snapshot(
+            &a,
+            &Page {
+                with_private: true,
+                ..page(5)
+            }
+        )),
+        ["secret", "1"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_topic_is_its_last_event_and_after_that_there_is_nothing() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    assert_eq!(hub.end(&a), Err(UnknownTopic));
+    let mut reader = subscribe(&hub, &a, Start::Now);
+    let id = publish(&hub, &a, [1]).remove(0);
+    hub.end(&a).expect("an end");
+    hub.end(&a).expect("ending it again changes nothing");
+    assert!(matches!(reader.read(), Read::Event(entry) if entry.event.data == "1"));
+    assert!(
+        matches!(reader.read(), Read::Event(entry) if entry.is_end && entry.event.event_type.as_str() == "end")
+    );
+    assert!(matches!(reader.read(), Read::End));
+    reader.ready().await;
+    let end = reader.position().clone();
+    drop(reader);
+    let refused = hub.publish(&a, Publication::text("2"), Conditions::default());
+    assert_eq!(refused, Err(PublishError::Ended));
+    let later = |start| {
+        hub.subscribe(&Subscription::public(
+            topic("a"),
+            start,
+            SlowReader::Disconnect,
+        ))
+    };
+    assert!(matches!(later(Start::Now), Err(SubscribeError::Ended)));
+    assert!(matches!(
+        later(Start::After(end)),
+        Err(SubscribeError::Ended)
+    ));
+    let mut missed_the_end = later(Start::After(id)).expect("a subscriber");
+    assert!(matches!(missed_the_end.read(), Read::Event(entry) if entry.is_end));
+    drop(missed_the_end);
+    assert_eq!(hub.subscribers(&a), 0);
+    tokio::time::advance(Duration::from_secs(3_601)).await;
+    hub.topics();
+    publish(&hub, &a, [3]);
+}
+
+#[test]
+fn a_reader_of_several_topics_goes_on_until_the_last_has_ended() {
+    let hub = Hub::new(limits());
+    let mut both = subscribe_to_all(&hub, &["a", "b"], Start::Now);
+    hub.end(&topic("a")).expect("an end");
+    publish(&hub, &topic("b"), [1]);
+    assert_eq!(data(&mut both), ["a", "1"]);
+    hub.end(&topic("b")).expect("an end");
+    assert!(matches!(both.read(), Read::Event(_)));
+    assert!(matches!(both.read(), Read::End));
+}
+
+#[test]
+fn publishing_on_a_condition_fails_if_the_topic_has_moved_on() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let ids = publish(&hub, &a, [1, 2]);
+    let on = |newest: &EventId| Conditions {
+        newest: Some(newest.clone()),
+        ..Conditions::default()
+    };
+    let refused = hub.publish(&a, Publication::text("3"), on(&ids[0]));
+    assert_eq!(refused, Err(PublishError::Moved(Some(ids[1].clone()))));
+    assert!(hub.publish(&a, Publication::text("3"), on(&ids[1])).is_ok());
+    let empty = hub.publish(&topic("b"), Publication::text("1"), on(&ids[1]));
+    assert_eq!(empty, Err(PublishError::Moved(None)));
+    assert_eq!(
+        hub.topics().len(),
+        1,
+        "a refused publication makes no topic"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishing_again_under_a_key_gives_the_first_result() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let keyed = || Conditions {
+        idempotency_key: Some("k".to_owned()),
+        ..Conditions::default()
+    };
+    let first = hub
+        .publish(&a, Publication::text("1"), keyed())
+        .expect("published");
+    let again = hub
+        .publish(&a, Publication::text("1"), keyed())
+        .expect("the first result");
+    assert_eq!((&again.id, again.is_repeat), (&first.id, true));
+    assert_eq!(texts(&hub.snapshot(&a, &page(5))), ["1"]);
+    let elsewhere = hub
+        .publish(&topic("b"), Publication::text("1"), keyed())
+        .expect("published");
+    assert!(!elsewhere.is_repeat, "a key belongs to its topic");
+}
+
+#[test]
+fn there_are_no_more_topics_than_allowed() {
+    let hub = Hub::new(Limits {
+        topics: 2,
+        ..limits()
+    });
+    publish(&hub, &topic("a"), [1]);
+    let refused = hub.subscribe(&Subscription {
+        topics: ["b", "c"]
+            .map(|name| WantedTopic {
+                topic: topic(name),
+                with_private: false,
+            })
+            .to_vec(),
+        start: Start::Now,
+        slow_reader: SlowReader::Disconnect,
+    });
+    assert!(matches!(refused, Err(SubscribeError::TooManyTopics)));
+    assert_eq!(
+        hub.topics().len(),
+        1,
+        "a refused subscription leaves no topic behind"
+    );
+    publish(&hub, &topic("b"), [1]);
+    let refused = hub.publish(&topic("c"), Publication::text("1"), Conditions::default());
+    assert_eq!(refused, Err(PublishError::TooManyTopics));
+    publish(&hub, &topic("a"), [2]);
+}
+
+#[test]
+fn a_snapshot_can_be_paged_backwards() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    publish(&hub, &a, 1..=5);
+    let newest = hub.snapshot(&a, &page(2));
+    assert_eq!((texts(&newest), newest.has_older), (vec!["4", "5"], true));
+    let before = Some(newest.events[0].event.id.clone());
+    let older = hub.snapshot(&a, &Page { before, ..page(3) });
+    assert_eq!(
+        (texts(&older), older.has_older),
+        (vec!["1", "2", "3"], false)
+    );
+}
+
+#[test]
+fn the_delay_that_a_publisher_sets_is_in_its_frame() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let event_type = EventType::new("news").expect("a type");
+    let retry = Some(Duration::from_millis(1_500));
+    let id = send(
+        &hub,
+        &a,
+        Publication {
+            event_type,
+            retry,
+            ..Publication::text("1")
+        },
+    )
+    .id;
+    let frame = hub.snapshot(&a, &page(1)).events[0].frame.clone();
+    assert_eq!(
+        frame,
+        format!("event: news\ndata: 1\nretry: 1500\nid: {id}\n\n")
+    );
 }

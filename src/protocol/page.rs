@@ -4,18 +4,88 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventId};
 
+/// How much of an event's data a page has, in bytes: whoever publishes a megabyte twenty times shall not make every page
+/// that heavy.
+pub const MAX_RENDERED_BYTES: usize = 4_096;
+
 /// A topic's page at one moment: the browser subscribes from [`Self::last_event_id`], so that between the page and the
 /// stream nothing is missed and nothing comes twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicPage {
     /// Scheme and authority under which the reader reached the server, such as `http://127.0.0.1:8080`.
     pub origin: String,
+    /// The topic's name.
+    pub topic: String,
+    /// Whether this is the clock's own page, rather than the page that every topic has.
+    pub is_clock: bool,
     /// Path of the topic's event stream, such as `/events`.
     pub stream_path: String,
     /// The topic's newest events, oldest first.
-    pub events: Vec<Event>,
+    pub events: Vec<PageEvent>,
+    /// The event before the first of [`Self::events`], if there is one.
+    pub before: Option<EventId>,
     /// Where the log stood when the page was rendered.
     pub last_event_id: EventId,
     /// How many consumers the topic had then.
     pub consumers: usize,
+    /// Whether the topic has ended: there is nothing to subscribe to.
+    pub has_ended: bool,
+    /// What the list is filtered by, as the reader wrote it.
+    pub filter: String,
+    /// Why the reader may not publish here; empty if the reader may.
+    pub refusal: String,
+}
+
+/// An event on a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageEvent {
+    /// The event, with as much of its data as the page has.
+    pub event: Event,
+    /// How many bytes its data has as a whole, if that is more than the page has.
+    pub whole_bytes: Option<usize>,
+}
+
+impl PageEvent {
+    /// An event as a page shows it: with at most [`MAX_RENDERED_BYTES`] of its data. NUL, which no HTML can carry,
+    /// becomes what browsers show in its place.
+    pub fn new(event: &Event) -> Self {
+        let (data, is_cut) = start_of(&event.data, MAX_RENDERED_BYTES);
+        Self {
+            event: Event {
+                data: data.replace('\0', "\u{fffd}"),
+                ..event.clone()
+            },
+            whole_bytes: is_cut.then_some(event.data.len()),
+        }
+    }
+}
+
+/// As much of a text's beginning as fits into so many bytes, and whether that is not all.
+pub fn start_of(text: &str, max_bytes: usize) -> (&str, bool) {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (&text[..end], end < text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::event::EventType;
+
+    #[test]
+    fn a_long_event_is_cut_between_two_characters() {
+        assert_eq!(start_of("aé", 2), ("a", true));
+        assert_eq!(start_of("aé", 3), ("aé", false));
+        let event = Event {
+            id: EventId::new("#a-1").expect("an id"),
+            event_type: EventType::default(),
+            data: "上\0".repeat(2_000),
+        };
+        let shown = PageEvent::new(&event);
+        assert_eq!(shown.whole_bytes, Some(8_000));
+        assert!(shown.event.data.starts_with("上\u{fffd}上"));
+        assert_eq!(shown.event.data.chars().count(), 2_048);
+    }
 }

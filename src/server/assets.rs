@@ -12,13 +12,15 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::negotiation::{accepts_encoding, wants_html};
 use super::pages;
-use super::problem::Problem;
+use super::problem::{Problem, wrong_method};
 use super::state::AppState;
 
 /// What cargo-leptos has built. A build without it (plain cargo, as for tests) has no files.
 #[derive(RustEmbed)]
 #[folder = "target/site"]
 #[allow_missing = true]
+// Types for whoever calls the glue from TypeScript, which nobody does here.
+#[exclude = "*.d.ts*"]
 struct Site;
 
 /// The codings that a build makes beside each file, best first, with the ending of their names.
@@ -74,7 +76,7 @@ pub(super) async fn file_or_not_found(state: State<AppState>, request: Request<B
         };
     }
     match Site::get(&name) {
-        Some(_) => super::router::wrong_method(request.method().clone()).await,
+        Some(_) => wrong_method(request.method().clone()).await,
         None => not_found(state, request).await,
     }
 }

@@ -1,82 +1,304 @@
-//! Accepts connections and serves each on HTTP/1.1 or HTTP/2. At the end they are given a short time to finish.
+//! Accepts connections and serves each on HTTP/1.1 or HTTP/2, with or without TLS. Nothing that a client leaves undone
+//! keeps a connection for ever. At the end they are given a short time to finish.
+//!
+//! * `places`: how many connections there may be, in all and from one address
+//! * `activity`: what the streams of one HTTP/2 connection are doing
 
+mod activity;
+mod places;
+
+use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
-/// How long a client may take for the head of a request, and may wait between two: long enough for a bad line, short
-/// enough that idle connections do not pile up.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+use self::activity::{Activity, Verdict};
+use self::places::{Place, Places};
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::tls::Tls;
 
 /// How long open connections have to finish when the server stops. The contract is two seconds in all.
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// How much is buffered for one connection before its reader must take some, in bytes. It also bounds a request's head.
+/// How much is buffered for one connection before its reader must take some, in bytes; on HTTP/2, for one stream. It
+/// also bounds a request's head.
 const CONNECTION_BUFFER_BYTES: usize = 64 * 1_024;
+
+/// The same as a number of the type that HTTP/2 wants.
+const HEADER_LIST_BYTES: u32 = 64 * 1_024;
+
+/// How many requests may be open at once on one HTTP/2 connection: some hundred tabs of one browser, since a refused
+/// stream waits there without a word.
+const STREAMS_PER_CONNECTION: u32 = 256;
 
 /// How long to wait before accepting again when the system has no more open files or memory to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` is cancelled. A connection that takes nothing for `write_timeout` while there is something
-/// to write is closed.
+/// What an HTTP/2 connection without TLS begins with; RFC 9113, section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The first pause before looking again at a preface that has not arrived as a whole. It doubles each time.
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
+
+/// What all connections share.
+struct Server {
+    router: Router,
+    tls: Option<Tls>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    /// How long a client may take for a request's head, a handshake, and between two requests.
+    request_timeout: Duration,
+    /// How long a client may take nothing of what waits for it.
+    write_timeout: Duration,
+    shutdown: CancellationToken,
+}
+
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Serves until `shutdown` is cancelled.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    write_timeout: Duration,
+    tls: Option<Tls>,
+    settings: &Settings,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_HEAD_TIMEOUT)
-        .max_buf_size(CONNECTION_BUFFER_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(REQUEST_HEAD_TIMEOUT);
-    let graceful = GracefulShutdown::new();
+    let places = Places::new(settings, metrics);
+    let server = Arc::new(Server::new(router, tls, settings, shutdown.clone()));
+    let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 pause_if_exhausted(&error).await;
                 continue;
             }
         };
-        let builder = builder.clone();
-        let service = TowerToHyperService::new(router.clone());
-        let watcher = graceful.watcher();
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move {
-            // Whoever connects and says nothing is not served for ever.
-            match shutdown
-                .run_until_cancelled(timeout(REQUEST_HEAD_TIMEOUT, socket.readable()))
-                .await
-            {
-                Some(Ok(Ok(()))) => {}
-                _ => return,
-            }
-            let io = TokioIo::new(with_timeouts(socket, write_timeout));
-            let connection = builder.serve_connection_with_upgrades(io, service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
-                // A client that goes away, or is too slow, is an ordinary event.
-                tracing::debug!("connection ended: {error}");
-            }
-        });
+        // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
+        if let Some(place) = places.take(peer.ip()) {
+            connections.spawn(Arc::clone(&server).connection(socket, peer, place));
+        }
     }
     drop(listener);
-    if timeout(STOP_WITHIN, graceful.shutdown()).await.is_err() {
+    connections.close();
+    if timeout(STOP_WITHIN, connections.wait()).await.is_err() {
         tracing::info!("closing the connections that are still open");
+    }
+}
+
+impl Server {
+    fn new(
+        router: Router,
+        tls: Option<Tls>,
+        settings: &Settings,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.request_timeout)
+            .max_buf_size(CONNECTION_BUFFER_BYTES);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(settings.request_timeout)
+            .max_concurrent_streams(STREAMS_PER_CONNECTION)
+            .max_header_list_size(HEADER_LIST_BYTES)
+            .max_send_buf_size(CONNECTION_BUFFER_BYTES);
+        Self {
+            router,
+            tls,
+            http1,
+            http2,
+            request_timeout: settings.request_timeout,
+            write_timeout: settings.socket_write_timeout(),
+            shutdown,
+        }
+    }
+
+    /// One connection from its first byte to its last.
+    async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Place) {
+        if let Err(error) = self.serve_socket(socket, peer).await {
+            // A client that goes away, or is too slow, is an ordinary event.
+            tracing::debug!(%peer, "connection ended: {error}");
+        }
+        drop(place);
+    }
+
+    async fn serve_socket(&self, socket: TcpStream, peer: SocketAddr) -> Result<(), BoxError> {
+        match &self.tls {
+            None => {
+                let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
+                    return Ok(());
+                };
+                let socket = with_timeouts(socket, self.write_timeout);
+                self.serve_http(socket, peer, protocol).await
+            }
+            Some(tls) => {
+                let socket = with_timeouts(socket, self.write_timeout);
+                let Some(socket) = self.beginning(tls.accept(socket)).await? else {
+                    return Ok(());
+                };
+                // A client that does not say what it speaks, speaks HTTP/1.1.
+                let protocol = match socket.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                self.serve_http(socket, peer, protocol).await
+            }
+        }
+    }
+
+    /// What a connection begins with, or nothing when the server stops before. Whoever connects and says nothing, or
+    /// half a word, is not served for ever.
+    async fn beginning<T>(
+        &self,
+        read: impl Future<Output = io::Result<T>>,
+    ) -> Result<Option<T>, BoxError> {
+        match self
+            .shutdown
+            .run_until_cancelled(timeout(self.request_timeout, read))
+            .await
+        {
+            Some(in_time) => Ok(Some(in_time??)),
+            None => Ok(None),
+        }
+    }
+
+    async fn serve_http(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<(), BoxError> {
+        let socket = TokioIo::new(socket);
+        match protocol {
+            Protocol::Http1 => self.serve_http1(socket, peer).await,
+            Protocol::Http2 => self.serve_http2(socket, peer).await,
+        }
+    }
+
+    async fn serve_http1<S>(&self, socket: TokioIo<S>, peer: SocketAddr) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = self.router.clone();
+        let service =
+            service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
+        let connection = self.http1.serve_connection(socket, service).with_upgrades();
+        tokio::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+
+    /// On HTTP/2 the socket alone does not show whether a client is there: it may answer every ping and ask for nothing,
+    /// or take nothing of one stream while it takes others.
+    async fn serve_http2<S>(&self, socket: TokioIo<S>, peer: SocketAddr) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Activity::new(self.request_timeout, self.write_timeout);
+        let router = self.router.clone();
+        let watching = activity.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let request_is_open = watching.begin();
+            let answered = answer(router.clone(), peer, request);
+            async move {
+                let response = answered.await?;
+                Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body)))
+            }
+        });
+        let connection = self.http2.serve_connection(socket, service);
+        tokio::pin!(connection);
+        let mut is_ending = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => return Ok(ended?),
+                () = self.shutdown.cancelled(), if !is_ending => {
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = sleep(activity.look_again_after()) => match activity.verdict() {
+                    Verdict::Fine => {}
+                    Verdict::Idle if is_ending => return Err("it was idle and did not go away".into()),
+                    Verdict::Idle => {
+                        is_ending = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    // Its other streams come back and resume; there is no way to end this one alone.
+                    Verdict::Stalled => return Err("one of its streams took nothing for too long".into()),
+                },
+            }
+        }
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    // HTTP/2 names the host in the URL. Here it is looked for where HTTP/1.1 has it.
+    let authority = request
+        .uri()
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(authority) = authority {
+        request
+            .headers_mut()
+            .entry(header::HOST)
+            .or_insert(authority);
+    }
+    router.oneshot(request).await
+}
+
+/// What the client speaks without TLS; who knows beforehand that this is an HTTP/2 server begins with its preface.
+async fn protocol_of(socket: &TcpStream) -> io::Result<Protocol> {
+    let mut beginning = [0; HTTP2_PREFACE.len()];
+    let mut pause = PREFACE_PAUSE;
+    loop {
+        let length = socket.peek(&mut beginning).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !HTTP2_PREFACE.starts_with(&beginning[..length]) {
+            return Ok(Protocol::Http1);
+        }
+        if length == HTTP2_PREFACE.len() {
+            return Ok(Protocol::Http2);
+        }
+        // The rest is on its way, as a rule. The socket is readable already, so there is nothing else to wait for.
+        sleep(pause).await;
+        pause *= 2;
     }
 }
 
@@ -100,6 +322,6 @@ async fn pause_if_exhausted(error: &io::Error) {
     );
     if !is_the_clients {
         tracing::warn!("cannot accept a connection: {error}");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        sleep(ACCEPT_PAUSE).await;
     }
 }

@@ -1,5 +1,5 @@
-//! A subscriber as a stream of bytes in the event stream format: what is sent first, when a heartbeat is due, and when
-//! the stream ends. What a subscriber reads is decided by the hub, and the headers by the route.
+//! A delivery as a stream of bytes in the event stream format: what is sent first, and how each item looks. What is sent
+//! when is decided by the delivery, and the headers by the route.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,35 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 
+use super::delivery::{Delivery, Item, Pace};
 use super::streams::Admission;
-use crate::hub::subscriber::{Read, Subscriber};
+use crate::hub::Entry;
+use crate::hub::subscriber::Subscriber;
 use crate::protocol::event::EventType;
 use crate::protocol::event_stream::{
     push_comment, push_event_without_id, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
-use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT};
-
-/// The shortest time between two events of type `consumers`, so that a crowd that comes at once is told in a few.
-const CONSUMERS_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How one stream is sent.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// How long the reader waits before it connects again, before jitter.
-    pub(super) retry: Duration,
-    /// The longest silence.
-    pub(super) heartbeat: Duration,
-    /// The longest time that a stream is open, before jitter.
-    pub(super) lifetime: Duration,
-    /// The longest time without an event.
-    pub(super) idle_timeout: Duration,
-    /// How long a reader may take nothing before it counts as slow.
-    pub(super) write_timeout: Duration,
-}
+use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
 
 /// What a reader asked for beside the topic's events.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +26,10 @@ pub(super) struct Extras {
     pub(super) consumers: bool,
     /// Heartbeats as events.
     pub(super) heartbeat: bool,
+    /// Before each event, the name of its topic as an event.
+    pub(super) topics: bool,
+    /// Every publisher's event as a message, with an event before it that names its type.
+    pub(super) types: bool,
 }
 
 /// Sends what a subscriber reads until the stream has to end.
@@ -61,176 +47,107 @@ pub(super) fn open(
 
 /// What a server that cannot serve a stream now sends in its place. An EventSource gives up for good on any status but
 /// 200, so it gets one, and is told when to come back.
-pub(super) fn come_back_later(retry: Duration) -> String {
+pub(super) fn come_back_later(pace: Pace) -> String {
     let mut out = String::new();
     push_comment(&mut out, "no place is free: come back later");
-    push_retry(&mut out, jittered_retry(retry).as_millis());
+    push_retry(&mut out, pace.jittered_retry().as_millis());
     out.push('\n');
     out
 }
 
 struct EventStream {
-    subscriber: Subscriber,
-    admission: Admission,
-    pace: Pace,
-    ends_at: Instant,
-    /// What is to be sent before the next event.
+    delivery: Delivery,
+    /// What is to be sent before the next item.
     pending: VecDeque<Bytes>,
-    /// When the last chunk was handed over, if the reader has not asked for more since. It asks at once unless its
-    /// socket is full.
-    handed_over: Option<Instant>,
-    last_sent: Instant,
-    last_event: Instant,
+    has_topics: bool,
+    has_types: bool,
     heartbeat: Bytes,
-    consumers: Option<Consumers>,
-}
-
-/// The number of consumers, for a reader that asked for it.
-struct Consumers {
-    count: watch::Receiver<usize>,
-    next_at: Instant,
-}
-
-/// What happened first.
-enum Step {
-    End(&'static str),
-    Readable,
-    Consumers(usize),
-    Heartbeat,
 }
 
 impl EventStream {
-    fn new(mut subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Self {
-        let now = Instant::now();
-        let consumers = extras.consumers.then(|| {
-            let mut count = subscriber.consumers();
-            count.mark_changed();
-            Consumers {
-                count,
-                next_at: now,
-            }
-        });
+    fn new(subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Self {
+        let mut delivery = Delivery::new(subscriber, admission, pace, extras.consumers);
         let heartbeat = heartbeat_frame(pace.heartbeat, extras.heartbeat);
         let mut opening = String::new();
         push_comment(&mut opening, "fairwind");
-        push_retry(&mut opening, jittered_retry(pace.retry).as_millis());
+        push_retry(&mut opening, pace.jittered_retry().as_millis());
         opening.push('\n');
         // The gap comes before the id that ends it: a reader that is cut off in between asks again and is told again.
-        if let Some(gap) = subscriber.take_gap() {
+        let (gap, position) = delivery.start();
+        if let Some(gap) = gap {
             push_gap(&mut opening, &gap);
         }
-        push_id_and_dispatch(&mut opening, subscriber.position());
+        push_id_and_dispatch(&mut opening, position);
         let mut pending = VecDeque::from([Bytes::from(opening)]);
         if extras.heartbeat {
             pending.push_back(heartbeat.clone());
         }
         Self {
-            subscriber,
-            admission,
-            pace,
-            ends_at: now + jittered_lifetime(pace.lifetime),
+            delivery,
             pending,
-            handed_over: None,
-            last_sent: now,
-            last_event: now,
+            has_topics: extras.topics,
+            has_types: extras.types,
             heartbeat,
-            consumers,
         }
     }
 
     /// The next chunk, or none when the stream has ended.
     async fn next(&mut self) -> Option<Bytes> {
-        let was_stalled = self
-            .handed_over
-            .take()
-            .is_some_and(|at| at.elapsed() > self.pace.write_timeout);
-        if was_stalled {
-            let read = self.subscriber.fall_behind();
-            self.take(read).ok()?;
-        }
-        loop {
-            if let Some(chunk) = self.pending.pop_front() {
-                let now = Instant::now();
-                self.last_sent = now;
-                self.handed_over = Some(now);
-                return Some(chunk);
-            }
-            match self.step().await {
-                Step::End(reason) => {
-                    tracing::debug!(reason, "stream ended");
-                    return None;
-                }
-                Step::Readable => {
-                    let read = self.subscriber.read();
-                    self.take(read).ok()?;
-                }
-                Step::Consumers(count) => self.pending.push_back(consumers_frame(count)),
-                Step::Heartbeat => self.pending.push_back(self.heartbeat.clone()),
-            }
-        }
+        let chunk = self.next_chunk().await?;
+        self.delivery.hand_over(chunk.len());
+        Some(chunk)
     }
 
-    async fn step(&mut self) -> Step {
-        let silent_until = self.last_sent + self.pace.heartbeat;
-        let idle_until = self.last_event + self.pace.idle_timeout;
-        let now = Instant::now();
-        if now >= self.ends_at {
-            return Step::End("its lifetime is over");
+    async fn next_chunk(&mut self) -> Option<Bytes> {
+        if let Some(chunk) = self.pending.pop_front() {
+            return Some(chunk);
         }
-        if now >= idle_until {
-            return Step::End("no event for as long as the idle timeout");
-        }
-        tokio::select! {
-            biased;
-            () = self.admission.ended.cancelled() => Step::End("all streams are ended"),
-            () = self.subscriber.ready() => Step::Readable,
-            count = next_count(&mut self.consumers) => Step::Consumers(count),
-            () = sleep_until(silent_until) => Step::Heartbeat,
-            () = sleep_until(self.ends_at.min(idle_until)) => Step::End("its time is over"),
-        }
-    }
-
-    /// Queues what was read, or fails if the reader is to be disconnected.
-    fn take(&mut self, read: Read) -> Result<(), TooSlow> {
-        match read {
-            Read::Event(entry) => {
-                self.last_event = Instant::now();
-                self.pending.push_back(entry.frame.clone());
-                Ok(())
-            }
-            Read::Nothing => Ok(()),
-            Read::Gap(gap) => {
+        match self.delivery.next().await {
+            Ok(Item::Event(entry)) => Some(self.event(&entry)),
+            Ok(Item::Gap(gap, position)) => {
                 let mut frame = String::new();
                 push_gap(&mut frame, &gap);
-                push_id_and_dispatch(&mut frame, self.subscriber.position());
-                self.pending.push_back(frame.into());
-                Ok(())
+                push_id_and_dispatch(&mut frame, &position);
+                Some(frame.into())
             }
-            Read::TooSlow => {
-                tracing::debug!("stream ended: its reader is too slow");
-                Err(TooSlow)
+            Ok(Item::Consumers(count)) => Some(event_frame(CONSUMERS_EVENT, &count.to_string())),
+            Ok(Item::Heartbeat) => Some(self.heartbeat.clone()),
+            Err(ending) => {
+                tracing::debug!(?ending, "event stream ended");
+                None
             }
         }
     }
 }
 
-struct TooSlow;
-
-/// Waits for a number of consumers that the reader has not been told.
-async fn next_count(consumers: &mut Option<Consumers>) -> usize {
-    let Some(consumers) = consumers else {
-        return std::future::pending().await;
-    };
-    sleep_until(consumers.next_at).await;
-    if consumers.count.changed().await.is_err() {
-        return std::future::pending().await;
+impl EventStream {
+    /// The event's frame, or what has to be sent before it, which is told in the same order for every event.
+    fn event(&mut self, entry: &Entry) -> Bytes {
+        // The end of a topic is no publisher's event: it keeps its type.
+        let is_named = self.has_types && !entry.is_end && !entry.event.event_type.is_message();
+        let mut before = String::new();
+        if self.has_topics {
+            push_named(&mut before, TOPIC_EVENT, entry.topic.as_str());
+        }
+        if is_named {
+            push_named(&mut before, TYPE_EVENT, entry.event.event_type.as_str());
+        }
+        let frame = match is_named {
+            true => as_message(&entry.frame),
+            false => entry.frame.clone(),
+        };
+        if before.is_empty() {
+            return frame;
+        }
+        self.pending.push_back(frame);
+        before.into()
     }
-    consumers.next_at = Instant::now() + CONSUMERS_INTERVAL;
-    *consumers.count.borrow_and_update()
 }
 
-fn consumers_frame(count: usize) -> Bytes {
-    event_frame(CONSUMERS_EVENT, &count.to_string())
+/// The frame of an event of some type without its first line, which says that type. It shares the frame's bytes.
+fn as_message(frame: &Bytes) -> Bytes {
+    let end = frame.iter().position(|byte| *byte == b'\n');
+    frame.slice(end.map_or(0, |end| end + 1)..)
 }
 
 fn heartbeat_frame(interval: Duration, is_visible: bool) -> Bytes {
@@ -261,27 +178,19 @@ fn push_named(out: &mut String, event_type: &'static str, data: &str) {
     push_event_without_id(out, &event_type, data);
 }
 
-/// Spread over a fifth to either side, so that readers who lost one server do not find the next at one moment.
-fn jittered_retry(retry: Duration) -> Duration {
-    retry.mul_f64(0.8 + 0.4 * fastrand::f64())
-}
-
-/// Spread over the last fifth, so that streams which began together do not end together.
-fn jittered_lifetime(lifetime: Duration) -> Duration {
-    lifetime.mul_f64(0.8 + 0.2 * fastrand::f64())
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
 
     use futures_util::StreamExt;
+    use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::hub::subscriber::{SlowReader, Start};
+    use crate::hub::publication::{Conditions, Publication};
+    use crate::hub::subscriber::{SlowReader, Start, Subscription};
     use crate::hub::topic::Topic;
-    use crate::hub::{History, Hub, Publication};
+    use crate::hub::{Hub, Limits, Page};
     use crate::protocol::event::EventId;
     use crate::server::Streams;
 
@@ -293,29 +202,36 @@ mod tests {
         lifetime: Duration::from_secs(3_600),
         idle_timeout: Duration::from_secs(1_800),
         write_timeout: Duration::from_secs(10),
+        expires_at: None,
     };
 
     fn hub() -> Hub {
-        Hub::new(History {
+        Hub::new(Limits {
             events: 1_000,
             age: Duration::from_secs(86_400),
             bytes: 1 << 20,
+            topics: 10,
         })
     }
 
     fn publish(hub: &Hub, data: &str) {
-        let publication = Publication {
-            id: None,
-            event_type: EventType::default(),
-            data: data.to_owned(),
-        };
-        hub.publish(&Topic::clock(), publication);
+        hub.publish(
+            &Topic::clock(),
+            Publication::text(data),
+            Conditions::default(),
+        )
+        .expect("published");
+    }
+
+    fn subscribe(hub: &Hub, start: Start, slow_reader: SlowReader) -> Subscriber {
+        hub.subscribe(&Subscription::public(Topic::clock(), start, slow_reader))
+            .expect("a subscriber")
     }
 
     fn start(hub: &Hub, slow_reader: SlowReader, pace: Pace, extras: Extras) -> (Chunks, Streams) {
         let streams = Streams::new(10, CancellationToken::new());
         let admission = streams.admit().expect("a place");
-        let subscriber = hub.subscribe(&Topic::clock(), &Start::Now, slow_reader);
+        let subscriber = subscribe(hub, Start::Now, slow_reader);
         (Box::pin(open(subscriber, admission, pace, extras)), streams)
     }
 
@@ -329,7 +245,16 @@ mod tests {
         let hub = hub();
         publish(&hub, "1");
         let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
-        let id = hub.snapshot(&Topic::clock(), 1).last_event_id;
+        let id = hub
+            .snapshot(
+                &Topic::clock(),
+                &Page {
+                    count: 1,
+                    before: None,
+                    with_private: false,
+                },
+            )
+            .last_event_id;
         let opening = next(&mut chunks).await;
         let retry = opening
             .strip_prefix(": fairwind\nretry: ")
@@ -380,11 +305,45 @@ mod tests {
         next(&mut chunks).await;
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
         let crowd: Vec<_> = (0..100)
-            .map(|_| hub.subscribe(&Topic::clock(), &Start::Now, SlowReader::Disconnect))
+            .map(|_| subscribe(&hub, Start::Now, SlowReader::Disconnect))
             .collect();
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 101\n\n");
         drop(crowd);
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn types_are_named_before_their_events_which_are_messages_then() {
+        let hub = hub();
+        let extras = Extras {
+            types: true,
+            topics: true,
+            ..Extras::default()
+        };
+        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, extras);
+        next(&mut chunks).await;
+        let news = Publication {
+            event_type: EventType::new("news").expect("a type"),
+            ..Publication::text("a\nb")
+        };
+        hub.publish(&Topic::clock(), news, Conditions::default())
+            .expect("published");
+        publish(&hub, "plain");
+        hub.end(&Topic::clock()).expect("ended");
+        assert_eq!(
+            next(&mut chunks).await,
+            "event: topic\ndata: clock\n\nevent: type\ndata: news\n\n"
+        );
+        assert!(
+            next(&mut chunks)
+                .await
+                .starts_with("data: a\ndata: b\nid: #")
+        );
+        assert_eq!(next(&mut chunks).await, "event: topic\ndata: clock\n\n");
+        assert!(next(&mut chunks).await.starts_with("data: plain\n"));
+        assert_eq!(next(&mut chunks).await, "event: topic\ndata: clock\n\n");
+        assert!(next(&mut chunks).await.starts_with("event: end\n"));
+        assert!(chunks.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -451,11 +410,7 @@ mod tests {
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
         let streams = Streams::new(1, CancellationToken::new());
-        let subscriber = hub.subscribe(
-            &Topic::clock(),
-            &Start::After(unknown),
-            SlowReader::Disconnect,
-        );
+        let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
         let position = subscriber.position().to_string();
         let mut chunks: Chunks = Box::pin(open(
             subscriber,

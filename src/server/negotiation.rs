@@ -4,12 +4,35 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 /// Whether the client takes a media type, such as `text/event-stream`. No `Accept` means everything.
 pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    accept_quality(headers, media_type) > 0.0
+}
+
+fn accept_quality(headers: &HeaderMap, media_type: &str) -> f32 {
     if !headers.contains_key(header::ACCEPT) {
-        return true;
+        return 1.0;
     }
     let (main_type, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let any_subtype = format!("{main_type}/*");
-    quality(headers, header::ACCEPT, &[media_type, &any_subtype, "*/*"]) > 0.0
+    quality(headers, header::ACCEPT, &[media_type, &any_subtype, "*/*"])
+}
+
+/// Which of these media types the client would rather have: the one with the highest quality, then one that it names
+/// over one that it merely takes, then the first. `None` if it takes none of them.
+pub(super) fn preferred<'a>(headers: &HeaderMap, media_types: &[&'a str]) -> Option<&'a str> {
+    let rank = |media_type: &str| {
+        let is_named = quality(headers, header::ACCEPT, &[media_type]) > 0.0;
+        (accept_quality(headers, media_type), is_named)
+    };
+    // The first of equals wins, so the order is turned round for `max_by`, which takes the last.
+    let taken = media_types
+        .iter()
+        .rev()
+        .filter(|media_type| accepts(headers, media_type));
+    taken.copied().max_by(|a, b| {
+        rank(a)
+            .partial_cmp(&rank(b))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    })
 }
 
 /// Whether the client asks for HTML by name, as a browser does that shows a page.
@@ -71,6 +94,32 @@ mod tests {
         assert!(takes("text/html,application/xml;q=0.9,*/*;q=0.8"));
         assert!(!takes("application/json"));
         assert!(!takes("*/*;q=1, text/event-stream;q=0"));
+    }
+
+    #[test]
+    fn a_topic_is_given_as_the_client_likes_it_best() {
+        let all = ["text/event-stream", "text/html", "application/json"];
+        let best = |accept| preferred(&headers(header::ACCEPT, accept), &all);
+        assert_eq!(
+            preferred(&HeaderMap::new(), &all),
+            Some("text/event-stream")
+        );
+        assert_eq!(best("*/*"), Some("text/event-stream"));
+        assert_eq!(best("text/event-stream"), Some("text/event-stream"));
+        assert_eq!(
+            best("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            Some("text/html")
+        );
+        assert_eq!(
+            best("application/json, text/plain, */*"),
+            Some("application/json")
+        );
+        assert_eq!(
+            best("text/html;q=0.5, application/json;q=0.6"),
+            Some("application/json")
+        );
+        assert_eq!(best("text/*"), Some("text/event-stream"));
+        assert_eq!(best("image/png"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use any_spawner::Executor;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::Response;
 use leptos::config::LeptosOptions;
@@ -13,17 +14,23 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::{IntoView, use_context};
 use leptos_axum::ResponseOptions;
 
+use super::problem::Problem;
 use super::state::AppState;
-use crate::app::{not_found_shell, shell};
+use crate::app::pages::topics::TopicList;
+use crate::app::{messages, not_found_shell, shell, topics_shell};
+use crate::hub::Page;
 use crate::hub::topic::Topic;
-use crate::protocol::CLOCK_PATH;
-use crate::protocol::page::TopicPage;
+use crate::protocol::page::{PageEvent, TopicPage};
+use crate::protocol::{CLOCK_PATH, FILTER, topic_path};
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
 const RENDERED_EVENTS: usize = 20;
 
 /// The crate's name as cargo-leptos calls the site's files.
 const OUTPUT_NAME: &str = "fairwind";
+
+/// Where the page of a request comes from, in a browser's words.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The variable by which cargo-leptos says on which port it tells pages to reload.
 const RELOAD_PORT: &str = "LEPTOS_RELOAD_PORT";
@@ -47,27 +54,110 @@ pub(super) fn leptos_options(address: SocketAddr, package_folder: &str) -> Lepto
 
 /// `GET /`: the clock.
 pub(super) async fn clock(State(state): State<AppState>, request: Request<Body>) -> Response {
-    let snapshot = state.hub.snapshot(&Topic::clock(), RENDERED_EVENTS);
+    let (parts, _) = request.into_parts();
     let page = TopicPage {
-        origin: origin(
-            request.headers(),
-            request.uri(),
-            state.leptos_options.site_addr,
-        ),
+        is_clock: true,
         stream_path: CLOCK_PATH.to_owned(),
-        events: snapshot
-            .events
+        ..topic_page(&state, &Topic::clock(), &parts, false)
+    };
+    render_live(&state, parts, page).await
+}
+
+/// `GET` and `HEAD` of a topic, for a browser.
+///
+/// # Errors
+///
+/// A problem if the reader has a token that does not hold.
+pub(super) async fn topic(
+    state: &AppState,
+    topic: &Topic,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let with_private = state.access.reader(&parts.headers)?.may_read_private(topic);
+    // The page's own form will send this, whoever has led the reader here.
+    let mut headers = parts.headers.clone();
+    headers.remove(header::ORIGIN);
+    headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
+    let refusal = match state.access.check_publish(&headers, topic) {
+        Ok(()) => String::new(),
+        Err(problem) => messages::refusal(problem.status.as_u16(), &problem.detail),
+    };
+    let page = TopicPage {
+        filter: filter(&parts.uri),
+        refusal,
+        ..topic_page(state, topic, &parts, with_private)
+    };
+    let mut response = render_live(state, parts, page).await;
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// The list of topics, for a browser.
+pub(super) async fn topics(
+    state: &AppState,
+    status: StatusCode,
+    parts: Parts,
+    list: TopicList,
+) -> Response {
+    let options = state.leptos_options.clone();
+    let request = Request::from_parts(parts, Body::empty());
+    let mut response = render(request, status, move || {
+        topics_shell(options.clone(), list.clone())
+    })
+    .await;
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// A topic as its page shows it now.
+fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool) -> TopicPage {
+    let newest = Page {
+        // One more than is shown: the stream from there on begins with the first that is shown.
+        count: RENDERED_EVENTS + 1,
+        before: None,
+        with_private,
+    };
+    let snapshot = state.hub.snapshot(topic, &newest);
+    let first = snapshot.events.len().saturating_sub(RENDERED_EVENTS);
+    let (before, shown) = snapshot.events.split_at(first);
+    TopicPage {
+        origin: origin(&parts.headers, &parts.uri, state.leptos_options.site_addr),
+        topic: topic.to_string(),
+        is_clock: false,
+        stream_path: topic_path(topic.as_str()),
+        events: shown
             .iter()
-            .map(|entry| entry.event.clone())
+            .map(|entry| PageEvent::new(&entry.event))
             .collect(),
+        before: before.last().map(|entry| entry.event.id.clone()),
         last_event_id: snapshot.last_event_id,
         consumers: snapshot.subscribers,
-    };
-    let options = state.leptos_options;
+        has_ended: snapshot.has_ended,
+        filter: String::new(),
+        refusal: String::new(),
+    }
+}
+
+async fn render_live(state: &AppState, parts: Parts, page: TopicPage) -> Response {
+    let options = state.leptos_options.clone();
+    let request = Request::from_parts(parts, Body::empty());
     render(request, StatusCode::OK, move || {
         shell(options.clone(), page.clone())
     })
     .await
+}
+
+/// What the page's list is to be filtered by. A page's URL gets parameters from elsewhere, which mean nothing here.
+fn filter(uri: &Uri) -> String {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    let filter = pairs.into_iter().find(|(name, _)| name == FILTER);
+    // It goes into the page as it is, and NUL cannot.
+    filter.map_or(String::new(), |(_, filter)| filter.replace('\0', ""))
 }
 
 /// What a browser is shown where there is nothing.
@@ -108,7 +198,8 @@ where
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
-    (header::REFERRER_POLICY, "no-referrer"),
+    // No other site learns where its readers come from. This one does, or its own form would say that it comes from nowhere.
+    (header::REFERRER_POLICY, "same-origin"),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",

@@ -1,6 +1,6 @@
 //! How a client is told what is wrong: problem details for HTTP APIs, RFC 9457.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -9,6 +9,10 @@ use serde::Serialize;
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
+    /// What a program may want to know beside that.
+    members: serde_json::Map<String, serde_json::Value>,
+    /// What the status asks for beside the document, such as `Retry-After`.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -16,6 +20,8 @@ struct Document<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(flatten)]
+    members: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 impl Problem {
@@ -23,21 +29,49 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            members: serde_json::Map::new(),
+            headers: Vec::new(),
         }
+    }
+
+    /// A body that is larger than the limit, in bytes.
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is too large; at most {limit} bytes are taken"),
+        )
+    }
+
+    /// The same with extension members.
+    pub(super) fn with_members(self, members: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self { members, ..self }
+    }
+
+    /// The same with one more header.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// The document as text.
+    pub(super) fn to_json(&self) -> String {
         let document = Document {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            members: &self.members,
         };
+        // Texts and numbers: this cannot fail.
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
         let headers = [
             (
                 header::CONTENT_TYPE,
@@ -45,13 +79,17 @@ impl IntoResponse for Problem {
             ),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        (self.status, headers, axum::Json(document).0.to_body()).into_response()
+        let mut response = (self.status, headers, self.to_json()).into_response();
+        response.headers_mut().extend(self.headers);
+        response
     }
 }
 
-impl Document<'_> {
-    fn to_body(&self) -> String {
-        // Three plain fields: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+/// Answers every method but `GET` and `HEAD` for a resource that can only be read; `OPTIONS` only asks for them.
+pub(super) async fn wrong_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
     }
+    let detail = format!("{method} is not for this resource; it can be read with GET or HEAD");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }

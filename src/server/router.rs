@@ -1,24 +1,47 @@
 //! Every URL, and what wraps them.
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
+};
+use axum::middleware;
+use axum::response::Response;
 use axum::routing::{any, get};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-use super::problem::Problem;
-use super::routes::{clock, health};
+use super::client_address::{self, TrustedProxies};
+use super::problem::wrong_method;
+use super::rates;
+use super::request_body::{self, BodyTimes};
+use super::routes::{clock, health, metrics, topic, topics};
 use super::settings::Settings;
 use super::state::AppState;
 use super::{assets, pages};
-use crate::protocol::CLOCK_PATH;
+use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
 
 /// The methods of a resource that can be read.
 const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+
+/// The headers that another origin's page may send.
+const REQUEST_HEADERS: [&str; 12] = [
+    "accept",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "event-id",
+    "event-keep",
+    "event-private",
+    "event-retry",
+    "event-type",
+    "idempotency-key",
+    "if-match",
+    "last-event-id",
+];
 
 /// How long a browser may remember what another origin may do here, in seconds: two hours is the most that browsers
 /// take.
@@ -26,35 +49,48 @@ const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(7_
 
 /// All routes of the server.
 pub(super) fn router(state: AppState) -> Router {
-    let streams = Router::new()
+    // Outermost last: the CORS layer answers OPTIONS by itself, and what it answers also says what is allowed.
+    let read_only = Router::new()
         .route(CLOCK_PATH, get(clock::stream).fallback(wrong_method))
-        // Outermost last: the CORS layer answers OPTIONS by itself, and what it answers also says what is allowed.
-        .layer(cors(&state.settings))
-        .layer(axum::middleware::map_response(allow_read_only));
+        .route(TOPICS_PATH, get(topics::get).fallback(wrong_method))
+        .layer(cors(&state.settings, &[Method::GET, Method::HEAD]))
+        .layer(page_compression())
+        .layer(middleware::map_response(allow_read_only));
+    let topic = Router::new()
+        .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
+        .layer(middleware::from_fn_with_state(
+            state.rates.clone(),
+            rates::limit_publishing,
+        ))
+        .layer(cors(&state.settings, &topic::METHODS))
+        .layer(page_compression())
+        .layer(middleware::map_response(topic::allow));
     let plain = Router::new()
         .route("/healthz", get(health::healthz).fallback(wrong_method))
+        .route("/readyz", get(health::readyz).fallback(wrong_method))
+        .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found))
         // What is embedded is compressed already, and this leaves it alone.
         .layer(CompressionLayer::new().br(true).gzip(true))
-        .layer(axum::middleware::map_response(allow_read_only));
-    streams
+        .layer(middleware::map_response(allow_read_only));
+    read_only
+        .merge(topic)
         .merge(plain)
         .layer(
             ServiceBuilder::new()
                 .layer(TraceLayer::new_for_http())
+                .layer(middleware::from_fn_with_state(
+                    TrustedProxies::from(state.settings.trusted_proxy.as_slice()),
+                    client_address::note,
+                ))
+                .layer(middleware::from_fn_with_state(
+                    BodyTimes::new(&state.settings),
+                    request_body::limit_time,
+                ))
                 .layer(no_sniffing()),
         )
         .with_state(state)
-}
-
-/// Every method but those of [`READ_ONLY`], the last of which only asks for them.
-pub(super) async fn wrong_method(method: Method) -> Response {
-    if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    let detail = format!("{method} is not for this resource; it can be read with GET or HEAD");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }
 
 /// Who asks for the methods, or uses a wrong one, is told the right ones.
@@ -67,25 +103,35 @@ async fn allow_read_only(method: Method, mut response: Response) -> Response {
     response
 }
 
-/// Event streams are open to every page, without credentials, unless origins are listed.
-fn cors(settings: &Settings) -> CorsLayer {
+/// What can be read is open to every page, without credentials, unless origins are listed. Only the pages of listed
+/// origins may do more than read.
+fn cors(settings: &Settings, methods: &[Method]) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([
-            header::ACCEPT,
-            header::CACHE_CONTROL,
-            HeaderName::from_static("last-event-id"),
-        ])
+        .allow_headers(REQUEST_HEADERS.map(HeaderName::from_static))
         .max_age(PREFLIGHT_MAX_AGE);
     if settings.allow_origin.is_empty() {
-        layer.allow_origin(AllowOrigin::any()).vary([])
-    } else {
-        let origins = AllowOrigin::list(settings.allow_origin.clone());
-        layer
-            .allow_origin(origins)
-            .allow_credentials(true)
-            .vary([header::ORIGIN])
+        let layer = layer.allow_methods([Method::GET, Method::HEAD]);
+        return layer.allow_origin(AllowOrigin::any()).vary([]);
     }
+    layer
+        .allow_methods(methods.to_vec())
+        .allow_origin(AllowOrigin::list(settings.allow_origin.clone()))
+        .allow_credentials(true)
+        .expose_headers([header::ETAG])
+        .vary([header::ORIGIN])
+}
+
+/// Compresses pages, and only those: a stream has a compression of its own, which flushes every event.
+fn page_compression() -> CompressionLayer<impl Predicate> {
+    let is_page = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
+    };
+    CompressionLayer::new()
+        .br(true)
+        .gzip(true)
+        .compress_when(is_page)
 }
 
 fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {

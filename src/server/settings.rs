@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,10 +16,13 @@ use axum::http::{HeaderName, HeaderValue, Uri, header};
 use bytesize::ByteSize;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::event_stream::Pace;
-use crate::hub::History;
+use super::access::VerificationKey;
+use super::delivery::Pace;
+use super::rates::Rate;
+use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
 
 /// Live events from a server to every browser over EventSource, from one binary.
@@ -86,14 +89,71 @@ pub struct Settings {
     #[arg(long, value_name = "HEADER", value_parser = extra_header)]
     pub stream_header: Vec<(HeaderName, HeaderValue)>,
 
+    /// Most topics at once
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_topics: usize,
+
+    /// Largest body of a request to publish one event, and largest event of a stream that is published
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    pub max_body: ByteSize,
+
     /// Most event streams open at once; who comes then is told to come back later
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_streams: usize,
+
+    /// Most connections open at once; who comes then finds the connection closed, and an EventSource tries again
+    #[arg(long, value_name = "COUNT", default_value = "20000", value_parser = count)]
+    pub max_connections: usize,
+
+    /// Most connections open at once from one address (an IPv6 network of 64 bits counts as one address). Trusted
+    /// proxies are exempt
+    #[arg(long, value_name = "COUNT", default_value = "4000", value_parser = count)]
+    pub max_connections_per_address: usize,
+
+    /// How often one address may publish, such as 100/s, 1000/m or 10000/h, or 'off' for any number. So many may come
+    /// at once
+    #[arg(long, value_name = "RATE", default_value = "5000/s")]
+    pub publish_rate: Rate,
+
+    /// How often one address may open an event stream; who comes more often is told to come back later
+    #[arg(long, value_name = "RATE", default_value = "5000/s")]
+    pub stream_rate: Rate,
+
+    /// Address or network of a reverse proxy, such as 10.0.0.0/8: what it says in X-Forwarded-For counts as the
+    /// client's address. Can be given several times
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
+
+    /// How long a client may take for the head of a request, for the body of one event, for a TLS handshake, and
+    /// between two requests
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub request_timeout: Duration,
+
+    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// File with the certificate's private key in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 
     /// Origin whose pages may read event streams with credentials, such as https://example.org; can be given several
     /// times. Without any, the pages of every origin may read them, without credentials
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub allow_origin: Vec<HeaderValue>,
+
+    /// File with a secret of at least 32 bytes: tokens that are signed with it (HS256) hold. Can be given several times
+    #[arg(long, value_name = "FILE", value_parser = VerificationKey::from_secret_file)]
+    pub jwt_secret_file: Vec<VerificationKey>,
+
+    /// File with a public key in PEM: tokens that are signed with its private half hold. RSA is for RS256, P-256 for
+    /// ES256, Ed25519 for EdDSA. Can be given several times
+    #[arg(long, value_name = "FILE", value_parser = VerificationKey::from_public_key_file)]
+    pub jwt_public_key: Vec<VerificationKey>,
+
+    /// Whether anybody may publish without a token
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub anonymous_publish: AnonymousPublish,
 
     /// What is logged to standard error: error, warn, info, debug or trace, also for each part (info,fairwind=debug)
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
@@ -107,6 +167,17 @@ pub enum StreamCompression {
     Off,
     /// For clients that accept gzip.
     Gzip,
+}
+
+/// Whether anybody may publish without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AnonymousPublish {
+    /// Only programs of this machine: if the server listens on loopback, has no keys, and no proxy passed it on.
+    Auto,
+    /// Everybody.
+    On,
+    /// Nobody.
+    Off,
 }
 
 /// A filter for the log, kept as it was written.
@@ -207,14 +278,20 @@ impl Settings {
         })
     }
 
-    /// How much of the past is kept.
-    pub(super) fn history(&self) -> History {
+    /// How much the hub holds.
+    pub(super) fn limits(&self) -> Limits {
         let bytes = usize::try_from(self.history_bytes.as_u64()).unwrap_or(usize::MAX);
-        History {
+        Limits {
             events: self.history_events,
             age: self.history_age,
             bytes,
+            topics: self.max_topics,
         }
+    }
+
+    /// The largest event that can be published, in bytes.
+    pub(super) fn max_body_bytes(&self) -> usize {
+        usize::try_from(self.max_body.as_u64()).unwrap_or(usize::MAX)
     }
 
     /// How streams are sent.
@@ -225,6 +302,7 @@ impl Settings {
             lifetime: self.stream_lifetime,
             idle_timeout: self.idle_timeout,
             write_timeout: self.write_timeout,
+            expires_at: None,
         }
     }
 
@@ -425,6 +503,15 @@ fn clock_interval(text: &str) -> Result<Duration, String> {
         return Err("it must be from 100ms to 1h".to_owned());
     }
     Ok(interval)
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| {
+            "it must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8".to_owned()
+        })
 }
 
 fn count(text: &str) -> Result<usize, String> {

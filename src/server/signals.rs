@@ -1,20 +1,32 @@
-//! What the operating system asks for: SIGINT and SIGTERM stop the server, SIGUSR1 ends all streams and lets it go on.
+//! What the operating system asks for: SIGINT and SIGTERM stop the server, SIGUSR1 ends all streams and lets it go on,
+//! SIGHUP reads the certificate again.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::streams::Streams;
+use super::tls::Tls;
 
 /// Obeys signals from now on.
 ///
 /// # Errors
 ///
 /// When the system does not let the process handle its signals.
-pub(super) fn listen(streams: &Streams) -> io::Result<()> {
+pub(super) fn listen(streams: &Streams, tls: Option<&Tls>) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut close_all = signal(SignalKind::user_defined1())?;
+    if let Some(tls) = tls {
+        // Without a certificate SIGHUP keeps its meaning: the terminal is gone, and so is what ran in it.
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                tls.reload();
+            }
+        });
+    }
     let streams = streams.clone();
     tokio::spawn(async move {
         loop {

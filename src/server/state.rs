@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use leptos::config::LeptosOptions;
 
+use super::access::Access;
+use super::client_address::ClientAddress;
+use super::rates::Rates;
 use super::settings::Settings;
-use super::streams::Streams;
-use super::{assets, pages};
+use super::streams::{Admission, Streams};
 use crate::hub::Hub;
 
 /// Cheap to clone: every part is shared.
@@ -16,6 +18,8 @@ pub(super) struct AppState {
     pub(super) settings: Arc<Settings>,
     pub(super) hub: Hub,
     pub(super) streams: Streams,
+    pub(super) access: Access,
+    pub(super) rates: Rates,
     pub(super) leptos_options: LeptosOptions,
 }
 
@@ -25,13 +29,26 @@ impl AppState {
         hub: Hub,
         streams: Streams,
         address: SocketAddr,
+        leptos_options: LeptosOptions,
     ) -> Self {
-        let leptos_options = pages::leptos_options(address, &assets::package_folder());
+        let access = Access::new(&settings, address);
+        let rates = Rates::new(&settings, streams.metrics().clone());
         Self {
+            access,
+            rates,
             settings,
             hub,
             streams,
             leptos_options,
+        }
+    }
+
+    /// Lets a client open one more stream, or not if there are enough, it opens them too often, or the server
+    /// is stopping.
+    pub(super) fn admit(&self, client: Option<ClientAddress>) -> Option<Admission> {
+        match self.rates.may_open_stream(client) {
+            true => self.streams.admit(),
+            false => None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::Metrics;
+
 /// A handle to all event streams; clones share it.
 #[derive(Clone)]
 pub struct Streams {
@@ -12,12 +14,16 @@ pub struct Streams {
     /// Ends the streams that are open now; replaced when it has been used.
     current: Arc<Mutex<CancellationToken>>,
     places: Arc<Semaphore>,
+    limit: usize,
+    metrics: Metrics,
 }
 
 /// The right of one stream to be open; given back when it is dropped.
 pub(super) struct Admission {
     /// Cancelled when the stream is to end.
     pub(super) ended: CancellationToken,
+    /// Where the stream counts what it does.
+    pub(super) metrics: Metrics,
     _place: OwnedSemaphorePermit,
 }
 
@@ -25,12 +31,25 @@ impl Streams {
     /// At most `limit` streams at once, until `shutdown` is cancelled.
     pub fn new(limit: usize, shutdown: CancellationToken) -> Self {
         let current = Arc::new(Mutex::new(shutdown.child_token()));
-        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(limit));
         Self {
             shutdown,
             current,
             places,
+            limit,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// How many streams are open.
+    pub(super) fn open(&self) -> usize {
+        self.limit - self.places.available_permits()
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Cancelled when the server stops; cancel it to stop the server.
@@ -58,6 +77,7 @@ impl Streams {
             .clone();
         Some(Admission {
             ended,
+            metrics: self.metrics.clone(),
             _place: place,
         })
     }

@@ -49,6 +49,58 @@ pub async fn get(address: SocketAddr, target: &str) -> Answer {
     send(address, "GET", target, &[]).await
 }
 
+/// Sends a request with a body.
+pub async fn send_body(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Answer {
+    let mut upload = Upload::start(address, method, target, headers).await;
+    upload.send(body).await;
+    upload.finish().await
+}
+
+/// A request whose body is sent in pieces.
+pub struct Upload {
+    socket: TcpStream,
+}
+
+impl Upload {
+    /// Sends the head.
+    pub async fn start(address: SocketAddr, method: &str, target: &str, headers: &[&str]) -> Self {
+        let mut socket = TcpStream::connect(address).await.expect("a connection");
+        let mut headers = headers.to_vec();
+        headers.push("Transfer-Encoding: chunked");
+        let head = head(method, target, &headers);
+        socket
+            .write_all(head.as_bytes())
+            .await
+            .expect("the head is taken");
+        Self { socket }
+    }
+
+    /// Sends a piece of the body. A server that has refused already takes no more, which its answer explains.
+    pub async fn send(&mut self, piece: &[u8]) {
+        if !piece.is_empty() {
+            let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+            let _ = self.socket.write_all(&chunk).await;
+        }
+    }
+
+    /// Ends the body and reads the head of the answer.
+    pub async fn finish(mut self) -> Answer {
+        let _ = self.socket.write_all(b"0\r\n\r\n").await;
+        self.answer().await
+    }
+
+    /// Reads the head of the answer to a body that has not ended.
+    pub async fn answer(self) -> Answer {
+        read_answer(self.socket, "POST").await
+    }
+}
+
 /// Opens an event stream.
 pub async fn events(address: SocketAddr, target: &str, headers: &[&str]) -> Events {
     let answer = send(address, "GET", target, headers).await;
@@ -74,17 +126,25 @@ pub async fn events_with_little_room(address: SocketAddr, target: &str) -> Event
     }
 }
 
-async fn send_on(mut socket: TcpStream, method: &str, target: &str, headers: &[&str]) -> Answer {
-    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: fairwind.test\r\n");
+fn head(method: &str, target: &str, headers: &[&str]) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: fairwind.test\r\n");
     for header in headers {
-        request.push_str(header);
-        request.push_str("\r\n");
+        head.push_str(header);
+        head.push_str("\r\n");
     }
-    request.push_str("\r\n");
+    head + "\r\n"
+}
+
+async fn send_on(mut socket: TcpStream, method: &str, target: &str, headers: &[&str]) -> Answer {
+    let request = head(method, target, headers);
     socket
         .write_all(request.as_bytes())
         .await
         .expect("the request is taken");
+    read_answer(socket, method).await
+}
+
+async fn read_answer(mut socket: TcpStream, method: &str) -> Answer {
     let mut buffer = Vec::new();
     let end = loop {
         if let Some(end) = find(&buffer, b"\r\n\r\n") {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fairwind::hub::topic::Topic;
 use tokio::time::Instant;
 
 use crate::client::{self, Events};
@@ -342,6 +341,6 @@ async fn stopping_with_streams_open_ends_each_properly_within_two_seconds() {
 async fn the_clock_is_an_ordinary_topic_of_the_hub() {
     let server = TestServer::start(&["--clock-interval", "100ms"]).await;
     server
-        .until(|server| server.hub.snapshot(&Topic::clock(), 10).events.len() >= 3)
+        .until(|server| server.clock_events(10).events.len() >= 3)
         .await;
 }

@@ -6,9 +6,16 @@ mod client;
 mod parser;
 mod support;
 
+mod access;
 mod clock_stream;
 mod crowd;
 mod encoder;
 mod http;
+mod limits;
+mod metrics;
 mod process;
+mod publish;
 mod slow_reader;
+mod tls;
+mod topics;
+mod websocket;

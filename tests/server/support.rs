@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fairwind::hub::publication::{Conditions, Publication, Published};
 use fairwind::hub::topic::Topic;
-use fairwind::hub::{Hub, Publication, Published};
-use fairwind::protocol::event::EventType;
+use fairwind::hub::{Hub, Page, Snapshot};
 use fairwind::server::settings::Settings;
 use fairwind::server::{Server, Streams};
 use tokio::net::TcpListener;
@@ -35,7 +35,7 @@ impl TestServer {
         let settings = Settings::read(arguments, Vec::new()).expect("settings");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let server = Server::new(settings);
+        let server = Server::new(settings).expect("a server");
         let (hub, streams) = (server.hub().clone(), server.streams().clone());
         let task = tokio::spawn(server.serve(listener));
         let started = Self {
@@ -45,19 +45,29 @@ impl TestServer {
             task,
         };
         started
-            .until(|server| !server.hub.snapshot(&Topic::clock(), 1).events.is_empty())
+            .until(|server| !server.clock_events(1).events.is_empty())
             .await;
         started
     }
 
     /// Publishes to the clock's topic.
     pub fn publish(&self, data: impl Into<String>) -> Published {
-        let publication = Publication {
-            id: None,
-            event_type: EventType::default(),
-            data: data.into(),
-        };
-        self.hub.publish(&Topic::clock(), publication)
+        let publication = Publication::text(data);
+        self.hub
+            .publish(&Topic::clock(), publication, Conditions::default())
+            .expect("published")
+    }
+
+    /// The clock's newest events.
+    pub fn clock_events(&self, count: usize) -> Snapshot {
+        self.hub.snapshot(
+            &Topic::clock(),
+            &Page {
+                count,
+                before: None,
+                with_private: false,
+            },
+        )
     }
 
     /// How many consumers the clock has.

@@ -12,19 +12,25 @@ pub fn ClockFace(
     #[prop(into)]
     newest: Signal<String>,
 ) -> impl IntoView {
-    let clock = Memo::new(move |_| newest.with(|text| ClockText::read(text)));
-    let time = move || match clock.get() {
+    // Read for each of its parts: that costs less than the code which would spare it.
+    let clock = Signal::derive(move || newest.with(|text| ClockText::read(text)));
+    let time = Signal::derive(move || match clock.get() {
         Some(clock) => clock.time,
         None if newest.with(String::is_empty) => messages::CLOCK_EMPTY.to_owned(),
         // Any publisher may write any text, and then the text itself is the news.
         None => newest.get(),
-    };
-    let date = move || match clock.get() {
+    });
+    let date = Signal::derive(move || match clock.get() {
         Some(clock) => clock.date,
         None if newest.with(String::is_empty) => messages::CLOCK_EMPTY_DATE.to_owned(),
         None => String::new(),
-    };
-    let is_other_text = move || clock.with(Option::is_none) && !newest.with(String::is_empty);
+    });
+    let is_other_text =
+        Signal::derive(move || clock.with(Option::is_none) && !newest.with(String::is_empty));
+    let datetime = Signal::derive(move || clock.get().map(|clock| clock.datetime));
+    let fraction =
+        Signal::derive(move || clock.get().map(|clock| clock.fraction).unwrap_or_default());
+    let offset = Signal::derive(move || clock.get().map(|clock| clock.offset).unwrap_or_default());
 
     view! {
         <section class="clock-face" aria-labelledby="clock-heading">
@@ -33,14 +39,14 @@ pub fn ClockFace(
                 id="now"
                 class="now"
                 class:other-text=is_other_text
-                datetime=move || clock.get().map(|clock| clock.datetime)
+                datetime=datetime
             >
                 <span class="now-time">{time}</span>
-                <span class="now-fraction">{move || clock.get().map(|clock| clock.fraction).unwrap_or_default()}</span>
+                <span class="now-fraction">{fraction}</span>
             </time>
             <p class="date">
                 <span>{date}</span>
-                <span class="offset">{move || clock.get().map(|clock| clock.offset).unwrap_or_default()}</span>
+                <span class="offset">{offset}</span>
             </p>
         </section>
     }

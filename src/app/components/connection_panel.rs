@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 
+use super::button::QuietButton;
 use super::fact::Fact;
 use crate::app::connection::Connection;
-use crate::app::live::EventStream;
+use crate::app::live::{EventStream, Wish};
 use crate::app::messages;
 
 /// The connection's panel. Its shape and colour follow from `data-state`, in the stylesheet.
@@ -13,18 +14,19 @@ pub fn ConnectionPanel(
     /// The stream it tells of.
     stream: EventStream,
 ) -> impl IntoView {
-    let state = move || stream.connection.with(Connection::name);
-    let word = move || stream.connection.with(messages::connection_word);
-    let detail = move || {
+    let state = Signal::derive(move || stream.connection.with(Connection::name).to_owned());
+    let word = Signal::derive(move || stream.connection.with(messages::connection_word).to_owned());
+    let detail = Signal::derive(move || {
         stream
             .connection
             .with(|connection| messages::connection_detail(connection, stream.seconds_left.get()))
-    };
-    let can_hurry = move || {
+    });
+    let can_hurry = Signal::derive(move || {
         stream
             .connection
             .with(|connection| matches!(connection, Connection::Reconnecting(_)))
-    };
+            .then(String::new)
+    });
 
     let ready_state =
         Signal::derive(move || messages::ready_state(stream.ready_state.get()).to_owned());
@@ -47,15 +49,13 @@ pub fn ConnectionPanel(
             <div class="state">
                 <span class="shape" aria-hidden="true"></span>
                 <span class="word">{word}</span>
-                <button
-                    type="button"
+                <QuietButton
+                    stream
+                    wish=Wish::TryNow
+                    label=messages::TRY_NOW
                     class="quiet try-now"
-                    disabled=move || !stream.is_alive.get()
-                    data-offered=move || can_hurry().then_some("")
-                    on:click=move |_| stream.try_now()
-                >
-                    {messages::TRY_NOW}
-                </button>
+                    offered=can_hurry
+                />
             </div>
             <p class="detail">{detail}</p>
             <dl class="facts">

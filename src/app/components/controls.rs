@@ -2,42 +2,43 @@
 
 use leptos::prelude::*;
 
+use super::button::Button;
 use crate::app::connection::Connection;
-use crate::app::live::EventStream;
+use crate::app::live::{EventStream, Wish};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
-/// The row of buttons. They are disabled until the page is alive, when a click would be lost, but look the same then:
-/// the moment is too short to show.
+/// The row of buttons.
 #[component]
 pub fn Controls(
     /// The stream they control.
     stream: EventStream,
+    /// What the last of them is for.
+    last: Wish,
+    /// What the last of them says.
+    last_label: &'static str,
 ) -> impl IntoView {
-    let pause = move || match stream.log.with(LogBuffer::is_paused) {
-        true => messages::RESUME,
-        false => messages::PAUSE,
-    };
-    let connect = move || match stream.connection.with(Connection::is_over) {
-        true => messages::RECONNECT,
-        false => messages::DISCONNECT,
-    };
-    let is_asleep = move || !stream.is_alive.get();
+    let pause = Signal::derive(move || {
+        let label = match stream.log.with(LogBuffer::is_paused) {
+            true => messages::RESUME,
+            false => messages::PAUSE,
+        };
+        label.to_owned()
+    });
+    let connect = Signal::derive(move || {
+        let label = match stream.connection.with(Connection::is_over) {
+            true => messages::RECONNECT,
+            false => messages::DISCONNECT,
+        };
+        label.to_owned()
+    });
 
     view! {
         <div class="controls" role="group" aria-label=messages::CONTROLS_LABEL>
-            <button type="button" class="main" disabled=is_asleep on:click=move |_| stream.toggle_pause()>
-                {pause}
-            </button>
-            <button type="button" disabled=is_asleep on:click=move |_| stream.clear()>
-                {messages::CLEAR}
-            </button>
-            <button type="button" disabled=is_asleep on:click=move |_| stream.toggle_connection()>
-                {connect}
-            </button>
-            <button type="button" disabled=is_asleep on:click=move |_| stream.copy_as_curl()>
-                {messages::COPY_AS_CURL}
-            </button>
+            <Button stream wish=Wish::TogglePause label=pause class="main" />
+            <Button stream wish=Wish::Clear label=messages::CLEAR />
+            <Button stream wish=Wish::ToggleConnection label=connect />
+            <Button stream wish=last label=last_label />
         </div>
     }
 }

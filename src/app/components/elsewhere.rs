@@ -15,20 +15,22 @@ pub fn Elsewhere(
     origin: String,
     /// Path of the stream.
     stream_path: String,
+    /// Path of the stream as a browser opens it.
+    raw_path: String,
 ) -> impl IntoView {
     let plain = curl::plain(&origin, &stream_path);
-    let command = move || {
+    let command = Signal::derive(move || {
         stream
             .uncopied_command
             .get()
             .unwrap_or_else(|| plain.clone())
-    };
+    });
     view! {
         <section class="elsewhere" aria-labelledby="elsewhere-heading">
             <h2 id="elsewhere-heading" class="label">{messages::ELSEWHERE_HEADING}</h2>
             // It scrolls sideways when it is long, so the keyboard must get there.
             <pre class="command" role="group" aria-labelledby="elsewhere-heading" tabindex="0"><code id=COMMAND_ELEMENT_ID>{command}</code></pre>
-            <a class="raw" href=stream_path>{messages::RAW_STREAM}</a>
+            <a class="raw" href=raw_path>{messages::RAW_STREAM}</a>
         </section>
     }
 }

@@ -1,17 +1,27 @@
 //! The top of every page: the mark, the name, and what it is.
 
+use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::messages;
+use crate::protocol::TOPICS_PATH;
 
 /// The masthead. The mark is drawn by the stylesheet.
 #[component]
-pub fn Masthead() -> impl IntoView {
+pub fn Masthead(
+    /// Whether the name is the page's heading; it leads to the clock otherwise.
+    is_heading: bool,
+) -> impl IntoView {
+    let name = match is_heading {
+        true => Either::Left(view! { <h1 class="name">{messages::NAME}</h1> }),
+        false => Either::Right(view! { <p class="name"><a href="/">{messages::NAME}</a></p> }),
+    };
     view! {
         <header class="masthead">
             <span class="mark" aria-hidden="true"></span>
-            <h1>{messages::NAME}</h1>
+            {name}
             <p class="tagline">{messages::TAGLINE}</p>
+            <a class="to-topics" href=TOPICS_PATH>{messages::TOPICS}</a>
         </header>
     }
 }

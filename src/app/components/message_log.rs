@@ -4,11 +4,17 @@
 //! The list hangs from its end (`column-reverse` in the stylesheet): the browser itself keeps the newest row in view,
 //! without JavaScript and from the first paint on. A scroll position of 0 is the end, and older rows are below 0.
 
+use std::sync::Arc;
+
+use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 
+use super::button::QuietButton;
+use super::filter_field::FilterField;
 use super::message_row::MessageRow;
-use crate::app::live::EventStream;
+use crate::app::filter::Filter;
+use crate::app::live::{EventStream, Wish};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -20,21 +26,29 @@ const NEAR_END: i32 = 16;
 pub fn MessageLog(
     /// The stream whose messages it shows.
     stream: EventStream,
+    /// Whether the list can be filtered, and each row has buttons.
+    has_tools: bool,
+    /// Path of the stream as a browser opens it.
+    raw_path: String,
 ) -> impl IntoView {
     let log = stream.log;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
 
-    // What waits changes more often than what is shown, and only the latter is worth comparing all rows.
-    let revision = Memo::new(move |_| log.with(LogBuffer::revision));
-    let rows = move || {
-        // Read, not only tracked: a memo that nobody reads never runs, and never learns what it depends on.
-        let _ = revision.get();
-        log.with_untracked(LogBuffer::rows)
-    };
-    let note = move || {
-        log.with(|log| messages::list_note(log.is_paused(), log.waiting(), log.has_dropped()))
-    };
+    let note = Signal::derive(move || log.with(messages::list_note));
+    // With a filter, the rows say whether there are any; what waits does not.
+    let is_filtered = move || stream.filter.with(Filter::is_active);
+    let is_not_empty = Signal::derive(move || match is_filtered() {
+        true => !stream.rows().is_empty(),
+        false => log.with(|log| !log.is_empty()),
+    });
+    let empty = Signal::derive(move || {
+        let words = match is_filtered() {
+            true => messages::NOTHING_PASSES,
+            false => messages::LIST_EMPTY,
+        };
+        words.to_owned()
+    });
     let waiting = move || {
         if is_at_end.get() {
             0
@@ -42,7 +56,15 @@ pub fn MessageLog(
             log.with(LogBuffer::waiting)
         }
     };
-    let offers_jump = move || waiting() > 0 && !log.with(LogBuffer::is_paused);
+    let new_rows = Signal::derive(move || messages::new_rows(waiting()));
+    let offers_jump = Signal::derive(move || {
+        (waiting() > 0 && !log.with(LogBuffer::is_paused)).then(String::new)
+    });
+    let class = match has_tools {
+        true => "messages with-tools",
+        false => "messages",
+    };
+    let raw_path: Arc<str> = raw_path.into();
 
     let on_scroll = move |_| {
         let Some(scroller) = scroller.get_untracked() else {
@@ -54,10 +76,29 @@ pub fn MessageLog(
         }
         is_at_end.set(is_at_end_now);
         if is_at_end_now {
-            stream.reach_end();
+            stream.wish(Wish::ReachEnd);
         } else {
-            stream.leave_end();
+            stream.wish(Wish::LeaveEnd);
         }
+    };
+    // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
+    let on_key = move |event: KeyboardEvent| {
+        let Some(scroller) = scroller.get_untracked() else {
+            return;
+        };
+        if event.alt_key() || event.ctrl_key() || event.meta_key() || event.shift_key() {
+            return;
+        }
+        match event.key().as_str() {
+            "End" => stream.wish(Wish::Jump),
+            "Home" if scroller.scroll_height() > scroller.client_height() => {
+                is_at_end.set(false);
+                stream.wish(Wish::LeaveEnd);
+                scroller.set_scroll_top(-scroller.scroll_height());
+            }
+            _ => return,
+        }
+        event.prevent_default();
     };
     Effect::new(move |_| {
         if stream.jumps.get() > 0
@@ -68,11 +109,12 @@ pub fn MessageLog(
     });
 
     view! {
-        <div class="messages">
+        <div class=class>
             <div class="messages-head">
                 <h2 id="messages-heading" class="label">{messages::MESSAGES_HEADING}</h2>
                 <p class="note">{note}</p>
             </div>
+            {has_tools.then(|| view! { <FilterField stream /> })}
             <div class="messages-frame">
                 <div
                     id="messages"
@@ -82,25 +124,26 @@ pub fn MessageLog(
                     tabindex="0"
                     node_ref=scroller
                     on:scroll=on_scroll
+                    on:keydown=on_key
                 >
                     <ol class="rows">
-                        <For each=rows key=|row| row.sequence let:row>
-                            <MessageRow row />
+                        <For each=move || stream.rows() key=|row| row.sequence let:row>
+                            <MessageRow
+                                row
+                                tools=has_tools.then_some(stream)
+                                raw_path=Arc::clone(&raw_path)
+                            />
                         </For>
                     </ol>
                 </div>
-                <p class="empty" hidden=move || log.with(|log| !log.is_empty())>
-                    {messages::LIST_EMPTY}
-                </p>
-                <button
-                    type="button"
+                <p class="empty" hidden=is_not_empty>{empty}</p>
+                <QuietButton
+                    stream
+                    wish=Wish::Jump
+                    label=new_rows
                     class="quiet jump"
-                    disabled=move || !stream.is_alive.get()
-                    data-offered=move || offers_jump().then_some("")
-                    on:click=move |_| stream.jump_to_newest()
-                >
-                    {move || messages::new_rows(waiting())}
-                </button>
+                    offered=offers_jump
+                />
             </div>
         </div>
     }

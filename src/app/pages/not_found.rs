@@ -9,7 +9,7 @@ use crate::app::messages;
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     view! {
-        <Masthead />
+        <Masthead is_heading=true />
         <main id="main" class="not-found">
             <p class="not-found-status">"404"</p>
             <h2>{messages::NOT_FOUND_HEADING}</h2>

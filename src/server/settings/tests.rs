@@ -18,11 +18,27 @@ fn message(result: Result<Settings, SettingsError>) -> String {
     result.expect_err("settings that are refused").to_string()
 }
 
-/// A settings file of its own for one test.
-fn file(name: &str, text: &str) -> String {
+/// A settings file of its own for one test, which goes with it.
+struct File(String);
+
+fn file(name: &str, text: &str) -> File {
     let path = std::env::temp_dir().join(format!("fairwind-{}-{name}.toml", std::process::id()));
     std::fs::write(&path, text).expect("a file in the temporary folder");
-    path.to_str().expect("a path in UTF-8").to_owned()
+    File(path.to_str().expect("a path in UTF-8").to_owned())
+}
+
+impl std::ops::Deref for File {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 #[test]
@@ -98,7 +114,7 @@ fn an_unknown_setting_is_named_with_its_source() {
     let file = file("unknown", "clok = \"1s\"\n");
     let by_file = message(read(&["--config", &file], &[]));
     assert!(
-        by_file.contains("'clok'") && by_file.contains(&file),
+        by_file.contains("'clok'") && by_file.contains(&*file),
         "{by_file}"
     );
 }
@@ -118,7 +134,7 @@ fn an_invalid_value_is_named_with_its_source_and_what_would_be_right() {
     let file = file("invalid", "history-events = 0\n");
     let by_file = message(read(&["--config", &file], &[]));
     assert!(
-        by_file.contains("--history-events") && by_file.contains(&file),
+        by_file.contains("--history-events") && by_file.contains(&*file),
         "{by_file}"
     );
 }
@@ -129,7 +145,7 @@ fn a_file_that_is_named_must_be_there_and_readable() {
         message(read(&["--config", "/nowhere/at/all.toml"], &[])).contains("/nowhere/at/all.toml")
     );
     let file = file("broken", "clock-interval = \n");
-    assert!(message(read(&["--config", &file], &[])).contains(&file));
+    assert!(message(read(&["--config", &file], &[])).contains(&*file));
 }
 
 #[test]

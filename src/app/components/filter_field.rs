@@ -1,0 +1,53 @@
+//! The field that filters the list. Without JavaScript it is a form that loads the page anew with the filter in its URL;
+//! with it, the list follows every letter. Leaves what a filter means to [`crate::app::filter`].
+
+use leptos::prelude::*;
+
+use crate::app::filter::Filter;
+use crate::app::live::{EventStream, FILTER_ELEMENT_ID, Wish};
+use crate::app::log_buffer;
+use crate::app::messages;
+use crate::protocol::FILTER;
+
+/// The field, what passes, and how to write a filter or why it cannot be understood.
+#[component]
+pub fn FilterField(
+    /// The stream whose list it filters.
+    stream: EventStream,
+) -> impl IntoView {
+    let filter = stream.filter;
+    let count = Signal::derive(move || {
+        let shown = log_buffer::messages_in(stream.rows().iter());
+        let of = stream.log.with_untracked(|log| log.message_count());
+        messages::filter_count(shown, of)
+    });
+    let wrong = move || filter.with(Filter::wrong);
+    let is_wrong = Signal::derive(move || wrong().is_some());
+    let invalid = Signal::derive(move || wrong().map(|_| "true".to_owned()));
+    let hint = Signal::derive(move || {
+        wrong()
+            .map_or(messages::FILTER_HINT, messages::filter_wrong)
+            .to_owned()
+    });
+    view! {
+        <form class="filter" method="get" role="search" on:submit=stream.submitting(Wish::Filter)>
+            <label for=FILTER_ELEMENT_ID class="label">{messages::FILTER_LABEL}</label>
+            <div class="filter-line">
+                <input
+                    id=FILTER_ELEMENT_ID
+                    name=FILTER
+                    type="search"
+                    value=filter.with_untracked(|filter| filter.text().to_owned())
+                    autocomplete="off"
+                    spellcheck="false"
+                    aria-describedby="filter-hint"
+                    aria-invalid=invalid
+                    on:input=move |_| stream.wish(Wish::Filter)
+                />
+                <button type="submit" class="for-plain">{messages::FILTER_BUTTON}</button>
+                <span id="filter-count" class="filter-count">{count}</span>
+            </div>
+            <p id="filter-hint" class="hint" class:wrong=is_wrong>{hint}</p>
+        </form>
+    }
+}

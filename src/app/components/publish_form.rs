@@ -1,0 +1,60 @@
+//! The form that publishes to the page's topic. Without JavaScript the server takes it and leads back to the page; with
+//! it, nothing is loaded anew, and what became of it stands beside the button.
+
+use leptos::either::Either;
+use leptos::prelude::*;
+
+use crate::app::live::{DATA_ELEMENT_ID, EventStream, Publishing, TYPE_ELEMENT_ID, Wish};
+use crate::app::messages;
+
+/// The form, or why there is none.
+#[component]
+pub fn PublishForm(
+    /// The stream whose page this is.
+    stream: EventStream,
+    /// The topic's URL.
+    topic_path: String,
+    /// Why the reader may not publish; empty if the reader may.
+    refusal: String,
+) -> impl IntoView {
+    let content = match refusal.is_empty() {
+        true => Either::Left(view! { <Fields stream topic_path /> }),
+        false => Either::Right(view! {
+            <p class="refusal">{refusal}</p>
+        }),
+    };
+    view! {
+        <section id="publish" class="publish" aria-labelledby="publish-heading">
+            <h2 id="publish-heading" class="label">{messages::PUBLISH}</h2>
+            {content}
+        </section>
+    }
+}
+
+#[component]
+fn Fields(stream: EventStream, topic_path: String) -> impl IntoView {
+    let outcome = stream.publishing;
+    let words = Signal::derive(move || outcome.with(messages::publishing));
+    let is_refused = Signal::derive(move || {
+        outcome.with(|outcome| matches!(outcome, Publishing::Refused(_) | Publishing::Unreachable))
+    });
+    view! {
+        <form
+            method="post"
+            enctype="multipart/form-data"
+            action=topic_path
+            on:submit=stream.submitting(Wish::Publish)
+        >
+            <label for=DATA_ELEMENT_ID>{messages::PUBLISH_DATA}</label>
+            <textarea id=DATA_ELEMENT_ID name="data" rows="3" required autocomplete="off"></textarea>
+            <label for=TYPE_ELEMENT_ID>{messages::PUBLISH_TYPE}</label>
+            <div class="publish-line">
+                <input id=TYPE_ELEMENT_ID name="type" type="text" autocomplete="off" spellcheck="false" />
+                <button type="submit">{messages::PUBLISH}</button>
+            </div>
+            <p id="published" class="outcome" class:wrong=is_refused role="status">
+                {words}
+            </p>
+        </form>
+    }
+}

@@ -1,0 +1,48 @@
+//! The name of the topic, and its newest message, large.
+
+use leptos::prelude::*;
+
+use crate::app::live::EventStream;
+use crate::app::messages;
+
+/// A text of up to so many characters stands large; a longer one, smaller. The box has the same height for both.
+const SHORT: usize = 48;
+
+/// The heading of a topic's page and what is newest.
+#[component]
+pub fn TopicFace(
+    /// The topic's name.
+    topic: String,
+    /// The stream whose newest message it shows.
+    stream: EventStream,
+) -> impl IntoView {
+    let newest = stream.newest;
+    let is_long = move |text: &String| text.chars().nth(SHORT).is_some() || text.contains('\n');
+    let is_none = Signal::derive(move || newest.with(String::is_empty));
+    let short = Signal::derive(move || {
+        newest.with(|text| match text.as_str() {
+            "" => messages::NEWEST_EMPTY.to_owned(),
+            _ if is_long(text) => String::new(),
+            text => text.to_owned(),
+        })
+    });
+    let long = Signal::derive(move || {
+        newest.with(|text| match is_long(text) {
+            true => text.clone(),
+            false => String::new(),
+        })
+    });
+    view! {
+        <div class="topic-face">
+            <h1 class="topic-name" dir="auto">{topic}</h1>
+            <section class="newest" aria-labelledby="newest-heading">
+                <h2 id="newest-heading" class="label">{messages::NEWEST_HEADING}</h2>
+                // Two places, since one text that changes its size would shift.
+                <div id="newest" class:none=is_none>
+                    <p class="newest-text" dir="auto">{short}</p>
+                    <p class="newest-text long" dir="auto">{long}</p>
+                </div>
+            </section>
+        </div>
+    }
+}

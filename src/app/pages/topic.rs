@@ -1,0 +1,55 @@
+//! The page of a topic, live: what the clock's page has, without a clock, and with what a reader needs who works with a
+//! topic. Puts the parts in their places; leaves what each shows to it.
+
+use leptos::prelude::*;
+
+use crate::app::components::announcer::Announcer;
+use crate::app::components::button::Button;
+use crate::app::components::connection_panel::ConnectionPanel;
+use crate::app::components::controls::Controls;
+use crate::app::components::elsewhere::Elsewhere;
+use crate::app::components::masthead::Masthead;
+use crate::app::components::message_log::MessageLog;
+use crate::app::components::publish_form::PublishForm;
+use crate::app::components::tabs_note::TabsNote;
+use crate::app::components::topic_face::TopicFace;
+use crate::app::live::{Wish, use_event_stream};
+use crate::app::messages;
+use crate::app::snippets::Language;
+use crate::protocol::page::TopicPage;
+use crate::protocol::raw_path;
+
+/// A topic's page.
+#[component]
+pub fn LiveTopicPage(
+    /// The topic as the server saw it when it rendered the page.
+    page: TopicPage,
+) -> impl IntoView {
+    let stream = use_event_stream(&page);
+    let raw_path = raw_path(&page.topic);
+    view! {
+        <a class="skip-link" href="#messages">{messages::SKIP_TO_MESSAGES}</a>
+        <Masthead is_heading=false />
+        <main id="main" class="live-page">
+            <TopicFace topic=page.topic stream />
+            <div class="side">
+                <ConnectionPanel stream />
+                <Controls stream last=Wish::Download last_label=messages::DOWNLOAD />
+                <div class="copies" role="group" aria-label=messages::COPY_AS_LABEL>
+                    <Button stream wish=Wish::CopyAs(Language::Curl) label=messages::copy_as(Language::Curl) />
+                    <Button stream wish=Wish::CopyAs(Language::JavaScript) label=messages::copy_as(Language::JavaScript) />
+                    <Button stream wish=Wish::CopyAs(Language::Python) label=messages::copy_as(Language::Python) />
+                </div>
+                <Announcer text=stream.announcement />
+                // As text, as on the clock's page.
+                <noscript inner_html=messages::without_script_html(&raw_path)></noscript>
+                <PublishForm stream topic_path=page.stream_path.clone() refusal=page.refusal />
+            </div>
+            <MessageLog stream has_tools=true raw_path=raw_path.clone() />
+        </main>
+        <footer class="page-foot">
+            <Elsewhere stream origin=page.origin stream_path=page.stream_path raw_path />
+            <TabsNote tabs=stream.crowded_tabs />
+        </footer>
+    }
+}

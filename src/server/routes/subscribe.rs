@@ -1,0 +1,310 @@
+//! Subscribing over HTTP: what a request for an event stream may say, and the answer. Which topics it is for is decided
+//! by whoever calls [`open`]; what a subscriber reads, by the hub.
+
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chrono::DateTime;
+use clap::ValueEnum;
+use futures_util::stream;
+use serde::Deserialize;
+
+use crate::hub::subscriber::{
+    SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedTopic,
+};
+use crate::hub::topic::Topic;
+use crate::protocol::event::EventId;
+use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
+use crate::server::client_address::ClientAddress;
+use crate::server::delivery::Pace;
+use crate::server::event_stream::{self, Extras};
+use crate::server::gzip;
+use crate::server::negotiation::accepts_encoding;
+use crate::server::problem::Problem;
+use crate::server::query;
+use crate::server::settings::{Settings, StreamCompression};
+use crate::server::state::AppState;
+use crate::server::streams::Admission;
+
+const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What the query of a stream's URL may say. Anything else is refused: a parameter that is misspelt would otherwise be
+/// ignored in silence.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StreamQuery {
+    /// The topics of a stream of several; the path names the topic of any other.
+    #[serde(default)]
+    pub(super) topic: Vec<String>,
+    last_event_id: Option<String>,
+    last: Option<String>,
+    since: Option<String>,
+    consumers: Option<String>,
+    heartbeat: Option<String>,
+    types: Option<String>,
+    slow_reader: Option<String>,
+}
+
+impl StreamQuery {
+    /// Reads a query.
+    ///
+    /// # Errors
+    ///
+    /// A problem that names what is wrong.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
+        query::read(uri, &["topic"])
+    }
+
+    /// For a URL whose path names the topic.
+    ///
+    /// # Errors
+    ///
+    /// A problem if the query names topics too.
+    pub(super) fn without_topics(self) -> Result<Self, Problem> {
+        match self.topic.is_empty() {
+            true => Ok(self),
+            false => Err(Problem::bad_request(
+                "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b",
+            )),
+        }
+    }
+
+    /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
+    /// it started with.
+    pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
+        let places = [&self.last_event_id, &self.last, &self.since];
+        if places.iter().filter(|place| place.is_some()).count() > 1 {
+            return Err(Problem::bad_request(
+                "a stream has one start: give last_event_id, last, or since",
+            ));
+        }
+        if let Some(id) = last_event_id_header(headers)? {
+            return after("the header Last-Event-ID", id);
+        }
+        if let Some(id) = &self.last_event_id {
+            return after("the query parameter last_event_id", id);
+        }
+        if let Some(count) = &self.last {
+            let detail = "the query parameter last takes a number of events, such as last=10";
+            return count
+                .parse()
+                .map(Start::Last)
+                .map_err(|_| Problem::bad_request(detail));
+        }
+        match &self.since {
+            Some(since) => read_since(since).map(Start::Since),
+            None => Ok(Start::Now),
+        }
+    }
+
+    /// What happens if the reader is too slow, where it says so itself.
+    pub(super) fn slow_reader(&self, default: SlowReader) -> Result<SlowReader, Problem> {
+        match &self.slow_reader {
+            None => Ok(default),
+            Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
+                Problem::bad_request(
+                    "the query parameter slow_reader takes disconnect, skip or latest",
+                )
+            }),
+        }
+    }
+
+    fn extras(&self) -> Result<Extras, Problem> {
+        Ok(Extras {
+            consumers: is_wanted(CONSUMERS, self.consumers.as_deref())?,
+            heartbeat: is_wanted(HEARTBEAT, self.heartbeat.as_deref())?,
+            types: is_wanted(TYPES, self.types.as_deref())?,
+            topics: false,
+        })
+    }
+}
+
+/// What a request for a stream asks for, checked; whichever way the stream is then written.
+pub(super) struct Plan {
+    subscription: Subscription,
+    pub(super) pace: Pace,
+    pub(super) extras: Extras,
+}
+
+/// What becomes of a plan.
+pub(super) enum Outcome {
+    /// The stream can be sent.
+    Open(Subscriber, Admission),
+    /// There is nothing left to read, now or later.
+    Ended,
+    /// There is no place; there may be one later.
+    Full,
+}
+
+impl Plan {
+    /// Reads what a request asks for.
+    ///
+    /// # Errors
+    ///
+    /// A problem if the request is wrong.
+    pub(super) fn read(
+        state: &AppState,
+        headers: &HeaderMap,
+        topics: Vec<Topic>,
+        query: &StreamQuery,
+    ) -> Result<Self, Problem> {
+        let is_of_several = !query.topic.is_empty();
+        let extras = Extras {
+            topics: is_of_several,
+            ..query.extras()?
+        };
+        if is_of_several && extras.consumers {
+            return Err(Problem::bad_request(
+                "a stream of several topics has no one number of consumers: leave it out",
+            ));
+        }
+        let reader = state.access.reader(headers)?;
+        let topics = topics
+            .into_iter()
+            .map(|topic| WantedTopic {
+                with_private: reader.may_read_private(&topic),
+                topic,
+            })
+            .collect();
+        let subscription = Subscription {
+            topics,
+            start: query.start(headers)?,
+            slow_reader: query.slow_reader(state.settings.slow_reader)?,
+        };
+        Ok(Self {
+            subscription,
+            pace: state.settings.pace().until(reader.expires_at()),
+            extras,
+        })
+    }
+
+    /// Subscribes.
+    pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
+        let Some(admission) = state.admit(client) else {
+            return Outcome::Full;
+        };
+        match state.hub.subscribe(&self.subscription) {
+            Ok(subscriber) => Outcome::Open(subscriber, admission),
+            Err(SubscribeError::Ended) => Outcome::Ended,
+            Err(SubscribeError::TooManyTopics) => Outcome::Full,
+        }
+    }
+}
+
+/// `GET` and `HEAD`: the event stream of one topic or several.
+///
+/// # Errors
+///
+/// A problem if the request is wrong.
+pub(super) fn open(
+    state: &AppState,
+    request: &Parts,
+    topics: Vec<Topic>,
+    query: &StreamQuery,
+) -> Result<Response, Problem> {
+    let settings = &state.settings;
+    let plan = Plan::read(state, &request.headers, topics, query)?;
+    let is_compressed = settings.stream_compression == StreamCompression::Gzip
+        && accepts_encoding(&request.headers, "gzip");
+    let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
+    if request.method == Method::HEAD {
+        // Empty, but of a length that is not known: a stream has none.
+        return Ok(answer(Body::from_stream(stream::empty::<
+            Result<Bytes, Infallible>,
+        >())));
+    }
+    let client = ClientAddress::of_request(&request.extensions);
+    Ok(match plan.start(state, client) {
+        Outcome::Open(subscriber, admission) => {
+            let chunks = event_stream::open(subscriber, admission, plan.pace, plan.extras);
+            answer(match is_compressed {
+                true => Body::from_stream(gzip::compress(chunks)),
+                false => Body::from_stream(chunks),
+            })
+        }
+        // An EventSource takes this as the end and does not come back.
+        Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
+        Outcome::Full => (
+            stream_headers(settings, false),
+            event_stream::come_back_later(plan.pace),
+        )
+            .into_response(),
+    })
+}
+
+/// The id that a reader comes back with; an empty one is none.
+fn last_event_id_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    match headers
+        .get(LAST_EVENT_ID_HEADER)
+        .map(|value| std::str::from_utf8(value.as_bytes()))
+    {
+        Some(Ok("")) | None => Ok(None),
+        Some(Ok(id)) => Ok(Some(id)),
+        Some(Err(_)) => Err(Problem::bad_request(
+            "the header Last-Event-ID is not UTF-8",
+        )),
+    }
+}
+
+fn after(source: &str, id: &str) -> Result<Start, Problem> {
+    EventId::new(id)
+        .map(Start::after)
+        .map_err(|error| Problem::bad_request(format!("{source} cannot be an event's id: {error}")))
+}
+
+/// A moment, or how long ago it was.
+fn read_since(text: &str) -> Result<SystemTime, Problem> {
+    // In a query an unescaped + is a space.
+    if let Ok(moment) = DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
+        return Ok(moment.into());
+    }
+    let ago: Option<Duration> = humantime::parse_duration(text).ok();
+    ago.and_then(|ago| SystemTime::now().checked_sub(ago)).ok_or_else(|| {
+        Problem::bad_request(
+            "the query parameter since takes a moment such as 2026-11-22T16:00:00Z, or how long ago, such as 10m",
+        )
+    })
+}
+
+fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
+    match value {
+        None => Ok(false),
+        Some(AS_EVENT) => Ok(true),
+        Some(_) => Err(Problem::bad_request(format!(
+            "the query parameter {parameter} takes one value: write {parameter}={AS_EVENT}, or leave it out"
+        ))),
+    }
+}
+
+fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([
+        (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
+        // A cache or a proxy that keeps or changes a stream breaks it.
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store, no-transform"),
+        ),
+        // nginx and others hold an answer back unless they are told not to.
+        (
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
+    ]);
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
+    if settings.stream_compression == StreamCompression::Gzip {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if is_compressed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    for (name, value) in &settings.stream_header {
+        headers.append(name.clone(), value.clone());
+    }
+    headers
+}

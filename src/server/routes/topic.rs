@@ -1,0 +1,96 @@
+//! One topic: what each method of its URL does, and in which form it is read.
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::subscribe::{self, StreamQuery};
+use super::{publish, snapshot, websocket};
+use crate::hub::topic::Topic;
+use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::server::negotiation::preferred;
+use crate::server::pages;
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html";
+
+/// What can be done with a topic, beside asking for that.
+pub(crate) const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+];
+
+const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+
+/// Every method of a topic's URL.
+pub(crate) async fn any(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let topic = read_topic(&name)?;
+    match *request.method() {
+        Method::GET if websocket::is_wanted(request.headers()) => {
+            websocket::open(&state, topic, request).await
+        }
+        Method::GET | Method::HEAD => get(&state, topic, request).await,
+        Method::POST => publish::post(&state, topic, request).await,
+        Method::PUT => publish::put(&state, topic, request).await,
+        Method::DELETE => end(&state, &topic, request.headers()),
+        Method::OPTIONS => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ => Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{} is not for a topic; it has {ALLOW}", request.method()),
+        )),
+    }
+}
+
+/// Who asks for the methods, or uses a wrong one, is told the right ones.
+pub(crate) async fn allow(method: Method, mut response: Response) -> Response {
+    if method == Method::OPTIONS || response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static(ALLOW));
+    }
+    response
+}
+
+/// Takes a text from a URL as a topic.
+///
+/// # Errors
+///
+/// A problem that says why it cannot be one.
+pub(super) fn read_topic(name: &str) -> Result<Topic, Problem> {
+    Topic::new(name).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    match preferred(&parts.headers, &[CONTENT_TYPE, HTML, JSON]) {
+        Some(HTML) => pages::topic(state, &topic, parts).await,
+        Some(JSON) => snapshot::answer(state, &topic, &parts.uri, &parts.headers),
+        Some(_) => {
+            let query = StreamQuery::read(&parts.uri)?.without_topics()?;
+            subscribe::open(state, &parts, vec![topic], &query)
+        }
+        None => Err(Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            format!(
+                "a topic can be read as {CONTENT_TYPE}, {HTML} or {JSON}: name one of them in Accept"
+            ),
+        )),
+    }
+}
+
+fn end(state: &AppState, topic: &Topic, headers: &HeaderMap) -> Result<Response, Problem> {
+    state.access.check_publish(headers, topic)?;
+    match state.hub.end(topic) {
+        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => Err(Problem::new(StatusCode::NOT_FOUND, error.to_string())),
+    }
+}

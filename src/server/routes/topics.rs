@@ -1,0 +1,161 @@
+//! Several topics: a stream of those that the query names, or the list of all that are alive.
+
+use std::time::SystemTime;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::subscribe::{self, StreamQuery};
+use super::topic::read_topic;
+use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
+use crate::hub::Summary;
+use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::protocol::{OPEN, TOPIC, topic_path};
+use crate::server::negotiation::preferred;
+use crate::server::pages;
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+/// The most topics on one connection: more would make each of its reads long.
+const MAX_TOPICS: usize = 100;
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html";
+
+/// The most topics on the page that lists them.
+const MAX_LISTED: usize = 500;
+
+/// A topic in the list.
+#[derive(Serialize)]
+struct SummaryBody {
+    topic: String,
+    url: String,
+    events: usize,
+    subscribers: usize,
+    published_at: Option<String>,
+    ended: bool,
+}
+
+/// `GET` and `HEAD`.
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    // Who names topics wants their stream, even in a browser: it is how a page links to one.
+    let forms: &[&str] = match names_topics(&parts.uri) {
+        true => &[CONTENT_TYPE, JSON],
+        false => &[CONTENT_TYPE, HTML, JSON],
+    };
+    match preferred(&parts.headers, forms) {
+        Some(HTML) => page(&state, parts).await,
+        Some(CONTENT_TYPE) => {
+            let query = StreamQuery::read(&parts.uri)?;
+            let count = query.topic.len();
+            if count == 0 || count > MAX_TOPICS {
+                return Err(Problem::bad_request(format!(
+                    "name 1 to {MAX_TOPICS} topics, as in /topics?topic=a&topic=b; the list of all is there as {JSON}"
+                )));
+            }
+            let topics: Result<_, _> = query.topic.iter().map(|name| read_topic(name)).collect();
+            subscribe::open(&state, &parts, topics?, &query)
+        }
+        Some(_) if parts.uri.query().is_some() => Err(Problem::bad_request(
+            "the list of topics takes no query; leave it out",
+        )),
+        Some(_) => Ok(list(&state)),
+        None => Err(Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            format!(
+                "topics can be read as {CONTENT_TYPE} and listed as {JSON}: name one of them in Accept"
+            ),
+        )),
+    }
+}
+
+fn names_topics(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|pair| pair.split('=').next() == Some(TOPIC))
+}
+
+/// The list for a browser, or the way to a topic that the reader names.
+async fn page(state: &AppState, parts: Parts) -> Result<Response, Problem> {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+    let name = pairs.into_iter().find(|(name, _)| name == OPEN);
+    let mut refused = None;
+    if let Some((_, name)) = name {
+        match read_topic(&name) {
+            Ok(topic) => return Ok(Redirect::to(&topic_path(topic.as_str())).into_response()),
+            Err(problem) => refused = Some((name, problem.detail)),
+        }
+    }
+    let status = match refused {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::BAD_REQUEST,
+    };
+    let mut topics = state.hub.topics();
+    let left_out = topics.len().saturating_sub(MAX_LISTED);
+    topics.truncate(MAX_LISTED);
+    let list = TopicList {
+        moment: moment(SystemTime::now()),
+        topics: topics.into_iter().map(ListedTopic::from).collect(),
+        left_out,
+        refused,
+    };
+    Ok(pages::topics(state, status, parts, list).await)
+}
+
+fn moment(at: SystemTime) -> Moment {
+    let at = DateTime::<Utc>::from(at);
+    Moment {
+        datetime: at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        text: at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    }
+}
+
+impl From<Summary> for ListedTopic {
+    fn from(summary: Summary) -> Self {
+        Self {
+            name: summary.topic.to_string(),
+            events: summary.events,
+            subscribers: summary.subscribers,
+            newest: summary.published_at.map(moment),
+            has_ended: summary.has_ended,
+        }
+    }
+}
+
+fn list(state: &AppState) -> Response {
+    let topics: Vec<SummaryBody> = state
+        .hub
+        .topics()
+        .into_iter()
+        .map(SummaryBody::from)
+        .collect();
+    let headers = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::VARY, HeaderValue::from_static("accept")),
+    ];
+    (headers, axum::Json(topics)).into_response()
+}
+
+impl From<Summary> for SummaryBody {
+    fn from(summary: Summary) -> Self {
+        let moment = |at| DateTime::<Utc>::from(at).to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self {
+            url: topic_path(summary.topic.as_str()),
+            topic: summary.topic.to_string(),
+            events: summary.events,
+            subscribers: summary.subscribers,
+            published_at: summary.published_at.map(moment),
+            ended: summary.has_ended,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Tokens over HTTP: who publishes, who reads what is private, and when that ends.
+
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use serde_json::{Value, json};
+
+use crate::client::{self, Answer};
+use crate::support::TestServer;
+
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+async fn server(name: &str) -> TestServer {
+    let file = std::env::temp_dir().join(format!("fairwind-{}-{name}.secret", std::process::id()));
+    std::fs::write(&file, SECRET).expect("a file in the temporary folder");
+    let file = file.to_str().expect("a path in UTF-8");
+    TestServer::start(&["--clock-interval", "1h", "--jwt-secret-file", file]).await
+}
+
+fn token(claims: &Value) -> String {
+    encode(
+        &Header::new(Algorithm::HS256),
+        claims,
+        &EncodingKey::from_secret(SECRET),
+    )
+    .expect("a token")
+}
+
+/// A token that may do everything for so many seconds.
+fn master_token(seconds: u64) -> String {
+    token(&json!({
+        "exp": get_current_timestamp() + seconds, "publish": ["*"], "subscribe": ["*"],
+    }))
+}
+
+async fn publish(server: &TestServer, target: &str, headers: &[&str], data: &str) -> Answer {
+    client::send_body(server.address, "POST", target, headers, data.as_bytes()).await
+}
+
+#[tokio::test]
+async fn with_a_key_publishing_needs_a_token_that_names_the_topic() {
+    let server = server("publish").await;
+    let refused = publish(&server, "/topics/kitchen", &[], "1").await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(
+        refused.header("www-authenticate"),
+        Some("Bearer realm=\"fairwind\"")
+    );
+    let token = token(&json!({"exp": get_current_timestamp() + 60, "publish": ["kitchen"]}));
+    let bearer = format!("Authorization: Bearer {token}");
+    let status = publish(&server, "/topics/kitchen", &[&bearer], "1")
+        .await
+        .status;
+    assert_eq!(status, 200);
+    let refused = publish(&server, "/topics/cellar", &[&bearer], "1").await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().await.contains("cellar"));
+    let end = client::send(server.address, "DELETE", "/topics/kitchen", &[]).await;
+    assert_eq!(end.status, 401, "ending a topic is publishing");
+    let in_query = publish(&server, &format!("/topics/kitchen?token={token}"), &[], "1").await;
+    assert_eq!(in_query.status, 400, "a URL ends up in logs");
+}
+
+#[tokio::test]
+async fn private_events_reach_only_who_may_read_them_in_replay_too() {
+    let server = server("private").await;
+    let bearer = format!("Authorization: Bearer {}", master_token(60));
+    let cookie = format!("Cookie: fairwind_token={}", master_token(60));
+    let target = "/topics/kitchen?last_event_id=earliest";
+    let mut live = client::events(server.address, target, &[&cookie]).await;
+    live.read_opening().await;
+    for (query, data) in [("", "1"), ("?private=true", "secret"), ("", "3")] {
+        let target = format!("/topics/kitchen{query}");
+        assert_eq!(
+            publish(&server, &target, &[&bearer], data).await.status,
+            200
+        );
+    }
+    let mut replayed = client::events(server.address, target, &[&bearer]).await;
+    for events in [&mut live, &mut replayed] {
+        for expected in ["1", "secret", "3"] {
+            assert_eq!(events.next().await.data, expected);
+        }
+    }
+    let mut public = client::events(server.address, target, &[]).await;
+    for expected in ["1", "3"] {
+        assert_eq!(public.next().await.data, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_readers_token() {
+    let server = server("end").await;
+    let bearer = format!("Authorization: Bearer {}", master_token(2));
+    let mut events = client::events(server.address, "/topics/kitchen", &[&bearer]).await;
+    events.read_opening().await;
+    let started = Instant::now();
+    events.read_to_end().await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    // The page learns that it needs a new token, and does not read on without what is private.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let again = client::send(server.address, "GET", "/topics/kitchen", &[&bearer]).await;
+    assert_eq!(again.status, 401);
+    assert!(
+        again
+            .header("www-authenticate")
+            .expect("a challenge")
+            .contains("invalid_token")
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_publish() {
+    let server =
+        TestServer::start(&["--clock-interval=1h", "--allow-origin=https://b.example"]).await;
+    for (header, expected) in [
+        ("Origin: https://a.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Origin: https://b.example", 200),
+    ] {
+        let answer = publish(&server, "/topics/kitchen", &[header], "1").await;
+        assert_eq!(answer.status, expected, "{header}");
+    }
+}

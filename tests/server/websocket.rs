@@ -1,0 +1,181 @@
+//! A topic over WebSocket, read and written by an independent client.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::client::{self, PATIENCE};
+use crate::support::{QUIET, TestServer};
+
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn open(server: &TestServer, target: &str) -> Self {
+        let (socket, _) = connect_async(format!("ws://{}{target}", server.address))
+            .await
+            .expect("a WebSocket");
+        Self(socket)
+    }
+
+    async fn next(&mut self) -> Message {
+        timeout(PATIENCE, self.0.next())
+            .await
+            .expect("in time")
+            .expect("another frame")
+            .expect("a whole frame")
+    }
+
+    async fn json(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Ping(_) => {}
+                other => panic!("expected text, got {other:?}"),
+            }
+        }
+    }
+
+    async fn close_code(&mut self) -> u16 {
+        loop {
+            if let Message::Close(frame) = self.next().await {
+                return frame.expect("a reason").code.into();
+            }
+        }
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0
+            .send(Message::text(text))
+            .await
+            .expect("the frame is taken");
+    }
+}
+
+#[tokio::test]
+async fn the_same_events_come_as_json_and_can_be_resumed() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    let start = socket.json().await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    client::send_body(server.address, "POST", "/topics/a?type=news", &[], b"one").await;
+    let event = socket.json().await;
+    assert_eq!(
+        (&event["topic"], &event["type"], &event["data"]),
+        (&json!("a"), &json!("news"), &json!("one"))
+    );
+    let mut again = Socket::open(
+        &server,
+        &format!("/topics/a?last_event_id={}", start.replace('#', "%23")),
+    )
+    .await;
+    again.json().await;
+    assert_eq!(again.json().await, event);
+    let mut lost = Socket::open(&server, "/topics/a?last_event_id=nowhere").await;
+    assert_eq!(lost.json().await["gap"]["requested"], "nowhere");
+    assert_eq!(lost.json().await, event);
+}
+
+#[tokio::test]
+async fn a_client_publishes_on_the_same_connection_under_the_rules_of_post() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    socket.send("{\"data\":\"hi\",\"type\":\"chat\"}").await;
+    let (mut published, mut event) = (socket.json().await, socket.json().await);
+    if published["published"].is_null() {
+        std::mem::swap(&mut published, &mut event);
+    }
+    assert_eq!(published["published"]["id"], event["id"]);
+    assert_eq!(
+        (&event["data"], &event["type"]),
+        (&json!("hi"), &json!("chat"))
+    );
+    for (frame, expected) in [
+        ("nonsense", "send {"),
+        ("{\"data\":\"x\",\"type\":\"end\"}", "server alone"),
+    ] {
+        socket.send(frame).await;
+        let detail = socket.json().await["problem"]["detail"]
+            .as_str()
+            .expect("a detail")
+            .to_owned();
+        assert!(detail.contains(expected), "{detail}");
+    }
+    let mut clock = Socket::open(&server, "/topics/clock").await;
+    clock.json().await;
+    clock.send("{\"data\":\"cuckoo\"}").await;
+    assert_eq!(clock.json().await["problem"]["status"], 403);
+}
+
+#[tokio::test]
+async fn close_codes_say_why() {
+    let server = TestServer::start(&QUIET).await;
+    let mut ended = Socket::open(&server, "/topics/a").await;
+    ended.json().await;
+    client::send(server.address, "DELETE", "/topics/a", &[]).await;
+    assert_eq!(ended.json().await["type"], "end");
+    assert_eq!(ended.close_code().await, 1000);
+    let mut later = Socket::open(&server, "/topics/a").await;
+    assert_eq!(later.close_code().await, 1000);
+    let mut binary = Socket::open(&server, "/topics/b").await;
+    binary.json().await;
+    binary
+        .0
+        .send(Message::binary(vec![1]))
+        .await
+        .expect("taken");
+    assert_eq!(binary.close_code().await, 1003);
+    let mut open = Socket::open(&server, "/topics/b").await;
+    open.json().await;
+    let stopping = tokio::spawn(server.stop());
+    assert_eq!(open.close_code().await, 1001);
+    // The client answers the close by reading on; the server does not wait for it for ever.
+    drop(open);
+    stopping.await.expect("a clean stop");
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_pinged_and_one_that_does_not_answer_is_closed() {
+    let server = TestServer::start(&["--clock-interval", "1h", "--heartbeat", "100ms"]).await;
+    let mut answers = Socket::open(&server, "/topics/a").await;
+    let mut silent = Socket::open(&server, "/topics/a").await;
+    answers.json().await;
+    // Reading is what answers pings, so this one is not read until the other has been pinged several times.
+    for _ in 0..5 {
+        assert!(matches!(answers.next().await, Message::Ping(_)));
+    }
+    assert_eq!(silent.close_code().await, 1008);
+    assert_eq!(
+        server
+            .hub
+            .subscribers(&fairwind::hub::topic::Topic::new("a").expect("a topic")),
+        1
+    );
+}
+
+#[tokio::test]
+async fn consumers_are_counted_and_told_who_asks() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a?consumers=event").await;
+    socket.json().await;
+    assert_eq!(socket.json().await["consumers"], 1);
+    let other = Socket::open(&server, "/topics/a").await;
+    assert_eq!(socket.json().await["consumers"], 2);
+    drop(other);
+    assert_eq!(socket.json().await["consumers"], 1);
+}
+
+#[tokio::test]
+async fn a_wrong_query_is_refused_before_the_upgrade() {
+    let server = TestServer::start(&QUIET).await;
+    let refused = connect_async(format!("ws://{}/topics/a?last=x", server.address)).await;
+    match refused {
+        Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 400),
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
