@@ -46,6 +46,8 @@ pub(super) struct Draft {
 #[derive(Debug)]
 pub(super) struct TopicLog {
     entries: VecDeque<Arc<Entry>>,
+    /// How many of them need not be kept: without any, nobody has to look for one.
+    passing: usize,
     dropped_through: Offset,
     has_ended: bool,
 }
@@ -172,6 +174,7 @@ impl TopicLog {
     pub(super) fn new(dropped_through: Offset) -> Self {
         Self {
             entries: VecDeque::new(),
+            passing: 0,
             dropped_through,
             has_ended: false,
         }
@@ -180,6 +183,7 @@ impl TopicLog {
     /// Appends an event, whose offset is higher than any before it.
     pub(super) fn push(&mut self, entry: Arc<Entry>) {
         self.has_ended |= entry.is_end;
+        self.passing += usize::from(!entry.is_kept);
         self.entries.push_back(entry);
     }
 
@@ -189,21 +193,29 @@ impl TopicLog {
         if length <= limit {
             return None;
         }
-        let old = self
+        let mut old = self
             .entries
             .iter()
             .take(length.saturating_sub(SPARED_EVENTS));
-        match old.enumerate().find(|(_, entry)| !entry.is_kept) {
+        let oldest_passing = match self.passing {
+            0 => None,
+            _ => old.position(|entry| !entry.is_kept),
+        };
+        match oldest_passing {
             // Nobody was promised that it stays, so this is no loss that a reader has to be told of.
-            Some((place, _)) if place > 0 => self.entries.remove(place),
+            Some(place) if place > 0 => {
+                self.passing -= 1;
+                self.entries.remove(place)
+            }
             _ => self.drop_oldest(),
         }
     }
 
     pub(super) fn drop_oldest(&mut self) -> Option<Arc<Entry>> {
         let entry = self.entries.pop_front()?;
-        if entry.is_kept {
-            self.dropped_through = entry.offset;
+        match entry.is_kept {
+            true => self.dropped_through = entry.offset,
+            false => self.passing -= 1,
         }
         Some(entry)
     }
@@ -260,7 +272,7 @@ impl TopicLog {
     }
 
     /// How many events there are after a cursor, up to two: a reader that skips to the newest would lose any more.
-    pub(super) fn has_several_after(&self, cursor: Offset) -> usize {
+    pub(super) fn unread_up_to_two(&self, cursor: Offset) -> usize {
         self.entries
             .iter()
             .rev()

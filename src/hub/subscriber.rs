@@ -255,7 +255,7 @@ impl Subscriber {
             let log = source.channel.log();
             has_lost |= self.cursor.max(source.forgiven_through) < log.dropped_through();
             source.forgiven_through = log.dropped_through();
-            waiting += log.has_several_after(self.cursor);
+            waiting += log.unread_up_to_two(self.cursor);
             let view = View {
                 with_private: source.with_private,
                 replayed_through: self.replayed_through,

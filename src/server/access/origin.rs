@@ -82,19 +82,8 @@ fn is_origin_of_host(origin: &HeaderValue, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::headers;
     use super::*;
-
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
-            .collect()
-    }
 
     #[test]
     fn a_page_may_publish_to_its_own_server_and_where_it_is_listed() {

@@ -44,7 +44,8 @@ fn bearer(claims: &Value) -> HeaderMap {
     )])
 }
 
-fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+/// Headers of a request.
+pub(super) fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     lines
         .iter()
         .map(|(name, value)| {
