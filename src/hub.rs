@@ -5,27 +5,31 @@
 //! * [`publication`]: what is published, under which conditions, and what becomes of it
 //! * [`position`]: where in the log something stands, and how that is written as an event id
 //! * `log`: what is kept of one topic
+//! * [`run`]: what is read of it at once
+//! * [`listeners`]: who is told that there is something to read
 //! * [`subscriber`]: a cursor into the logs of one or more topics
 //!
 //! There is one order: every event of every topic gets the next offset under one lock, and is in its topic's log
 //! before the offset counts as committed. So whoever has read up to a committed offset has read everything before it.
 
 mod idempotency;
+pub mod listeners;
 mod log;
 pub mod position;
 pub mod publication;
+pub mod run;
 pub mod subscriber;
 pub mod topic;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::idempotency::Idempotency;
+use self::listeners::{Listeners, News, TopicId};
 pub use self::log::Entry;
 use self::log::{Draft, TopicLog, View};
 use self::position::{Epoch, Offset};
@@ -124,6 +128,7 @@ struct State {
     newest: Offset,
     bytes: usize,
     topics: HashMap<Topic, Arc<Channel>>,
+    next_topic: TopicId,
     /// Every topic that has events, by the offset of its oldest: what to drop first when the whole is too large.
     oldest: BTreeMap<Offset, Arc<Channel>>,
     /// The newest event that was dropped from a topic which is no longer known. A topic of that name starts as if it
@@ -135,10 +140,13 @@ struct State {
 /// One topic, shared by the hub and the topic's subscribers.
 struct Channel {
     topic: Topic,
+    id: TopicId,
     log: Mutex<TopicLog>,
-    /// Wakes subscribers; its value is the topic's newest offset.
-    appended: watch::Sender<Offset>,
-    subscribers: watch::Sender<usize>,
+    /// The offset of the newest event. Readers look at it without the lock.
+    newest: AtomicU64,
+    /// Changed only while the hub is locked.
+    subscribers: AtomicUsize,
+    listeners: Listeners,
 }
 
 impl Hub {
@@ -152,6 +160,7 @@ impl Hub {
                 newest: Offset::START,
                 bytes: 0,
                 topics: HashMap::new(),
+                next_topic: TopicId(0),
                 oldest: BTreeMap::new(),
                 forgotten_through: Offset::START,
                 idempotency: Idempotency::default(),
@@ -159,7 +168,7 @@ impl Hub {
         }))
     }
 
-    /// Appends an event to a topic's log and wakes the topic's subscribers.
+    /// Appends an event to a topic's log and tells the topic's listeners.
     ///
     /// # Errors
     ///
@@ -182,7 +191,7 @@ impl Hub {
             state.idempotency.remember(key, &published);
         }
         drop(state);
-        channel.wake();
+        channel.tell(News::Events);
         Ok(published)
     }
 
@@ -206,7 +215,7 @@ impl Hub {
                 .append(&mut state, topic, draft)
                 .map_err(|_| UnknownTopic)?;
             drop(state);
-            channel.wake();
+            channel.tell(News::Events);
         }
         Ok(())
     }
@@ -235,11 +244,14 @@ impl Hub {
         }
         // Counted while the hub is locked, so that no topic is forgotten in between.
         for (channel, _) in &channels {
-            channel.subscribers.send_modify(|count| *count += 1);
+            channel.subscribers.fetch_add(1, Ordering::Relaxed);
         }
         let newest = state.newest;
         // From here on the subscriber itself ends the counting, which takes the lock.
         drop(state);
+        for (channel, _) in &channels {
+            channel.tell(News::Subscribers);
+        }
         Subscriber::new(self.clone(), channels, subscription, newest)
     }
 
@@ -270,7 +282,7 @@ impl Hub {
         let mut events: Vec<_> = newest_first.by_ref().take(page.count).collect();
         events.reverse();
         let has_older = newest_first.next().is_some();
-        let subscribers = *channel.subscribers.borrow();
+        let subscribers = channel.subscribers();
         Snapshot {
             events,
             has_older,
@@ -309,7 +321,7 @@ impl Hub {
         self.lock()
             .topics
             .get(topic)
-            .map_or(0, |channel| *channel.subscribers.borrow())
+            .map_or(0, |channel| channel.subscribers())
     }
 
     /// The epoch of this hub's ids.
@@ -326,7 +338,7 @@ impl Hub {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a draft the next place in a topic's log. Waking is left to the caller, who gives back the lock before.
+    /// Gives a draft the next place in a topic's log. Telling is left to the caller, who gives back the lock before.
     fn append(
         &self,
         state: &mut State,
@@ -336,7 +348,7 @@ impl Hub {
         let channel = state.channel(topic, &self.0.limits)?;
         let offset = state.newest.next();
         let entry = Arc::new(draft.finish(topic, &self.0.epoch, offset));
-        let subscribers = *channel.subscribers.borrow();
+        let subscribers = channel.subscribers();
         let published = Published {
             id: entry.event.id.clone(),
             topic: topic.clone(),
@@ -346,6 +358,7 @@ impl Hub {
         state.append(&channel, entry, &self.0.limits);
         state.newest = offset;
         self.0.committed.store(offset.number(), Ordering::Release);
+        channel.newest.store(offset.number(), Ordering::Release);
         Ok((channel, published))
     }
 
@@ -357,8 +370,10 @@ impl Hub {
     /// A subscriber has gone from a topic.
     fn leave(&self, channel: &Arc<Channel>) {
         let mut state = self.lock();
-        channel.subscribers.send_modify(|count| *count -= 1);
+        channel.subscribers.fetch_sub(1, Ordering::Relaxed);
         state.forget_if_unused(channel);
+        drop(state);
+        channel.tell(News::Subscribers);
     }
 }
 
@@ -382,10 +397,13 @@ impl State {
         }
         let channel = Arc::new(Channel {
             topic: topic.clone(),
+            id: self.next_topic,
             log: Mutex::new(TopicLog::new(self.forgotten_through)),
-            appended: watch::Sender::new(Offset::START),
-            subscribers: watch::Sender::new(0),
+            newest: AtomicU64::new(Offset::START.number()),
+            subscribers: AtomicUsize::new(0),
+            listeners: Listeners::default(),
         });
+        self.next_topic.0 += 1;
         self.topics.insert(topic.clone(), Arc::clone(&channel));
         Ok(channel)
     }
@@ -472,7 +490,7 @@ impl State {
     /// A topic exists from its first event or subscriber on, and is forgotten when it has neither.
     fn forget_if_unused(&mut self, channel: &Channel) {
         let log = channel.log();
-        if log.is_empty() && *channel.subscribers.borrow() == 0 {
+        if log.is_empty() && channel.subscribers() == 0 {
             self.forgotten_through = self.forgotten_through.max(log.dropped_through());
             self.topics.remove(&channel.topic);
         }
@@ -484,14 +502,13 @@ impl Channel {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the subscribers that there is something to read. They lock the hub and the log when they wake, so both are
-    /// free by then.
-    fn wake(&self) {
-        let newest = self.log().newest().map(|entry| entry.offset);
-        if let Some(newest) = newest {
-            self.appended
-                .send_modify(|appended| *appended = newest.max(*appended));
-        }
+    fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Tells the listeners that there is news. Those that wake lock the hub and the log, so both are free by then.
+    fn tell(&self, news: News) {
+        self.listeners.tell(self.id, news);
     }
 
     fn summary(&self) -> Summary {
@@ -499,7 +516,7 @@ impl Channel {
         Summary {
             topic: self.topic.clone(),
             events: log.len(),
-            subscribers: *self.subscribers.borrow(),
+            subscribers: self.subscribers(),
             published_at: log.newest().map(|entry| entry.published_at),
             has_ended: log.has_ended(),
         }

@@ -4,7 +4,7 @@
 //! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
 //! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
-//! of them together, `gzip` is how one is compressed), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
+//! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
 //! it is told what is wrong).
 
 pub mod settings;
@@ -33,6 +33,7 @@ mod state;
 mod streams;
 mod telemetry;
 mod tls;
+mod writers;
 
 use std::io;
 use std::process::ExitCode;
@@ -126,7 +127,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the listener's own address cannot be read.
+    /// When the listener's own address cannot be read, or there are no threads to write event streams.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let Self {
             settings,
@@ -141,13 +142,18 @@ impl Server {
             shutdown.clone(),
         ));
         let settings = Arc::new(settings);
-        let metrics = streams.metrics().clone();
         let address = listener.local_addr()?;
         let leptos_options = pages::leptos_options(address, &assets::package_folder());
-        let state = AppState::new(Arc::clone(&settings), hub, streams, address, leptos_options);
-        tokio::spawn(state.rates.clone().forget_old_clients(shutdown.clone()));
+        let state = AppState::new(
+            Arc::clone(&settings),
+            hub,
+            streams.clone(),
+            address,
+            leptos_options,
+        );
+        tokio::spawn(state.rates.clone().forget_old_clients(shutdown));
         let router = router::router(state);
-        connections::serve(listener, router, tls, &settings, metrics, shutdown).await;
+        connections::serve(listener, router, tls, &settings, &streams).await?;
         // It ends with the shutdown; a panic in it has been reported where it happened.
         let _ = clock.await;
         tracing::info!("stopped");

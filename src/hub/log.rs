@@ -1,7 +1,7 @@
 //! What is kept of one topic: its newest events, in order, each encoded once. How much is kept is decided by the hub.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::position::{Epoch, Offset};
 use super::publication::Publication;
+use super::run::Run;
 use super::topic::Topic;
 use crate::protocol::event::{Event, EventId, EventType};
 use crate::protocol::{END_EVENT, event_stream};
@@ -32,6 +33,8 @@ pub struct Entry {
     pub is_kept: bool,
     /// Whether it is the topic's last event.
     pub is_end: bool,
+    /// Whether its publisher gave it its id.
+    pub(super) has_own_id: bool,
     appended_at: Instant,
 }
 
@@ -50,6 +53,18 @@ pub(super) struct TopicLog {
     passing: usize,
     dropped_through: Offset,
     has_ended: bool,
+    /// What was read last. Whoever stands where its reader stood gets the same, for as long as somebody has it.
+    last_run: Shared,
+}
+
+/// A run, and for whom it is right.
+#[derive(Debug, Default)]
+struct Shared {
+    run: Weak<Run>,
+    cursor: Offset,
+    with_private: bool,
+    /// Whether there was an event in the log that is not kept, which some readers see and others do not.
+    has_passing: bool,
 }
 
 /// Which part of a log a reader wants to see, and may.
@@ -63,13 +78,10 @@ pub(super) struct View {
 
 /// What a reader with a cursor finds.
 pub(super) enum Found {
-    /// The events after the cursor, oldest first; none if there are none yet.
-    Events {
-        /// The events themselves.
-        entries: Vec<Arc<Entry>>,
-        /// Everything up to here is among them, or not for this reader.
-        through: Offset,
-    },
+    /// The events after the cursor.
+    Run(Arc<Run>),
+    /// Nothing that this reader sees, up to here.
+    Nothing(Offset),
     /// Events after the cursor have been dropped.
     Dropped,
 }
@@ -116,6 +128,7 @@ impl Draft {
             is_private,
             is_kept,
         } = self.publication;
+        let has_own_id = id.is_some();
         let id = id.unwrap_or_else(|| epoch.id(offset));
         let mut frame = self.fields;
         event_stream::push_id_and_dispatch(&mut frame, &id);
@@ -132,6 +145,7 @@ impl Draft {
             is_private,
             is_kept,
             is_end: self.is_end,
+            has_own_id,
             appended_at: Instant::now(),
         }
     }
@@ -177,6 +191,7 @@ impl TopicLog {
             passing: 0,
             dropped_through,
             has_ended: false,
+            last_run: Shared::default(),
         }
     }
 
@@ -284,7 +299,7 @@ impl TopicLog {
     /// The events after a cursor and up to `committed`: at least one if there is any, and no more than fit into
     /// `max_bytes` of frames.
     pub(super) fn after(
-        &self,
+        &mut self,
         cursor: Offset,
         committed: Offset,
         view: View,
@@ -293,8 +308,43 @@ impl TopicLog {
         if cursor < self.dropped_through {
             return Found::Dropped;
         }
+        // Nothing after its cursor is hidden from a reader because it came late.
+        let is_live = cursor >= view.replayed_through;
+        let shared = &self.last_run;
+        if shared.cursor == cursor
+            && shared.with_private == view.with_private
+            && (is_live || !shared.has_passing)
+            && let Some(run) = shared.run.upgrade()
+            && (run.frame_bytes() <= max_bytes || run.entries().len() == 1)
+        {
+            return Found::Run(run);
+        }
+        let (entries, through) = self.collect(cursor, committed, view, max_bytes);
+        if entries.is_empty() {
+            return Found::Nothing(through);
+        }
+        let run = Arc::new(Run::new(entries, through));
+        let has_passing = self.passing > 0;
+        if is_live || !has_passing {
+            self.last_run = Shared {
+                run: Arc::downgrade(&run),
+                cursor,
+                with_private: view.with_private,
+                has_passing,
+            };
+        }
+        Found::Run(run)
+    }
+
+    fn collect(
+        &self,
+        cursor: Offset,
+        committed: Offset,
+        view: View,
+        max_bytes: usize,
+    ) -> (Vec<Arc<Entry>>, Offset) {
         let start = self.entries.partition_point(|entry| entry.offset <= cursor);
-        let mut found = Vec::new();
+        let mut entries = Vec::new();
         let mut bytes = 0;
         for entry in self
             .entries
@@ -305,17 +355,11 @@ impl TopicLog {
                 continue;
             }
             if bytes > 0 && bytes + entry.frame.len() > max_bytes {
-                return Found::Events {
-                    entries: found,
-                    through: entry.offset.previous(),
-                };
+                return (entries, entry.offset.previous());
             }
             bytes += entry.frame.len();
-            found.push(Arc::clone(entry));
+            entries.push(Arc::clone(entry));
         }
-        Found::Events {
-            entries: found,
-            through: committed.max(cursor),
-        }
+        (entries, committed.max(cursor))
     }
 }

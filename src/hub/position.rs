@@ -6,7 +6,7 @@ use crate::protocol::event::EventId;
 
 /// A place in the log: events are numbered from 1 on, over all topics. As a cursor it is the newest event that has been
 /// read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(u64);
 
 /// One life of a log. It changes when history was lost, so that an id of an earlier life is not taken for a place in

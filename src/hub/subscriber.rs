@@ -2,15 +2,16 @@
 //! reader's own pace, in the order in which it was published, so replay and live are one path and a slow reader costs no
 //! memory.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use futures_util::future::select_all;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
+use super::listeners::{Listener, Listening, News, TopicId};
 use super::log::{Entry, Found, TopicLog, View};
 use super::position::Offset;
+use super::run::Run;
 use super::topic::Topic;
 use super::{Channel, Hub};
 use crate::protocol::EARLIEST;
@@ -80,8 +81,8 @@ pub enum SubscribeError {
 /// What a subscriber reads.
 #[derive(Debug)]
 pub enum Read {
-    /// What came next.
-    Event(Arc<Entry>),
+    /// What came next: one event or several.
+    Run(Arc<Run>),
     /// Everything has been read.
     Nothing,
     /// Events are missing; reading goes on after them.
@@ -91,10 +92,6 @@ pub enum Read {
     /// Everything has been read, and nothing will follow: all topics have ended.
     End,
 }
-
-/// How much is taken from a log at once, in bytes of frames, so that its lock is not needed for every event of a long
-/// replay.
-const BATCH_BYTES: usize = 64 * 1_024;
 
 /// A reader of topics. It counts as a consumer of each until it is dropped.
 pub struct Subscriber {
@@ -106,14 +103,20 @@ pub struct Subscriber {
     replayed_through: Offset,
     /// Everything up to here has been read, or is not for this reader.
     cursor: Offset,
-    /// Events that have been taken from the logs and not yet been read.
-    batch: VecDeque<Arc<Entry>>,
-    /// Where the cursor stands when the batch has been read.
-    batch_through: Offset,
+    /// What has been taken from the logs and not yet been read.
+    pending: Option<Arc<Run>>,
     /// The id that the reader knows the cursor by.
-    position: EventId,
+    position: Position,
     /// What the reader asked for and did not get; read first.
-    gap: Option<Gap>,
+    gap: Option<Box<Gap>>,
+    /// Wakes [`Self::changed`]; made when somebody waits there.
+    bell: Option<Arc<Bell>>,
+}
+
+/// An id: the one that the hub gives to a place, or the publisher's own.
+enum Position {
+    At(Offset),
+    Own(EventId),
 }
 
 /// One topic of a subscriber.
@@ -122,7 +125,18 @@ struct Source {
     with_private: bool,
     /// What was dropped up to here is not missed: the reader did not ask for it, or has been told.
     forgiven_through: Offset,
-    appended: watch::Receiver<Offset>,
+    /// Keeps the subscriber's own bell on the topic.
+    listening: Option<Listening>,
+}
+
+/// Wakes the task of one subscriber.
+#[derive(Default)]
+struct Bell(Notify);
+
+impl Listener for Bell {
+    fn wake(&self, _: TopicId, _: News) {
+        self.0.notify_one();
+    }
 }
 
 impl Subscription {
@@ -161,26 +175,25 @@ impl Subscriber {
         let sources: Vec<_> = channels
             .into_iter()
             .map(|(channel, with_private)| {
-                let appended = channel.appended.subscribe();
                 let forgiven_through = channel.log().dropped_through();
                 Source {
                     channel,
                     with_private,
                     forgiven_through,
-                    appended,
+                    listening: None,
                 }
             })
             .collect();
         let mut subscriber = Self {
-            position: hub.0.epoch.id(newest),
+            position: Position::At(newest),
             hub,
             sources,
             slow_reader: subscription.slow_reader,
             replayed_through: newest,
             cursor: newest,
-            batch: VecDeque::new(),
-            batch_through: newest,
+            pending: None,
             gap: None,
+            bell: None,
         };
         subscriber.go_to(&subscription.start);
         subscriber.leave_what_has_been_read_to_its_end();
@@ -191,50 +204,87 @@ impl Subscriber {
     }
 
     /// The id after which the next event comes: what a reader that has seen nothing yet resumes from.
-    pub fn position(&self) -> &EventId {
-        &self.position
+    pub fn position(&self) -> EventId {
+        match &self.position {
+            Position::At(offset) => self.hub.0.epoch.id(*offset),
+            Position::Own(id) => id.clone(),
+        }
     }
 
     /// What the reader asked for and cannot get, once. Whoever does not take it reads it first.
     pub fn take_gap(&mut self) -> Option<Gap> {
-        self.gap.take()
+        self.gap.take().map(|gap| *gap)
+    }
+
+    /// Whether there may be something to read. It takes no lock.
+    pub fn is_ready(&self) -> bool {
+        self.gap.is_some()
+            || self.pending.is_some()
+            || self.sources.is_empty()
+            || self
+                .sources
+                .iter()
+                .any(|source| source.channel.newest.load(Ordering::Acquire) > self.cursor.number())
     }
 
     /// Waits until there may be something to read. Dropping the future and calling again loses nothing.
     pub async fn ready(&mut self) {
-        let cursor = self.cursor;
-        let is_ready = self.gap.is_some()
-            || !self.batch.is_empty()
-            || self.sources.is_empty()
-            || self
-                .sources
-                .iter_mut()
-                .any(|source| *source.appended.borrow_and_update() > cursor);
-        if is_ready {
-            return;
-        }
-        // The senders live in channels that this subscriber holds, so none can be gone.
-        if let [source] = self.sources.as_mut_slice() {
-            let _ = source.appended.changed().await;
-        } else {
-            let _ = select_all(
-                self.sources
-                    .iter_mut()
-                    .map(|source| Box::pin(source.appended.changed())),
-            )
-            .await;
+        while !self.is_ready() {
+            self.changed(false).await;
         }
     }
 
-    /// Reads on from the cursor.
-    pub fn read(&mut self) -> Read {
+    /// Waits until there is news of a topic: events, and if it `counts`, another number of subscribers. It may also
+    /// return without any. Dropping the future and calling again loses nothing.
+    pub async fn changed(&mut self, counts: bool) {
+        match &self.bell {
+            Some(bell) => bell.0.notified().await,
+            None => {
+                let bell = Arc::<Bell>::default();
+                for source in &mut self.sources {
+                    let listener = Arc::<Bell>::clone(&bell);
+                    let channel = Arc::clone(&source.channel);
+                    source.listening = Some(Listening::new(channel, listener, counts));
+                }
+                // Returns at once: what came before now has not been told.
+                self.bell = Some(bell);
+            }
+        }
+    }
+
+    /// The topics that have not ended, for a listener that is told of them on behalf of many subscribers.
+    pub fn topics(&self) -> impl Iterator<Item = TopicId> {
+        self.sources.iter().map(|source| source.channel.id)
+    }
+
+    /// Tells a listener of one of the topics. It is told nothing of what came before; nothing if that topic has ended.
+    pub fn listen(&self, topic: TopicId, listener: Arc<dyn Listener>) -> Option<Listening> {
+        let mut sources = self.sources.iter();
+        let source = sources.find(|source| source.channel.id == topic)?;
+        let channel = Arc::clone(&source.channel);
+        Some(Listening::new(channel, listener, false))
+    }
+
+    /// Reads on from the cursor: one event at least, if there is any, and then no more than fit into `max_bytes` of
+    /// frames.
+    pub fn read(&mut self, max_bytes: usize) -> Read {
         if let Some(gap) = self.take_gap() {
             return Read::Gap(gap);
         }
-        if self.batch.is_empty() && !self.fill_batch() {
-            return self.fall_behind();
+        if let Some(run) = self.pending.take() {
+            return self.finish(run);
         }
-        self.read_from_batch()
+        match self.find(max_bytes) {
+            Found::Run(run) => self.finish(run),
+            Found::Nothing(through) => {
+                self.cursor = self.cursor.max(through);
+                match self.sources.is_empty() {
+                    true => Read::End,
+                    false => Read::Nothing,
+                }
+            }
+            Found::Dropped => self.fall_behind(),
+        }
     }
 
     /// Treats the reader as too slow: whatever it has not read yet but for the newest event is left out, or it is to be
@@ -246,7 +296,6 @@ impl Subscriber {
         if let Some(gap) = self.take_gap() {
             return Read::Gap(gap);
         }
-        self.batch.clear();
         let committed = self.hub.committed();
         let mut has_lost = false;
         let mut waiting = 0;
@@ -267,8 +316,7 @@ impl Subscriber {
         }
         newest.sort_by_key(|entry| entry.offset);
         if !has_lost && waiting <= 1 {
-            self.fill_batch();
-            return self.read_from_batch();
+            return self.read(usize::MAX);
         }
         let is_told = self.slow_reader == SlowReader::Skip;
         if is_told {
@@ -277,25 +325,27 @@ impl Subscriber {
         let skipped_through = newest
             .first()
             .map_or(committed, |entry| entry.offset.previous());
-        let resumed_from = self.hub.0.epoch.id(skipped_through);
+        let requested = self.position();
         self.cursor = skipped_through;
-        self.batch = newest.into();
-        self.batch_through = committed;
-        let requested = std::mem::replace(&mut self.position, resumed_from.clone());
+        self.position = Position::At(skipped_through);
+        self.pending = match newest.is_empty() {
+            true => None,
+            false => Some(Arc::new(Run::new(newest, committed))),
+        };
         match is_told {
             true => Read::Gap(Gap {
                 requested,
-                resumed_from,
+                resumed_from: self.position(),
             }),
-            false => self.read_from_batch(),
+            false => self.read(usize::MAX),
         }
     }
 
-    /// How many consumers the first of the topics has, this one among them, as a value to watch.
-    pub fn consumers(&self) -> Option<watch::Receiver<usize>> {
+    /// How many consumers the first of the topics has, this one among them; none if it has ended.
+    pub fn consumers(&self) -> Option<usize> {
         self.sources
             .first()
-            .map(|source| source.channel.subscribers.subscribe())
+            .map(|source| source.channel.subscribers())
     }
 
     fn go_to(&mut self, start: &Start) {
@@ -309,6 +359,7 @@ impl Subscriber {
             .map(|log| log.dropped_through())
             .min()
             .unwrap_or(Offset::START);
+        let mut gap_ends_at = None;
         let target = match start {
             Start::Now => self.replayed_through,
             Start::Earliest => earliest,
@@ -332,76 +383,80 @@ impl Subscriber {
                 let lost_through = lost_through.unwrap_or(Offset::START);
                 if known.is_none_or(|offset| offset < lost_through) {
                     let resumed_from = self.hub.0.epoch.id(lost_through);
-                    self.gap = Some(Gap {
+                    gap_ends_at = Some(lost_through);
+                    self.gap = Some(Box::new(Gap {
                         requested: id.clone(),
                         resumed_from,
-                    });
+                    }));
                 }
                 known.unwrap_or(earliest)
             }
         };
         drop(logs);
         self.cursor = target;
-        self.position = match (start, &self.gap) {
-            (_, Some(gap)) => gap.resumed_from.clone(),
+        self.position = match (start, gap_ends_at) {
+            (_, Some(resumed_from)) => Position::At(resumed_from),
             // The publisher's own id stays what the reader knows.
-            (Start::After(id), None) => id.clone(),
-            _ => self.hub.0.epoch.id(target),
+            (Start::After(id), None) if self.hub.0.epoch.offset(id).is_none() => {
+                Position::Own(id.clone())
+            }
+            _ => Position::At(target),
         };
     }
 
-    /// Takes what comes next from the logs, in the order of publication. Fails if something is no longer there.
-    fn fill_batch(&mut self) -> bool {
+    /// What comes next in the logs, in the order of publication.
+    fn find(&self, max_bytes: usize) -> Found {
         // Read before the logs are, so that what is taken from one is not newer than what another does not have yet.
         let committed = self.hub.committed();
+        if let [source] = self.sources.as_slice() {
+            return self.find_in(source, committed, max_bytes);
+        }
         let mut merged = Vec::new();
         let mut merged_through = committed.max(self.cursor);
         for source in &self.sources {
-            let cursor = self.cursor.max(source.forgiven_through);
-            let view = View {
-                with_private: source.with_private,
-                replayed_through: self.replayed_through,
-            };
-            match source
-                .channel
-                .log()
-                .after(cursor, committed, view, BATCH_BYTES)
-            {
-                Found::Events { entries, through } => {
-                    merged_through = merged_through.min(through.max(self.cursor));
-                    merged.extend(entries);
+            let through = match self.find_in(source, committed, max_bytes) {
+                Found::Run(run) => {
+                    merged.extend(run.entries().iter().cloned());
+                    run.through()
                 }
-                Found::Dropped => return false,
-            }
+                Found::Nothing(through) => through,
+                Found::Dropped => return Found::Dropped,
+            };
+            merged_through = merged_through.min(through.max(self.cursor));
         }
-        merged.retain(|entry| entry.offset <= merged_through);
-        if self.sources.len() > 1 {
-            merged.sort_by_key(|entry| entry.offset);
+        merged.retain(|entry: &Arc<Entry>| entry.offset <= merged_through);
+        merged.sort_by_key(|entry| entry.offset);
+        match merged.is_empty() {
+            true => Found::Nothing(merged_through),
+            false => Found::Run(Arc::new(Run::new(merged, merged_through))),
         }
-        self.batch = merged.into();
-        self.batch_through = merged_through;
-        true
     }
 
-    fn read_from_batch(&mut self) -> Read {
-        let Some(entry) = self.batch.pop_front() else {
-            self.cursor = self.cursor.max(self.batch_through);
-            return if self.sources.is_empty() {
-                Read::End
-            } else {
-                Read::Nothing
+    fn find_in(&self, source: &Source, committed: Offset, max_bytes: usize) -> Found {
+        let cursor = self.cursor.max(source.forgiven_through);
+        let view = View {
+            with_private: source.with_private,
+            replayed_through: self.replayed_through,
+        };
+        source
+            .channel
+            .log()
+            .after(cursor, committed, view, max_bytes)
+    }
+
+    /// A run has been read.
+    fn finish(&mut self, run: Arc<Run>) -> Read {
+        self.cursor = self.cursor.max(run.through());
+        if let Some(last) = run.entries().last() {
+            self.position = match last.has_own_id {
+                true => Position::Own(last.event.id.clone()),
+                false => Position::At(last.offset),
             };
-        };
-        self.cursor = if self.batch.is_empty() {
-            self.batch_through
-        } else {
-            entry.offset
-        };
-        self.position.clone_from(&entry.event.id);
-        if entry.is_end {
-            self.leave(|source| source.channel.topic == entry.topic);
         }
-        Read::Event(entry)
+        for end in run.entries().iter().filter(|entry| entry.is_end) {
+            self.leave(|source| source.channel.topic == end.topic);
+        }
+        Read::Run(run)
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {

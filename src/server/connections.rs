@@ -1,39 +1,50 @@
 //! Accepts connections and serves each on HTTP/1.1 or HTTP/2, with or without TLS. Nothing that a client leaves undone
 //! keeps a connection for ever. At the end they are given a short time to finish.
 //!
+//! The socket of an event stream that is plain HTTP/1.1 is taken back from the HTTP library when the stream's beginning has
+//! been written, and given to a writer, which has many.
+//!
 //! * `places`: how many connections there may be, in all and from one address
+//! * `lent`: a socket that can be taken back
 //! * `activity`: what the streams of one HTTP/2 connection are doing
 
 mod activity;
+mod lent;
 mod places;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use self::activity::{Activity, Verdict};
-use self::places::{Place, Places};
-use super::metrics::Metrics;
+use self::lent::{Lender, lend};
+pub(super) use self::places::Place;
+use self::places::Places;
+use super::event_stream::{EventStream, Transfer};
 use super::settings::Settings;
+use super::streams::Streams;
 use super::tls::Tls;
+use super::writers::Writers;
 
 /// How long open connections have to finish when the server stops. The contract is two seconds in all.
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
@@ -68,6 +79,7 @@ struct Server {
     request_timeout: Duration,
     /// How long a client may take nothing of what waits for it.
     write_timeout: Duration,
+    writers: Writers,
     shutdown: CancellationToken,
 }
 
@@ -76,36 +88,47 @@ enum Protocol {
     Http2,
 }
 
-/// Serves until `shutdown` is cancelled.
+/// Serves until the streams' shutdown.
+///
+/// # Errors
+///
+/// When there are no threads to write event streams.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
     settings: &Settings,
-    metrics: Metrics,
-    shutdown: CancellationToken,
-) {
-    let places = Places::new(settings, metrics);
-    let server = Arc::new(Server::new(router, tls, settings, shutdown.clone()));
+    streams: &Streams,
+) -> io::Result<()> {
+    let shutdown = streams.shutdown();
+    let places = Places::new(settings, streams.metrics().clone());
+    let server = Arc::new(Server::new(router, tls, settings, streams)?);
     let connections = TaskTracker::new();
-    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_if_exhausted(&error).await;
-                continue;
+    let accepting = async {
+        while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_if_exhausted(&error).await;
+                    continue;
+                }
+            };
+            // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
+            if let Some(place) = places.take(peer.ip()) {
+                connections.spawn(Arc::clone(&server).connection(socket, peer, place));
             }
-        };
-        // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
-        if let Some(place) = places.take(peer.ip()) {
-            connections.spawn(Arc::clone(&server).connection(socket, peer, place));
         }
-    }
+    };
+    tokio::join!(accepting, server.writers.end_when_told(streams));
     drop(listener);
     connections.close();
-    if timeout(STOP_WITHIN, connections.wait()).await.is_err() {
+    let stop_at = Instant::now() + STOP_WITHIN;
+    let stopping = server.writers.stop(stop_at);
+    let finished = async { tokio::join!(connections.wait(), stopping) };
+    if timeout(STOP_WITHIN, finished).await.is_err() {
         tracing::info!("closing the connections that are still open");
     }
+    Ok(())
 }
 
 impl Server {
@@ -113,8 +136,8 @@ impl Server {
         router: Router,
         tls: Option<Tls>,
         settings: &Settings,
-        shutdown: CancellationToken,
-    ) -> Self {
+        streams: &Streams,
+    ) -> io::Result<Self> {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -127,47 +150,69 @@ impl Server {
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
-        Self {
+        let write_timeout = settings.socket_write_timeout();
+        Ok(Self {
             router,
             tls,
             http1,
             http2,
             request_timeout: settings.request_timeout,
-            write_timeout: settings.socket_write_timeout(),
-            shutdown,
-        }
+            write_timeout,
+            writers: Writers::start(streams, write_timeout)?,
+            shutdown: streams.shutdown().clone(),
+        })
     }
 
-    /// One connection from its first byte to its last.
+    /// One connection from its first byte to its last, or until a writer takes it over.
     async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Place) {
-        if let Err(error) = self.serve_socket(socket, peer).await {
+        let served = match &self.tls {
+            None => self.serve_plain(socket, peer, place).await,
+            Some(tls) => self.serve_tls(tls, socket, peer, place).await,
+        };
+        if let Err(error) = served {
             // A client that goes away, or is too slow, is an ordinary event.
             tracing::debug!(%peer, "connection ended: {error}");
         }
-        drop(place);
     }
 
-    async fn serve_socket(&self, socket: TcpStream, peer: SocketAddr) -> Result<(), BoxError> {
-        match &self.tls {
-            None => {
-                let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
-                    return Ok(());
-                };
-                let socket = with_timeouts(socket, self.write_timeout);
-                self.serve_http(socket, peer, protocol).await
+    async fn serve_plain(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+    ) -> Result<(), BoxError> {
+        let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
+            return Ok(());
+        };
+        let (lender, lent) = lend(without_delay(socket));
+        let socket = with_timeouts(lent, self.write_timeout);
+        match protocol {
+            Protocol::Http2 => self.serve_http2(socket, peer).await,
+            Protocol::Http1 => {
+                if let Some(stream) = self.serve_http1(socket, peer, Some(&lender)).await? {
+                    self.writers.take_over(lender.take_back()?, stream, place);
+                }
+                Ok(())
             }
-            Some(tls) => {
-                let socket = with_timeouts(socket, self.write_timeout);
-                let Some(socket) = self.beginning(tls.accept(socket)).await? else {
-                    return Ok(());
-                };
-                // A client that does not say what it speaks, speaks HTTP/1.1.
-                let protocol = match socket.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => Protocol::Http2,
-                    _ => Protocol::Http1,
-                };
-                self.serve_http(socket, peer, protocol).await
-            }
+        }
+    }
+
+    /// The place is given back at the end.
+    async fn serve_tls(
+        &self,
+        tls: &Tls,
+        socket: TcpStream,
+        peer: SocketAddr,
+        _place: Place,
+    ) -> Result<(), BoxError> {
+        let socket = with_timeouts(without_delay(socket), self.write_timeout);
+        let Some(socket) = self.beginning(tls.accept(socket)).await? else {
+            return Ok(());
+        };
+        match socket.get_ref().1.alpn_protocol() {
+            Some(b"h2") => self.serve_http2(socket, peer).await,
+            // A client that does not say what it speaks, speaks HTTP/1.1.
+            _ => self.serve_http1(socket, peer, None).await.map(drop),
         }
     }
 
@@ -187,38 +232,68 @@ impl Server {
         }
     }
 
-    async fn serve_http(
+    /// Serves until the connection ends, or until a stream is to be written by a writer: that stream is given back, and
+    /// its socket has been let go.
+    async fn serve_http1<S>(
         &self,
-        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        socket: S,
         peer: SocketAddr,
-        protocol: Protocol,
-    ) -> Result<(), BoxError> {
-        let socket = TokioIo::new(socket);
-        match protocol {
-            Protocol::Http1 => self.serve_http1(socket, peer).await,
-            Protocol::Http2 => self.serve_http2(socket, peer).await,
-        }
-    }
-
-    async fn serve_http1<S>(&self, socket: TokioIo<S>, peer: SocketAddr) -> Result<(), BoxError>
+        lender: Option<&Lender>,
+    ) -> Result<Option<Box<EventStream>>, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
-        let service =
-            service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
-        let connection = self.http1.serve_connection(socket, service).with_upgrades();
-        tokio::pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
-            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(connection.await?)
+        let transfer = Arc::new(OnceLock::<Transfer>::new());
+        let wanted = lender.map(|_| Arc::clone(&transfer));
+        let service = service_fn(move |request: Request<Incoming>| {
+            // Before HTTP/1.1 there are no chunks.
+            let wanted = wanted
+                .clone()
+                .filter(|_| request.version() == Version::HTTP_11);
+            let answered = answer(router.clone(), peer, request);
+            async move {
+                let response = answered.await?;
+                if let Some(wanted) = wanted
+                    && let Some(transfer) = response.extensions().get::<Transfer>()
+                {
+                    // A connection has at most one stream, since it ends with it.
+                    wanted.get_or_init(|| transfer.clone()).want();
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = self
+            .http1
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let mut stopping = pin!(self.shutdown.cancelled());
+        let mut is_stopping = false;
+        std::future::poll_fn(|context| {
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                    return Poll::Ready(ended.map(|()| None).map_err(Into::into));
+                }
+                // A stream is given while its beginning is on the way, and taken when that has arrived in the socket.
+                if lender.is_some_and(Lender::is_flushed)
+                    && let Some(stream) = transfer.get().and_then(Transfer::take)
+                {
+                    return Poll::Ready(Ok(Some(stream)));
+                }
+                if is_stopping || stopping.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        })
+        .await
     }
 
     /// On HTTP/2 the socket alone does not show whether a client is there: it may answer every ping and ask for nothing,
     /// or take nothing of one stream while it takes others.
-    async fn serve_http2<S>(&self, socket: TokioIo<S>, peer: SocketAddr) -> Result<(), BoxError>
+    async fn serve_http2<S>(&self, socket: S, peer: SocketAddr) -> Result<(), BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -233,7 +308,7 @@ impl Server {
                 Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body)))
             }
         });
-        let connection = self.http2.serve_connection(socket, service);
+        let connection = self.http2.serve_connection(TokioIo::new(socket), service);
         tokio::pin!(connection);
         let mut is_ending = false;
         loop {
@@ -302,12 +377,17 @@ async fn protocol_of(socket: &TcpStream) -> io::Result<Protocol> {
     }
 }
 
-fn with_timeouts(
-    socket: TcpStream,
-    write_timeout: Duration,
-) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
-    // Events are small and wanted at once. A socket that cannot be told so still works.
+/// Events are small and wanted at once.
+fn without_delay(socket: TcpStream) -> TcpStream {
+    // A socket that cannot be told so still works.
     let _ = socket.set_nodelay(true);
+    socket
+}
+
+fn with_timeouts<S: AsyncRead + AsyncWrite>(
+    socket: S,
+    write_timeout: Duration,
+) -> std::pin::Pin<Box<TimeoutStream<S>>> {
     let mut socket = TimeoutStream::new(socket);
     socket.set_write_timeout(Some(write_timeout));
     Box::pin(socket)

@@ -1,21 +1,26 @@
 //! What a reader is to be sent next, and when its stream ends: events as the subscriber reads them, heartbeats when it is
-//! silent, the number of consumers. Every way in which a stream is written (`event_stream`, `websocket`) asks here; how
-//! it looks on the wire is theirs.
+//! silent, the number of consumers. Every way in which a stream is written asks here; how it looks on the wire
+//! (`event_stream`, `websocket`), and how it gets there, is theirs. Whoever has a task for the stream waits in
+//! [`Delivery::next`]; whoever has many streams looks with [`Delivery::poll`] when a topic has news or the time has come.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::metrics::{Metrics, Tally};
 use super::streams::Admission;
-use crate::hub::Entry;
+use crate::hub::run::Run;
 use crate::hub::subscriber::{Read, Subscriber};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 
 /// The shortest time between two numbers of consumers, so that a crowd that comes at once is told in a few.
 const CONSUMERS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How much is read from the log at once, in bytes of frames: what a reader that stops reading makes the server hold for
+/// it, and enough that a long replay costs few writes.
+const RUN_BYTES: usize = 64 * 1_024;
 
 /// How one stream is sent.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +42,8 @@ pub(super) struct Pace {
 /// Something to send.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// The next event.
-    Event(Arc<Entry>),
+    /// The next events.
+    Run(Arc<Run>),
     /// Events are missing; the id is where the reader is now.
     Gap(Gap, EventId),
     /// How many consumers the topic has.
@@ -76,23 +81,14 @@ pub(super) struct Delivery {
     last_sent: Instant,
     last_event: Instant,
     opened_at: Instant,
-    /// When the event entered the log that is handed over next, if there is one.
-    next_is_from: Option<Instant>,
+    /// The number of consumers, for a reader that asked for it.
     consumers: Option<Consumers>,
 }
 
-/// The number of consumers, for a reader that asked for it.
+/// What a reader knows of the number of consumers.
 struct Consumers {
-    count: watch::Receiver<usize>,
+    told: Option<usize>,
     next_at: Instant,
-}
-
-/// What happened first.
-enum Step {
-    End(Ending),
-    Readable,
-    Consumers(usize),
-    Heartbeat,
 }
 
 impl Pace {
@@ -122,16 +118,10 @@ impl Delivery {
     ) -> Self {
         let now = Instant::now();
         let lifetime_over = now + pace.jittered_lifetime();
-        let consumers = subscriber
-            .consumers()
-            .filter(|_| with_consumers)
-            .map(|mut count| {
-                count.mark_changed();
-                Consumers {
-                    count,
-                    next_at: now,
-                }
-            });
+        let consumers = with_consumers.then_some(Consumers {
+            told: None,
+            next_at: now,
+        });
         Self {
             subscriber,
             admission,
@@ -143,13 +133,12 @@ impl Delivery {
             last_sent: now,
             last_event: now,
             opened_at: now,
-            next_is_from: None,
             consumers,
         }
     }
 
     /// What the reader asked for and cannot get, once; and the id from which it goes on.
-    pub(super) fn start(&mut self) -> (Option<Gap>, &EventId) {
+    pub(super) fn start(&mut self) -> (Option<Gap>, EventId) {
         let gap = self.subscriber.take_gap();
         if gap.is_some() {
             self.admission.metrics.gaps.inc();
@@ -157,61 +146,107 @@ impl Delivery {
         (gap, self.subscriber.position())
     }
 
-    /// What is to be sent next, or why nothing is any more. Dropping the future and calling again loses nothing.
+    /// Waits for what is to be sent next, or says why nothing is any more. Dropping the future and calling again loses
+    /// nothing.
     pub(super) async fn next(&mut self) -> Result<Item, Ending> {
-        let next = self.find_next().await;
-        let metrics = &self.admission.metrics;
-        match &next {
-            Ok(Item::Event(entry)) => {
-                self.last_event = Instant::now();
-                self.next_is_from = Some(entry.appended_at());
+        loop {
+            // Looked at before anything else, since a stream that always has something to read ends too.
+            if self.is_closed() {
+                return Err(Ending::Closed);
             }
-            Ok(Item::Gap(..)) => {
-                metrics.gaps.inc();
+            if let Some(item) = self.poll(Instant::now())? {
+                return Ok(item);
             }
-            Err(Ending::TooSlow) => {
-                metrics.slow_readers.inc();
+            let due = self.due();
+            tokio::select! {
+                () = self.admission.ended.cancelled() => {}
+                () = self.subscriber.changed(self.consumers.is_some()) => {}
+                () = sleep_until(due) => {}
             }
-            _ => {}
         }
-        next
     }
 
-    async fn find_next(&mut self) -> Result<Item, Ending> {
+    /// What is to be sent now, if anything is, or why nothing is any more. It does not look whether all streams have
+    /// been ended; see [`Self::is_closed`].
+    pub(super) fn poll(&mut self, now: Instant) -> Result<Option<Item>, Ending> {
         let was_stalled = self
             .handed_over
             .take()
-            .is_some_and(|at| at.elapsed() > self.pace.write_timeout);
-        let mut found = match was_stalled {
-            true => Self::item(self.fall_behind(), &self.subscriber)?,
-            false => None,
-        };
-        loop {
-            if let Some(item) = found.take() {
-                return Ok(item);
+            .is_some_and(|at| now.saturating_duration_since(at) > self.pace.write_timeout);
+        if was_stalled {
+            let read = self.fall_behind();
+            if let Some(item) = self.item(read, now)? {
+                return Ok(Some(item));
             }
-            match self.step().await {
-                Step::End(ending) => return Err(ending),
-                Step::Readable => found = Self::item(self.subscriber.read(), &self.subscriber)?,
-                Step::Consumers(count) => found = Some(Item::Consumers(count)),
-                Step::Heartbeat => found = Some(Item::Heartbeat),
+        }
+        if let Some(ending) = self.time_is_over(now) {
+            return Err(ending);
+        }
+        while self.subscriber.is_ready() {
+            let read = self.subscriber.read(RUN_BYTES);
+            if let Some(item) = self.item(read, now)? {
+                return Ok(Some(item));
             }
+        }
+        if let Some(count) = self.consumers_to_tell(now) {
+            return Ok(Some(Item::Consumers(count)));
+        }
+        let is_silent = now >= self.last_sent + self.pace.heartbeat;
+        Ok(is_silent.then_some(Item::Heartbeat))
+    }
+
+    /// When there is something to be done even without any news.
+    pub(super) fn due(&self) -> Instant {
+        let due = (self.last_sent + self.pace.heartbeat)
+            .min(self.last_event + self.pace.idle_timeout)
+            .min(self.ends_at);
+        match (&self.consumers, self.subscriber.consumers()) {
+            (Some(consumers), Some(count)) if consumers.told != Some(count) => {
+                due.min(consumers.next_at)
+            }
+            _ => due,
         }
     }
 
-    /// So many bytes are handed over to be written now; whoever writes says so for everything, and then asks for what is
-    /// next as soon as it has been taken.
-    pub(super) fn hand_over(&mut self, bytes: usize) {
-        let now = Instant::now();
-        let metrics = &self.admission.metrics;
-        metrics
-            .sent_bytes
-            .inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if let Some(appended_at) = self.next_is_from.take() {
-            metrics.delivered.inc();
+    /// Whether all streams have been ended, and this one with them.
+    pub(super) fn is_closed(&self) -> bool {
+        self.admission.ended.is_cancelled()
+    }
+
+    /// What the stream reads.
+    pub(super) fn subscriber(&self) -> &Subscriber {
+        &self.subscriber
+    }
+
+    /// Whether it is told of the number of consumers.
+    pub(super) fn counts_consumers(&self) -> bool {
+        self.consumers.is_some()
+    }
+
+    /// Where what has been tallied is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.admission.metrics
+    }
+
+    /// So many bytes are handed over to be written now, and with them a run if there is one; whoever writes says so for
+    /// everything, and then asks for what is next as soon as it has been taken.
+    pub(super) fn hand_over(
+        &mut self,
+        bytes: usize,
+        run: Option<&Run>,
+        now: Instant,
+        tally: &mut Tally,
+    ) {
+        tally.sent_bytes += bytes as u64;
+        if let Some(run) = run {
+            let count = run.entries().len() as u64;
+            tally.delivered += count;
             // What was there before the reader came waited for the reader, not for the server.
-            if appended_at >= self.opened_at {
-                metrics.delivered_after(now - appended_at);
+            if let Some(first) = run.entries().first()
+                && first.appended_at() >= self.opened_at
+            {
+                let delay = now.saturating_duration_since(first.appended_at());
+                tally.delays.add(delay, count);
             }
         }
         self.last_sent = now;
@@ -227,50 +262,50 @@ impl Delivery {
         read
     }
 
-    fn item(read: Read, subscriber: &Subscriber) -> Result<Option<Item>, Ending> {
+    fn item(&mut self, read: Read, now: Instant) -> Result<Option<Item>, Ending> {
+        let metrics = &self.admission.metrics;
         match read {
-            Read::Event(entry) => Ok(Some(Item::Event(entry))),
-            Read::Gap(gap) => Ok(Some(Item::Gap(gap, subscriber.position().clone()))),
+            Read::Run(run) => {
+                self.last_event = now;
+                Ok(Some(Item::Run(run)))
+            }
+            Read::Gap(gap) => {
+                metrics.gaps.inc();
+                Ok(Some(Item::Gap(gap, self.subscriber.position())))
+            }
             Read::Nothing => Ok(None),
-            Read::TooSlow => Err(Ending::TooSlow),
+            Read::TooSlow => {
+                metrics.slow_readers.inc();
+                Err(Ending::TooSlow)
+            }
             Read::End => Err(Ending::TopicEnded),
         }
     }
 
-    async fn step(&mut self) -> Step {
-        let silent_until = self.last_sent + self.pace.heartbeat;
-        let idle_until = self.last_event + self.pace.idle_timeout;
-        // Looked at before anything else, since a stream that always has something to read ends too.
-        if let Some(ending) = self.time_is_over(idle_until) {
-            return Step::End(ending);
-        }
-        tokio::select! {
-            biased;
-            () = self.admission.ended.cancelled() => Step::End(Ending::Closed),
-            () = self.subscriber.ready() => Step::Readable,
-            count = next_count(&mut self.consumers) => Step::Consumers(count),
-            () = sleep_until(silent_until.min(self.ends_at).min(idle_until)) => match self.time_is_over(idle_until) {
-                Some(ending) => Step::End(ending),
-                None => Step::Heartbeat,
-            },
-        }
-    }
-
-    fn time_is_over(&self, idle_until: Instant) -> Option<Ending> {
-        let now = Instant::now();
-        if self
-            .pace
-            .expires_at
-            .is_some_and(|expires_at| now >= expires_at)
-        {
-            Some(Ending::Expired)
-        } else if now >= self.ends_at {
-            Some(Ending::LifetimeOver)
-        } else if now >= idle_until {
+    fn time_is_over(&self, now: Instant) -> Option<Ending> {
+        if now >= self.ends_at {
+            let is_expired = self.pace.expires_at.is_some_and(|at| now >= at);
+            Some(match is_expired {
+                true => Ending::Expired,
+                false => Ending::LifetimeOver,
+            })
+        } else if now >= self.last_event + self.pace.idle_timeout {
             Some(Ending::Idle)
         } else {
             None
         }
+    }
+
+    /// A number of consumers that the reader has not been told, if it may be told again.
+    fn consumers_to_tell(&mut self, now: Instant) -> Option<usize> {
+        let consumers = self.consumers.as_mut()?;
+        let count = self.subscriber.consumers()?;
+        if consumers.told == Some(count) || now < consumers.next_at {
+            return None;
+        }
+        consumers.told = Some(count);
+        consumers.next_at = now + CONSUMERS_INTERVAL;
+        Some(count)
     }
 }
 
@@ -284,17 +319,4 @@ impl Drop for Delivery {
             self.admission.metrics.slow_readers.inc();
         }
     }
-}
-
-/// Waits for a number of consumers that the reader has not been told.
-async fn next_count(consumers: &mut Option<Consumers>) -> usize {
-    let Some(consumers) = consumers else {
-        return std::future::pending().await;
-    };
-    sleep_until(consumers.next_at).await;
-    if consumers.count.changed().await.is_err() {
-        return std::future::pending().await;
-    }
-    consumers.next_at = Instant::now() + CONSUMERS_INTERVAL;
-    *consumers.count.borrow_and_update()
 }

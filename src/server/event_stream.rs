@@ -1,16 +1,19 @@
 //! A delivery as a stream of bytes in the event stream format: what is sent first, and how each item looks. What is sent
-//! when is decided by the delivery, and the headers by the route.
+//! when is decided by the delivery, the headers by the route, and how the bytes get to the reader by the connection:
+//! as the body of an answer, or by a thread that writes many streams, which a connection may offer to the body.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use tokio::time::Instant;
 
-use super::delivery::{Delivery, Item, Pace};
+use super::delivery::{Delivery, Ending, Item, Pace};
+use super::metrics::Tally;
 use super::streams::Admission;
-use crate::hub::Entry;
+use crate::hub::run::Run;
 use crate::hub::subscriber::Subscriber;
 use crate::protocol::event::EventType;
 use crate::protocol::event_stream::{
@@ -32,17 +35,75 @@ pub(super) struct Extras {
     pub(super) types: bool,
 }
 
-/// Sends what a subscriber reads until the stream has to end.
+/// Sends what a subscriber reads until the stream has to end, as a body. The stream may be taken out of the body when its
+/// beginning has been sent, which the transfer is for.
 pub(super) fn open(
     subscriber: Subscriber,
     admission: Admission,
     pace: Pace,
     extras: Extras,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+) -> (
+    impl Stream<Item = Result<Bytes, Infallible>> + Send,
+    Transfer,
+) {
     let stream = EventStream::new(subscriber, admission, pace, extras);
-    stream::unfold(stream, |mut stream| async move {
-        stream.next().await.map(|chunk| (Ok(chunk), stream))
-    })
+    let transfer = Transfer::default();
+    let state = (stream, transfer.clone());
+    let body = stream::unfold(state, |(mut stream, transfer)| async move {
+        if stream.opening.is_none() && transfer.is_wanted() {
+            transfer.give(stream);
+            return std::future::pending().await;
+        }
+        stream
+            .next()
+            .await
+            .map(|chunk| (Ok(chunk), (stream, transfer)))
+    });
+    (body, transfer)
+}
+
+/// The way of an event stream out of the body that it began in, to who writes it better. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Transfer(Arc<Mutex<TransferState>>);
+
+#[derive(Default)]
+enum TransferState {
+    #[default]
+    Unwanted,
+    Wanted,
+    Given(Box<EventStream>),
+}
+
+impl Transfer {
+    /// Asks for the stream. It will be given when its beginning has been taken from the body, which then goes silent.
+    pub(super) fn want(&self) {
+        *self.lock() = TransferState::Wanted;
+    }
+
+    /// Takes the stream, if it has been given.
+    pub(super) fn take(&self) -> Option<Box<EventStream>> {
+        let mut state = self.lock();
+        match std::mem::take(&mut *state) {
+            TransferState::Given(stream) => Some(stream),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        matches!(*self.lock(), TransferState::Wanted)
+    }
+
+    fn give(&self, stream: EventStream) {
+        *self.lock() = TransferState::Given(Box::new(stream));
+    }
+
+    /// Never held across an await.
+    fn lock(&self) -> MutexGuard<'_, TransferState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a server that cannot serve a stream now sends in its place. An EventSource gives up for good on any status but
@@ -55,19 +116,26 @@ pub(super) fn come_back_later(pace: Pace) -> String {
     out
 }
 
-struct EventStream {
+/// An event stream on its way.
+pub(super) struct EventStream {
     delivery: Delivery,
-    /// What is to be sent before the next item.
-    pending: VecDeque<Bytes>,
-    has_topics: bool,
-    has_types: bool,
-    heartbeat: Bytes,
+    extras: Extras,
+    heartbeat: Duration,
+    /// What is sent before anything else.
+    opening: Option<Bytes>,
+}
+
+/// What is sent at once.
+pub(super) enum Chunk {
+    /// Events, the same for all readers that stand at one place.
+    Shared(Arc<Run>),
+    /// What is this reader's alone.
+    Own(Bytes),
 }
 
 impl EventStream {
     fn new(subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Self {
         let mut delivery = Delivery::new(subscriber, admission, pace, extras.consumers);
-        let heartbeat = heartbeat_frame(pace.heartbeat, extras.heartbeat);
         let mut opening = String::new();
         push_comment(&mut opening, "fairwind");
         push_retry(&mut opening, pace.jittered_retry().as_millis());
@@ -77,90 +145,117 @@ impl EventStream {
         if let Some(gap) = gap {
             push_gap(&mut opening, &gap);
         }
-        push_id_and_dispatch(&mut opening, position);
-        let mut pending = VecDeque::from([Bytes::from(opening)]);
+        push_id_and_dispatch(&mut opening, &position);
         if extras.heartbeat {
-            pending.push_back(heartbeat.clone());
+            push_heartbeat(&mut opening, pace.heartbeat);
         }
         Self {
             delivery,
-            pending,
-            has_topics: extras.topics,
-            has_types: extras.types,
-            heartbeat,
+            extras,
+            heartbeat: pace.heartbeat,
+            opening: Some(opening.into()),
         }
     }
 
-    /// The next chunk, or none when the stream has ended.
+    /// Waits for the next bytes; there are none when the stream has ended.
     async fn next(&mut self) -> Option<Bytes> {
-        let chunk = self.next_chunk().await?;
-        self.delivery.hand_over(chunk.len());
+        let (chunk, run) = match self.opening.take() {
+            Some(opening) => (opening, None),
+            None => match self.delivery.next().await {
+                Ok(item) => match self.chunk(item) {
+                    (Chunk::Shared(run), _) => (run.frames().clone(), Some(run)),
+                    (Chunk::Own(bytes), run) => (bytes, run),
+                },
+                Err(ending) => {
+                    tracing::debug!(?ending, "event stream ended");
+                    return None;
+                }
+            },
+        };
+        let mut tally = Tally::default();
+        self.delivery
+            .hand_over(chunk.len(), run.as_deref(), Instant::now(), &mut tally);
+        self.delivery.metrics().count(&mut tally);
         Some(chunk)
     }
 
-    async fn next_chunk(&mut self) -> Option<Bytes> {
-        if let Some(chunk) = self.pending.pop_front() {
-            return Some(chunk);
-        }
-        match self.delivery.next().await {
-            Ok(Item::Event(entry)) => Some(self.event(&entry)),
-            Ok(Item::Gap(gap, position)) => {
-                let mut frame = String::new();
-                push_gap(&mut frame, &gap);
-                push_id_and_dispatch(&mut frame, &position);
-                Some(frame.into())
-            }
-            Ok(Item::Consumers(count)) => Some(event_frame(CONSUMERS_EVENT, &count.to_string())),
-            Ok(Item::Heartbeat) => Some(self.heartbeat.clone()),
-            Err(ending) => {
-                tracing::debug!(?ending, "event stream ended");
-                None
-            }
-        }
-    }
-}
-
-impl EventStream {
-    /// The event's frame, or what has to be sent before it, which is told in the same order for every event.
-    fn event(&mut self, entry: &Entry) -> Bytes {
-        // The end of a topic is no publisher's event: it keeps its type.
-        let is_named = self.has_types && !entry.is_end && !entry.event.event_type.is_message();
-        let mut before = String::new();
-        if self.has_topics {
-            push_named(&mut before, TOPIC_EVENT, entry.topic.as_str());
-        }
-        if is_named {
-            push_named(&mut before, TYPE_EVENT, entry.event.event_type.as_str());
-        }
-        let frame = match is_named {
-            true => as_message(&entry.frame),
-            false => entry.frame.clone(),
+    /// What is to be written now, if anything is, or why the stream ends. Whoever has a chunk writes all of it before
+    /// asking again; [`Self::delivery`] says when that is.
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        tally: &mut Tally,
+    ) -> Result<Option<Chunk>, Ending> {
+        let Some(item) = self.delivery.poll(now)? else {
+            return Ok(None);
         };
-        if before.is_empty() {
-            return frame;
+        let (chunk, run) = self.chunk(item);
+        let (bytes, run) = match (&chunk, &run) {
+            (Chunk::Shared(run), _) => (run.frame_bytes(), Some(run)),
+            (Chunk::Own(bytes), run) => (bytes.len(), run.as_ref()),
+        };
+        self.delivery
+            .hand_over(bytes, run.map(AsRef::as_ref), now, tally);
+        Ok(Some(chunk))
+    }
+
+    /// What is sent when.
+    pub(super) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// How an item looks; and its run, where that is not the chunk itself.
+    fn chunk(&self, item: Item) -> (Chunk, Option<Arc<Run>>) {
+        let mut out = String::new();
+        match item {
+            Item::Run(run) if self.extras.topics || self.extras.types => {
+                return (Chunk::Own(self.annotated(&run)), Some(run));
+            }
+            Item::Run(run) => return (Chunk::Shared(run), None),
+            Item::Gap(gap, position) => {
+                push_gap(&mut out, &gap);
+                push_id_and_dispatch(&mut out, &position);
+            }
+            Item::Consumers(count) => push_named(&mut out, CONSUMERS_EVENT, &count.to_string()),
+            Item::Heartbeat if self.extras.heartbeat => push_heartbeat(&mut out, self.heartbeat),
+            Item::Heartbeat => return (Chunk::Own(Bytes::from_static(b":\n\n")), None),
         }
-        self.pending.push_back(frame);
-        before.into()
+        (Chunk::Own(out.into()), None)
+    }
+
+    /// The events of a run, each after what the reader wants to know of it.
+    fn annotated(&self, run: &Run) -> Bytes {
+        let mut out = Vec::with_capacity(2 * run.frame_bytes());
+        for entry in run.entries() {
+            let mut before = String::new();
+            if self.extras.topics {
+                push_named(&mut before, TOPIC_EVENT, entry.topic.as_str());
+            }
+            let event_type = &entry.event.event_type;
+            // The end of a topic is no publisher's event: it keeps its type.
+            let is_named = self.extras.types && !entry.is_end && !event_type.is_message();
+            if is_named {
+                push_named(&mut before, TYPE_EVENT, event_type.as_str());
+            }
+            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(match is_named {
+                true => as_message(&entry.frame),
+                false => &entry.frame,
+            });
+        }
+        out.into()
     }
 }
 
-/// The frame of an event of some type without its first line, which says that type. It shares the frame's bytes.
-fn as_message(frame: &Bytes) -> Bytes {
+/// The frame of an event of some type without its first line, which says that type.
+fn as_message(frame: &[u8]) -> &[u8] {
     let end = frame.iter().position(|byte| *byte == b'\n');
-    frame.slice(end.map_or(0, |end| end + 1)..)
+    &frame[end.map_or(0, |end| end + 1)..]
 }
 
-fn heartbeat_frame(interval: Duration, is_visible: bool) -> Bytes {
-    if is_visible {
-        return event_frame(HEARTBEAT_EVENT, &interval.as_millis().to_string());
-    }
-    Bytes::from_static(b":\n\n")
-}
-
-fn event_frame(event_type: &'static str, data: &str) -> Bytes {
-    let mut frame = String::new();
-    push_named(&mut frame, event_type, data);
-    frame.into()
+/// A heartbeat that a page can hear: it says how long a silence can be.
+fn push_heartbeat(out: &mut String, interval: Duration) {
+    push_named(out, HEARTBEAT_EVENT, &interval.as_millis().to_string());
 }
 
 fn push_gap(out: &mut String, gap: &Gap) {
@@ -183,7 +278,7 @@ mod tests {
     use std::pin::Pin;
 
     use futures_util::StreamExt;
-    use tokio::time::Instant;
+    use regex::Regex;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -232,7 +327,12 @@ mod tests {
         let streams = Streams::new(10, CancellationToken::new());
         let admission = streams.admit().expect("a place");
         let subscriber = subscribe(hub, Start::Now, slow_reader);
-        (Box::pin(open(subscriber, admission, pace, extras)), streams)
+        (body(subscriber, admission, pace, extras), streams)
+    }
+
+    fn body(subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Chunks {
+        let (body, _) = open(subscriber, admission, pace, extras);
+        Box::pin(body)
     }
 
     async fn next(chunks: &mut Chunks) -> String {
@@ -289,9 +389,10 @@ mod tests {
             ..Extras::default()
         };
         let (mut chunks, _streams) = start(&hub(), SlowReader::Disconnect, PACE, extras);
-        next(&mut chunks).await;
-        assert_eq!(next(&mut chunks).await, "event: heartbeat\ndata: 15000\n\n");
-        assert_eq!(next(&mut chunks).await, "event: heartbeat\ndata: 15000\n\n");
+        let heartbeat = "event: heartbeat\ndata: 15000\n\n";
+        let opening = next(&mut chunks).await;
+        assert!(opening.ends_with(&format!("\n\n{heartbeat}")), "{opening}");
+        assert_eq!(next(&mut chunks).await, heartbeat);
     }
 
     #[tokio::test(start_paused = true)]
@@ -330,19 +431,14 @@ mod tests {
             .expect("published");
         publish(&hub, "plain");
         hub.end(&Topic::clock()).expect("ended");
+        let sent = next(&mut chunks).await;
+        let ids = Regex::new(r"id: #\S+").expect("a pattern");
         assert_eq!(
-            next(&mut chunks).await,
-            "event: topic\ndata: clock\n\nevent: type\ndata: news\n\n"
+            ids.replace_all(&sent, "id: #"),
+            "event: topic\ndata: clock\n\nevent: type\ndata: news\n\ndata: a\ndata: b\nid: #\n\n\
+             event: topic\ndata: clock\n\ndata: plain\nid: #\n\n\
+             event: topic\ndata: clock\n\nevent: end\ndata: clock\nid: #\n\n"
         );
-        assert!(
-            next(&mut chunks)
-                .await
-                .starts_with("data: a\ndata: b\nid: #")
-        );
-        assert_eq!(next(&mut chunks).await, "event: topic\ndata: clock\n\n");
-        assert!(next(&mut chunks).await.starts_with("data: plain\n"));
-        assert_eq!(next(&mut chunks).await, "event: topic\ndata: clock\n\n");
-        assert!(next(&mut chunks).await.starts_with("event: end\n"));
         assert!(chunks.next().await.is_none());
     }
 
@@ -412,12 +508,8 @@ mod tests {
         let streams = Streams::new(1, CancellationToken::new());
         let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
         let position = subscriber.position().to_string();
-        let mut chunks: Chunks = Box::pin(open(
-            subscriber,
-            streams.admit().expect("a place"),
-            PACE,
-            Extras::default(),
-        ));
+        let admission = streams.admit().expect("a place");
+        let mut chunks = body(subscriber, admission, PACE, Extras::default());
         let opening = next(&mut chunks).await;
         let gap = format!(
             "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\n\nid: {position}\n\n"

@@ -2,13 +2,14 @@
 //! hub knows by itself is asked when the numbers are read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::hub::Totals;
@@ -26,7 +27,7 @@ pub(super) struct Numbers {
     pub(super) gaps: Counter,
     pub(super) slow_readers: Counter,
     pub(super) sent_bytes: Counter,
-    delay: Histogram,
+    delays: DelayHistogram,
     subscribers: Gauge,
     published: Counter,
     topics: Gauge,
@@ -36,10 +37,65 @@ pub(super) struct Numbers {
 /// The media type of the numbers.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the histogram's buckets, in seconds: from what a busy loop takes to what nobody calls live.
-const DELAY_BUCKETS: [f64; 13] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0,
+/// Upper bounds of the histogram's buckets, in microseconds: from what a busy loop takes to what nobody calls live.
+const DELAY_BUCKETS: [u64; 13] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    10_000_000,
 ];
+
+/// What has been sent and is not counted yet: whoever sends to many adds up first, since every thread counts in one
+/// place.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) delivered: u64,
+    pub(super) sent_bytes: u64,
+    pub(super) delays: Delays,
+}
+
+/// How long events took from the log to a socket.
+#[derive(Debug, Default)]
+pub(super) struct Delays {
+    /// One for each bucket, and one for what is above all.
+    counts: [u64; DELAY_BUCKETS.len() + 1],
+    sum: Duration,
+}
+
+/// A histogram that a whole [`Delays`] is added to at once; the library's own takes a lock for each value.
+#[derive(Debug, Clone, Default)]
+struct DelayHistogram(Arc<DelayTotals>);
+
+#[derive(Debug, Default)]
+struct DelayTotals {
+    counts: [AtomicU64; DELAY_BUCKETS.len() + 1],
+    sum_nanoseconds: AtomicU64,
+}
+
+impl Delays {
+    /// So many events took so long.
+    pub(super) fn add(&mut self, delay: Duration, count: u64) {
+        let bucket = DELAY_BUCKETS.partition_point(|bound| u128::from(*bound) < delay.as_micros());
+        self.counts[bucket] += count;
+        self.sum += delay * u32::try_from(count).unwrap_or(u32::MAX);
+    }
+}
+
+impl EncodeMetric for DelayHistogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
+        let bounds = DELAY_BUCKETS.map(|bound| bound as f64 / 1e6);
+        let counts = self
+            .0
+            .counts
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed));
+        let buckets: Vec<_> = bounds.into_iter().chain([f64::MAX]).zip(counts).collect();
+        let sum = self.0.sum_nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
+        encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -52,7 +108,7 @@ impl Default for Metrics {
             gaps: Counter::default(),
             slow_readers: Counter::default(),
             sent_bytes: Counter::default(),
-            delay: Histogram::new(DELAY_BUCKETS),
+            delays: DelayHistogram::default(),
             subscribers: Gauge::default(),
             published: Counter::default(),
             topics: Gauge::default(),
@@ -124,13 +180,28 @@ impl Numbers {
             "publish_to_socket",
             "Time from an event's entry into the log until it is handed to a socket; replays are not counted",
             Unit::Seconds,
-            self.delay.clone(),
+            self.delays.clone(),
         );
     }
 
-    /// An event was handed to a socket so long after it was published.
-    pub(super) fn delivered_after(&self, delay: Duration) {
-        self.delay.observe(delay.as_secs_f64());
+    /// Counts what has been sent, and begins the tally anew.
+    pub(super) fn count(&self, tally: &mut Tally) {
+        let tally = std::mem::take(tally);
+        self.sent_bytes.inc_by(tally.sent_bytes);
+        if tally.delivered == 0 {
+            return;
+        }
+        self.delivered.inc_by(tally.delivered);
+        let totals = &self.delays.0;
+        for (total, count) in totals.counts.iter().zip(tally.delays.counts) {
+            if count > 0 {
+                total.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        let nanoseconds = u64::try_from(tally.delays.sum.as_nanos()).unwrap_or(u64::MAX);
+        totals
+            .sum_nanoseconds
+            .fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     /// All numbers as text.
@@ -159,9 +230,14 @@ mod tests {
     #[test]
     fn every_number_has_its_unit_and_its_kind() {
         let metrics = Metrics::default();
-        metrics.delivered.inc();
-        metrics.sent_bytes.inc_by(100);
-        metrics.delivered_after(Duration::from_millis(3));
+        let mut tally = Tally {
+            delivered: 1,
+            sent_bytes: 100,
+            ..Tally::default()
+        };
+        tally.delays.add(Duration::from_millis(3), 1);
+        metrics.count(&mut tally);
+        metrics.count(&mut tally);
         let hub = Totals {
             topics: 2,
             bytes: 300,

@@ -64,19 +64,22 @@ impl Streams {
         std::mem::replace(&mut *current, next).cancel();
     }
 
+    /// Cancelled when the streams that are open now are ended.
+    pub(super) fn current(&self) -> CancellationToken {
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Lets one more stream be open, or none if there are enough or the server is stopping.
     pub(super) fn admit(&self) -> Option<Admission> {
         if self.shutdown.is_cancelled() {
             return None;
         }
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let ended = self
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         Some(Admission {
-            ended,
+            ended: self.current(),
             metrics: self.metrics.clone(),
             _place: place,
         })

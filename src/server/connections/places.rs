@@ -28,7 +28,7 @@ struct Taken {
 }
 
 /// The right of one connection to be open; given back when it is dropped.
-pub(super) struct Place {
+pub(in crate::server) struct Place {
     shared: Arc<Shared>,
     /// None for a trusted proxy, whose connections are many clients'.
     client: Option<ClientAddress>,

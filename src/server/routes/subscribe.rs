@@ -222,11 +222,17 @@ pub(super) fn open(
     let client = ClientAddress::of_request(&request.extensions);
     Ok(match plan.start(state, client) {
         Outcome::Open(subscriber, admission) => {
-            let chunks = event_stream::open(subscriber, admission, plan.pace, plan.extras);
-            answer(match is_compressed {
-                true => Body::from_stream(gzip::compress(chunks)),
-                false => Body::from_stream(chunks),
-            })
+            let (chunks, transfer) =
+                event_stream::open(subscriber, admission, plan.pace, plan.extras);
+            match is_compressed {
+                true => answer(Body::from_stream(gzip::compress(chunks))),
+                false => {
+                    let mut answer = answer(Body::from_stream(chunks));
+                    // For the connection, which may know a better way than a body.
+                    answer.extensions_mut().insert(transfer);
+                    answer
+                }
+            }
         }
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),

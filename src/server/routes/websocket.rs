@@ -13,15 +13,18 @@ use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::publish::publish;
 use super::subscribe::{Outcome, Plan, StreamQuery};
+use crate::hub::Entry;
 use crate::hub::publication::{Conditions, Publication, check_id, check_type};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::client_address::ClientAddress;
 use crate::server::delivery::{Delivery, Ending, Item};
+use crate::server::metrics::Tally;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
@@ -162,47 +165,69 @@ impl Connection {
         let (gap, id) = delivery.start();
         let opening = json(&Frame::Position {
             gap: gap.as_ref(),
-            id,
+            id: &id,
         });
-        let bytes = opening.len();
-        if self.sink.send(Message::text(opening)).await.is_err() {
-            return GONE;
-        }
-        delivery.hand_over(bytes);
+        let mut messages = vec![Message::text(opening)];
+        let mut run = None;
         loop {
-            let answer = tokio::select! {
+            if !messages.is_empty() {
+                let Ok(bytes) = self.send(messages).await else {
+                    return GONE;
+                };
+                let mut tally = Tally::default();
+                delivery.hand_over(bytes, run.take().as_deref(), Instant::now(), &mut tally);
+                delivery.metrics().count(&mut tally);
+            }
+            messages = tokio::select! {
                 item = delivery.next() => match item {
                     Ok(Item::Heartbeat) if self.awaits_pong => {
                         return (close_code::POLICY, "no answer to a ping: come back and resume");
                     }
                     Ok(Item::Heartbeat) => {
                         self.awaits_pong = true;
-                        Message::Ping(Default::default())
+                        vec![Message::Ping(Default::default())]
                     }
-                    Ok(item) => Message::text(text_of(&item)),
+                    Ok(Item::Run(events)) => {
+                        let messages = events.entries().iter().map(|entry| Message::text(event(entry)));
+                        let messages = messages.collect();
+                        run = Some(events);
+                        messages
+                    }
+                    Ok(Item::Gap(gap, id)) => vec![Message::text(json(&Frame::Position {
+                        gap: Some(&gap),
+                        id: &id,
+                    }))],
+                    Ok(Item::Consumers(consumers)) => {
+                        vec![Message::text(json(&Frame::Consumers { consumers }))]
+                    }
                     Err(ending) => return reason_of(ending),
                 },
                 heard = self.source.next() => {
                     self.awaits_pong = false;
                     match heard {
-                        Some(Ok(Message::Text(text))) => Message::text(self.publish(&text)),
+                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text))],
                         Some(Ok(Message::Binary(_))) => {
                             return (close_code::UNSUPPORTED, "send text frames: an event's data is text");
                         }
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                     }
                 }
             };
-            let bytes = match &answer {
-                Message::Text(text) => text.len(),
-                _ => 0,
-            };
-            if self.sink.send(answer).await.is_err() {
-                return GONE;
-            }
-            delivery.hand_over(bytes);
         }
+    }
+
+    /// Sends messages together; gives the bytes of their texts.
+    async fn send(&mut self, messages: Vec<Message>) -> Result<usize, axum::Error> {
+        let mut bytes = 0;
+        for message in messages {
+            if let Message::Text(text) = &message {
+                bytes += text.len();
+            }
+            self.sink.feed(message).await?;
+        }
+        self.sink.flush().await?;
+        Ok(bytes)
     }
 
     /// Publishes what a client has sent, under the rules of `POST`; gives the answer.
@@ -252,21 +277,13 @@ impl Connection {
     }
 }
 
-fn text_of(item: &Item) -> String {
-    match item {
-        Item::Event(entry) => json(&Frame::Event {
-            id: &entry.event.id,
-            topic: entry.topic.as_str(),
-            r#type: entry.event.event_type.as_str(),
-            data: &entry.event.data,
-        }),
-        Item::Gap(gap, id) => json(&Frame::Position { gap: Some(gap), id }),
-        Item::Consumers(consumers) => json(&Frame::Consumers {
-            consumers: *consumers,
-        }),
-        // Sent as a ping.
-        Item::Heartbeat => String::new(),
-    }
+fn event(entry: &Entry) -> String {
+    json(&Frame::Event {
+        id: &entry.event.id,
+        topic: entry.topic.as_str(),
+        r#type: entry.event.event_type.as_str(),
+        data: &entry.event.data,
+    })
 }
 
 fn reason_of(ending: Ending) -> Reason {

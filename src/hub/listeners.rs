@@ -1,0 +1,80 @@
+//! Who is told that a topic has news. What the news is they look up themselves, so that one word is enough however much
+//! has happened, and telling costs a publisher no more than there are listeners: a task for each stream that waits by
+//! itself, or one for all streams that one thread writes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+
+use super::Channel;
+
+/// Names a topic while it lives. A topic that was forgotten and comes back has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicId(pub(super) u64);
+
+/// What a listener is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum News {
+    /// There is something to read.
+    Events,
+    /// The number of subscribers has changed.
+    Subscribers,
+}
+
+/// Somebody who is told that a topic has news. It is told by the thread that publishes, subscribes or leaves, which must
+/// not be held up: all that is done here is to wake somebody else.
+pub trait Listener: Send + Sync {
+    /// There is news of a topic.
+    fn wake(&self, topic: TopicId, news: News);
+}
+
+/// A listener's place at one topic; it is told nothing any more when this is dropped.
+pub struct Listening {
+    channel: Arc<Channel>,
+    key: usize,
+}
+
+/// The listeners of one topic.
+#[derive(Default)]
+pub(super) struct Listeners(Mutex<Slab<Registered>>);
+
+struct Registered {
+    listener: Arc<dyn Listener>,
+    /// Whether it is told of the number of subscribers too.
+    counts: bool,
+}
+
+impl Listeners {
+    pub(super) fn tell(&self, topic: TopicId, news: News) {
+        for (_, registered) in self.lock().iter() {
+            if news == News::Events || registered.counts {
+                registered.listener.wake(topic, news);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slab<Registered>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listening {
+    pub(super) fn new(channel: Arc<Channel>, listener: Arc<dyn Listener>, counts: bool) -> Self {
+        let registered = Registered { listener, counts };
+        let key = channel.listeners.lock().insert(registered);
+        Self { channel, key }
+    }
+
+    /// From now on the listener is told of the number of subscribers too.
+    pub fn count_subscribers(&self) {
+        if let Some(registered) = self.channel.listeners.lock().get_mut(self.key) {
+            registered.counts = true;
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.channel.listeners.lock().try_remove(self.key);
+    }
+}

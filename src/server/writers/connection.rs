@@ -1,0 +1,199 @@
+//! One event stream on a plain socket: what is written next, and what the socket says. When to look is decided by the
+//! shard.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use mio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::hub::run::Run;
+use crate::server::connections::Place;
+use crate::server::delivery::{Delivery, Ending};
+use crate::server::event_stream::{Chunk, EventStream};
+use crate::server::metrics::Tally;
+
+/// How much one connection may be sent before it is the others' turn, in bytes.
+const TURN_BYTES: usize = 1_024 * 1_024;
+
+/// How much a client may send after its request. It has no reason to send anything, but some clients do.
+const MAX_INPUT_BYTES: usize = 64 * 1_024;
+
+/// What ends the body of an answer in chunks; RFC 9112, section 7.1.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// An open event stream and its socket, which comes with a place among all connections.
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    stream: EventStream,
+    /// What is still to be written before the stream is asked again.
+    unwritten: Bytes,
+    /// Since when the socket takes nothing.
+    blocked_since: Option<Instant>,
+    is_ending: bool,
+    input_bytes: usize,
+    _place: Place,
+}
+
+/// What goes on with a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has everything, or its socket is full.
+    Waits,
+    /// There is more to be written, and the socket takes it.
+    HasMore,
+    /// It has ended, from either side.
+    HasEnded,
+}
+
+/// What all connections share that are written to one after the other.
+#[derive(Default)]
+pub(super) struct Pass {
+    /// The last run as a chunk of HTTP/1.1: whoever comes next stands at the same place, as a rule.
+    framed: Option<(Arc<Run>, Bytes)>,
+    pub(super) tally: Tally,
+}
+
+impl Pass {
+    /// Lets go of what was shared.
+    pub(super) fn end(&mut self) {
+        self.framed = None;
+    }
+
+    fn frame(&mut self, chunk: Chunk) -> Bytes {
+        let run = match chunk {
+            Chunk::Own(bytes) => return as_http_chunk(&bytes),
+            Chunk::Shared(run) => run,
+        };
+        match &self.framed {
+            Some((framed, bytes)) if Arc::ptr_eq(framed, &run) => bytes.clone(),
+            _ => {
+                let bytes = as_http_chunk(run.frames());
+                self.framed = Some((run, bytes.clone()));
+                bytes
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Goes on with a stream whose beginning has been written.
+    pub(super) fn new(socket: TcpStream, stream: EventStream, place: Place) -> Self {
+        Self {
+            socket,
+            stream,
+            unwritten: Bytes::new(),
+            blocked_since: None,
+            is_ending: false,
+            input_bytes: 0,
+            _place: place,
+        }
+    }
+
+    pub(super) fn delivery(&self) -> &Delivery {
+        self.stream.delivery()
+    }
+
+    /// Whether the socket takes nothing at present; it says when it does again.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked_since.is_some()
+    }
+
+    /// When to look again even if nothing happens.
+    pub(super) fn due(&self, write_timeout: Duration) -> Instant {
+        match self.blocked_since {
+            Some(since) => since + write_timeout,
+            None => self.delivery().due(),
+        }
+    }
+
+    /// Writes what there is to write, until there is nothing, the socket is full, or it is the others' turn.
+    pub(super) fn advance(&mut self, pass: &mut Pass) -> Progress {
+        let now = Instant::now();
+        let mut turn = TURN_BYTES;
+        loop {
+            while !self.unwritten.is_empty() {
+                match self.socket.write(&self.unwritten) {
+                    Ok(0) => return Progress::HasEnded,
+                    Ok(written) => {
+                        self.unwritten.advance(written);
+                        self.blocked_since = None;
+                        turn = turn.saturating_sub(written);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.blocked_since.get_or_insert(now);
+                        return Progress::Waits;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return Progress::HasEnded,
+                }
+            }
+            if self.is_ending {
+                return Progress::HasEnded;
+            }
+            if turn == 0 {
+                return Progress::HasMore;
+            }
+            match self.stream.poll(now, &mut pass.tally) {
+                Ok(Some(chunk)) => self.unwritten = pass.frame(chunk),
+                Ok(None) => {
+                    self.unwritten = Bytes::new();
+                    return Progress::Waits;
+                }
+                Err(ending) => self.begin_to_end(ending),
+            }
+        }
+    }
+
+    /// Ends the stream: what has been begun is still written.
+    pub(super) fn end(&mut self, ending: Ending, pass: &mut Pass) -> Progress {
+        if self.is_ending {
+            return Progress::Waits;
+        }
+        if self.unwritten.is_empty() {
+            self.begin_to_end(ending);
+        } else {
+            // What waits is whole chunks, of which part may have been written.
+            self.unwritten = [&self.unwritten, LAST_CHUNK].concat().into();
+            self.is_ending = true;
+        }
+        self.advance(pass)
+    }
+
+    /// Reads and drops what the client sends, which is nothing, as a rule, until it goes.
+    pub(super) fn read_input(&mut self) -> Progress {
+        let mut input = [0; 4_096];
+        loop {
+            match self.socket.read(&mut input) {
+                Ok(0) => return Progress::HasEnded,
+                Ok(read) => {
+                    self.input_bytes += read;
+                    if self.input_bytes > MAX_INPUT_BYTES {
+                        return Progress::HasEnded;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Waits,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Progress::HasEnded,
+            }
+        }
+    }
+
+    fn begin_to_end(&mut self, ending: Ending) {
+        tracing::debug!(?ending, "event stream ended");
+        self.unwritten = Bytes::from_static(LAST_CHUNK);
+        self.is_ending = true;
+    }
+}
+
+/// A chunk of a body whose length is not known; RFC 9112, section 7.1.
+fn as_http_chunk(data: &[u8]) -> Bytes {
+    let mut chunk = Vec::with_capacity(data.len() + 12);
+    // Writing into a vector cannot fail.
+    let _ = write!(chunk, "{:x}\r\n", data.len());
+    chunk.extend_from_slice(data);
+    chunk.extend_from_slice(b"\r\n");
+    chunk.into()
+}
