@@ -14,20 +14,16 @@ use loom::thread;
 
 use mailbox::Mailbox;
 
-/// A mailbox whose bell wakes whoever waits, or who waits next, like the writers' own.
-fn mailbox() -> (Arc<Notify>, Arc<Mailbox<Vec<u32>, impl Fn() + Send + Sync>>) {
-    let bell = Arc::new(Notify::new());
-    let ring = {
-        let bell = Arc::clone(&bell);
-        move || bell.notify()
-    };
-    (bell, Arc::new(Mailbox::new(ring)))
-}
-
 #[test]
 fn whatever_is_put_in_is_taken_by_who_sleeps_until_the_bell_rings() {
     loom::model(|| {
-        let (bell, mailbox) = mailbox();
+        // It wakes whoever waits, or who waits next, like the writers' own.
+        let bell = Arc::new(Notify::new());
+        let ring = {
+            let bell = Arc::clone(&bell);
+            move || bell.notify()
+        };
+        let mailbox = Arc::new(Mailbox::<Vec<u32>, _>::new(ring));
         let senders = [vec![1, 10], vec![2]].map(|numbers| {
             let mailbox = Arc::clone(&mailbox);
             thread::spawn(move || {
