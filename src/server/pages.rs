@@ -162,7 +162,7 @@ fn filter(uri: &Uri) -> String {
 
 /// What a browser is shown where there is nothing.
 pub(super) async fn not_found(State(state): State<AppState>, request: Request<Body>) -> Response {
-    let options = state.leptos_options;
+    let options = state.leptos_options.clone();
     render(request, StatusCode::NOT_FOUND, move || {
         not_found_shell(options.clone())
     })

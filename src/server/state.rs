@@ -1,6 +1,7 @@
 //! What routes share.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use leptos::config::LeptosOptions;
@@ -12,9 +13,11 @@ use super::settings::Settings;
 use super::streams::{Admission, Streams};
 use crate::hub::Hub;
 
-/// Cheap to clone: every part is shared.
+/// One handle to everything, since each layer of the router clones it for each request.
 #[derive(Clone)]
-pub(super) struct AppState {
+pub(super) struct AppState(Arc<Shared>);
+
+pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) hub: Hub,
     pub(super) streams: Streams,
@@ -33,14 +36,14 @@ impl AppState {
     ) -> Self {
         let access = Access::new(&settings, address);
         let rates = Rates::new(&settings, streams.metrics().clone());
-        Self {
+        Self(Arc::new(Shared {
             access,
             rates,
             settings,
             hub,
             streams,
             leptos_options,
-        }
+        }))
     }
 
     /// Lets a client open one more stream, or not if there are enough, it opens them too often, or the server
@@ -50,5 +53,13 @@ impl AppState {
             true => self.streams.admit(),
             false => None,
         }
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
