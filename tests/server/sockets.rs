@@ -46,6 +46,15 @@ async fn until_consumers_are(server: &TestServer, count: usize) {
         .await;
 }
 
+/// Waits until a reader that has gone is not counted. At the latest, what is written next shows that it has.
+async fn until_forgotten(server: &TestServer) {
+    let is_forgotten = |server: &TestServer| {
+        publish(server, "is it there?");
+        server.hub.subscribers(&topic()) == 0
+    };
+    server.until(is_forgotten).await;
+}
+
 /// Reads a stream until the text is there.
 async fn read_until(stream: &mut Answer, wanted: &str) {
     let reading = async {
@@ -116,12 +125,7 @@ async fn what_a_client_sends_behind_its_request_does_not_break_the_stream() {
             .expect("an open socket");
         assert_works(&server, &mut stream).await;
         drop(stream);
-        // At the latest, what is written next shows that the reader has gone.
-        let is_forgotten = |server: &TestServer| {
-            publish(server, "is it there?");
-            server.hub.subscribers(&topic()) == 0
-        };
-        server.until(is_forgotten).await;
+        until_forgotten(&server).await;
     }
 }
 
@@ -147,7 +151,7 @@ async fn a_client_that_sends_without_end_holds_nobody_up_and_is_forgotten_when_i
         assert_eq!(client::get(server.address, "/healthz").await.status, 200);
     }
     flood.abort();
-    until_consumers_are(&server, 0).await;
+    until_forgotten(&server).await;
 }
 
 #[tokio::test]
