@@ -254,7 +254,7 @@ async fn what_is_published_while_nobody_reads_is_there_when_somebody_does(way: W
     let mut prompt = way.open(&server, "/topics/a", &[]).await;
     stream.read_opening().await;
     prompt.read_opening().await;
-    let length = |number: usize| if number % 2 == 0 { LARGE } else { 10 };
+    let length = |number: usize| if number.is_multiple_of(2) { LARGE } else { 10 };
     for number in 0..MANY {
         publish(&server, "a", numbered(number, length(number)));
     }
