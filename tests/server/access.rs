@@ -10,11 +10,15 @@ use crate::support::TestServer;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
-async fn server(name: &str) -> TestServer {
+/// The setting of a server that takes [`master_token`], whose file has this in its name.
+pub fn secret_flag(name: &str) -> String {
     let file = std::env::temp_dir().join(format!("fairwind-{}-{name}.secret", std::process::id()));
     std::fs::write(&file, SECRET).expect("a file in the temporary folder");
-    let file = file.to_str().expect("a path in UTF-8");
-    TestServer::start(&["--clock-interval", "1h", "--jwt-secret-file", file]).await
+    format!("--jwt-secret-file={}", file.display())
+}
+
+async fn server(name: &str) -> TestServer {
+    TestServer::start(&["--clock-interval", "1h", &secret_flag(name)]).await
 }
 
 fn token(claims: &Value) -> String {
@@ -27,7 +31,7 @@ fn token(claims: &Value) -> String {
 }
 
 /// A token that may do everything for so many seconds.
-fn master_token(seconds: u64) -> String {
+pub fn master_token(seconds: u64) -> String {
     token(&json!({
         "exp": get_current_timestamp() + seconds, "publish": ["*"], "subscribe": ["*"],
     }))

@@ -1,11 +1,12 @@
-//! An HTTP/1.1 client over a plain socket: it sends what it is told, and reads answers and event streams.
+//! An HTTP/1 client: it sends what it is told over a plain socket or over whatever it is given, and reads answers and
+//! event streams.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -14,11 +15,16 @@ use crate::parser::{Message, Parser};
 /// Longer than anything here should take, so that a test that hangs says where.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a client speaks over: a socket, with TLS or without.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
 /// An answer, whose body is read as it comes.
 pub struct Answer {
     pub status: u16,
-    headers: HashMap<String, String>,
-    socket: TcpStream,
+    pub headers: HashMap<String, String>,
+    socket: Box<dyn Transport>,
     /// Bytes that have arrived and not been looked at.
     buffer: Vec<u8>,
     remaining: Remaining,
@@ -97,7 +103,7 @@ impl Upload {
 
     /// Reads the head of the answer to a body that has not ended.
     pub async fn answer(self) -> Answer {
-        read_answer(self.socket, "POST").await
+        read_answer(Box::new(self.socket), Vec::new(), "POST").await
     }
 }
 
@@ -115,9 +121,7 @@ pub async fn events(address: SocketAddr, target: &str, headers: &[&str]) -> Even
 
 /// Opens an event stream whose reader has little room, so that the server notices soon when it stops reading.
 pub async fn events_with_little_room(address: SocketAddr, target: &str) -> Events {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4_096).expect("a small buffer");
-    let socket = socket.connect(address).await.expect("a connection");
+    let socket = connect_with_little_room(address).await;
     let answer = send_on(socket, "GET", target, &[]).await;
     Events {
         answer,
@@ -126,7 +130,15 @@ pub async fn events_with_little_room(address: SocketAddr, target: &str) -> Event
     }
 }
 
-fn head(method: &str, target: &str, headers: &[&str]) -> String {
+/// Connects a socket that takes little before it is read.
+pub async fn connect_with_little_room(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket.connect(address).await.expect("a connection")
+}
+
+/// The head of a request.
+pub fn head(method: &str, target: &str, headers: &[&str]) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: fairwind.test\r\n");
     for header in headers {
         head.push_str(header);
@@ -135,17 +147,22 @@ fn head(method: &str, target: &str, headers: &[&str]) -> String {
     head + "\r\n"
 }
 
-async fn send_on(mut socket: TcpStream, method: &str, target: &str, headers: &[&str]) -> Answer {
-    let request = head(method, target, headers);
+async fn send_on(socket: TcpStream, method: &str, target: &str, headers: &[&str]) -> Answer {
+    ask(socket, &head(method, target, headers)).await
+}
+
+/// Sends a request as it is written and reads the head of its answer.
+pub async fn ask(mut socket: impl Transport + 'static, request: &str) -> Answer {
     socket
         .write_all(request.as_bytes())
         .await
         .expect("the request is taken");
-    read_answer(socket, method).await
+    let method = request.split(' ').next().expect("a method");
+    read_answer(Box::new(socket), Vec::new(), method).await
 }
 
-async fn read_answer(mut socket: TcpStream, method: &str) -> Answer {
-    let mut buffer = Vec::new();
+/// Reads the head of an answer, of which these bytes have been read.
+async fn read_answer(mut socket: Box<dyn Transport>, mut buffer: Vec<u8>, method: &str) -> Answer {
     let end = loop {
         if let Some(end) = find(&buffer, b"\r\n\r\n") {
             break end;
@@ -199,6 +216,43 @@ impl Answer {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// Sends bytes on the answer's connection. A server may have closed it.
+    ///
+    /// # Errors
+    ///
+    /// When the server takes no more.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes).await
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn half_close(&mut self) {
+        self.socket.shutdown().await.expect("an open connection");
+    }
+
+    /// Sends another request on the same connection, and reads the head of its answer.
+    pub async fn next_request(mut self, request: &str) -> Self {
+        while self.part().await.expect("a whole body").is_some() {}
+        self.write(request.as_bytes())
+            .await
+            .expect("an open connection");
+        let method = request.split(' ').next().expect("a method");
+        read_answer(self.socket, self.buffer, method).await
+    }
+
+    /// The next answer on the same connection, to a request that has been sent.
+    pub async fn next_answer(mut self, method: &str) -> Self {
+        while self.part().await.expect("a whole body").is_some() {}
+        read_answer(self.socket, self.buffer, method).await
+    }
+
+    /// Reads on to the end of the connection, which is to come without another byte.
+    pub async fn read_to_close(&mut self) {
+        while self.part().await.expect("a whole body").is_some() {}
+        let rest = fill(&mut self.socket, &mut self.buffer).await;
+        assert_eq!(rest.expect("a proper end"), 0, "{:?}", self.buffer);
+    }
+
     /// The next part of the body, or none at its proper end.
     ///
     /// # Errors
@@ -209,7 +263,8 @@ impl Answer {
             Remaining::Nothing | Remaining::Length(0) => Ok(None),
             Remaining::Length(length) => {
                 self.fill_to(1).await?;
-                let part: Vec<u8> = self.buffer.drain(..length.min(self.buffer.len())).collect();
+                let rest = self.buffer.split_off(length.min(self.buffer.len()));
+                let part = std::mem::replace(&mut self.buffer, rest);
                 self.remaining = Remaining::Length(length - part.len());
                 Ok(Some(part))
             }
@@ -230,7 +285,8 @@ impl Answer {
                 let size = std::str::from_utf8(&size[..end]).expect("a chunk's size");
                 let size = usize::from_str_radix(size, 16).expect("a hexadecimal number");
                 self.fill_to(size + 2).await?;
-                let part = self.buffer.drain(..size + 2).take(size).collect();
+                let part = self.buffer[..size].to_vec();
+                self.buffer.drain(..size + 2);
                 if size == 0 {
                     self.remaining = Remaining::Nothing;
                     return Ok(None);
@@ -314,7 +370,7 @@ impl Events {
     }
 }
 
-async fn fill(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+async fn fill(socket: &mut Box<dyn Transport>, buffer: &mut Vec<u8>) -> io::Result<usize> {
     // Under a paused clock this patience is used up at once when there is nothing else to wait for; such tests wait for
     // something that comes sooner.
     match timeout(PATIENCE * 200, socket.read_buf(buffer)).await {

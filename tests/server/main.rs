@@ -2,9 +2,11 @@
 //! it.
 #![allow(clippy::expect_used, unreachable_pub)]
 
+mod certificate;
 mod client;
 mod parser;
 mod support;
+mod way;
 
 mod access;
 mod clock_stream;
@@ -16,6 +18,8 @@ mod metrics;
 mod process;
 mod publish;
 mod slow_reader;
+mod sockets;
 mod tls;
 mod topics;
+mod ways;
 mod websocket;
