@@ -15,16 +15,20 @@ pub struct Run {
     /// Where a cursor stands when it has read them. Events after the last one may be none of this reader's.
     through: Offset,
     frame_bytes: usize,
+    /// Whether one of them is the last of its topic.
+    has_end: bool,
     frames: OnceLock<Bytes>,
 }
 
 impl Run {
     pub(super) fn new(entries: Vec<Arc<Entry>>, through: Offset) -> Self {
         let frame_bytes = entries.iter().map(|entry| entry.frame.len()).sum();
+        let has_end = entries.iter().any(|entry| entry.is_end);
         Self {
             entries,
             through,
             frame_bytes,
+            has_end,
             frames: OnceLock::new(),
         }
     }
@@ -55,6 +59,16 @@ impl Run {
 
     pub(super) fn through(&self) -> Offset {
         self.through
+    }
+
+    /// The last events of topics that have ended.
+    pub(super) fn ends(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        // Every reader asks, and hardly ever is there one.
+        let searched = match self.has_end {
+            true => self.entries.as_slice(),
+            false => &[],
+        };
+        searched.iter().filter(|entry| entry.is_end)
     }
 }
 

@@ -453,7 +453,7 @@ impl Subscriber {
                 false => Position::At(last.offset),
             };
         }
-        for end in run.entries().iter().filter(|entry| entry.is_end) {
+        for end in run.ends() {
             self.leave(|source| source.channel.topic == end.topic);
         }
         Read::Run(run)

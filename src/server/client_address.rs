@@ -3,10 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{Extensions, HeaderMap, HeaderName};
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 
 /// A client for whom limits count. It stands in the extensions of every request.
@@ -67,17 +65,12 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Notes the client's address in every request.
-pub(super) async fn note(
-    State(trusted): State<TrustedProxies>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Notes the client's address in a request.
+pub(super) fn note(request: &mut Request, trusted: &[IpNet]) {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        let client = ClientAddress::of(peer.ip(), request.headers(), &trusted);
+        let client = ClientAddress::of(peer.ip(), request.headers(), trusted);
         request.extensions_mut().insert(client);
     }
-    next.run(request).await
 }
 
 #[cfg(test)]

@@ -253,12 +253,14 @@ impl Server {
                 .filter(|_| request.version() == Version::HTTP_11);
             let answered = answer(router.clone(), peer, request);
             async move {
-                let response = answered.await?;
+                let mut response = answered.await?;
                 if let Some(wanted) = wanted
-                    && let Some(transfer) = response.extensions().get::<Transfer>()
+                    && let Some(transfer) = response.extensions_mut().remove::<Transfer>()
                 {
                     // A connection has at most one stream, since it ends with it.
-                    wanted.get_or_init(|| transfer.clone()).want();
+                    wanted.get_or_init(|| transfer).want();
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
                 }
                 Ok::<_, Infallible>(response)
             }

@@ -6,10 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
@@ -146,25 +143,6 @@ fn check(limiter: Option<&Limiter>, client: Option<ClientAddress>) -> Result<(),
     limiter
         .check_key(&client)
         .map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
-}
-
-/// Refuses what changes topics if its client does that too often.
-pub(super) async fn limit_publishing(
-    State(rates): State<Rates>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let only_reads = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if only_reads {
-        return next.run(request).await;
-    }
-    match rates.check_publish(ClientAddress::of_request(request.extensions())) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -37,16 +35,11 @@ impl BodyTimes {
     }
 }
 
-/// Makes the body of every request fail when its time is over.
-pub(super) async fn limit_time(
-    State(times): State<BodyTimes>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Makes the body of a request fail when its time is over.
+pub(super) fn limit_time(request: Request, times: BodyTimes) -> Request {
     let is_stream = is_stream(request.method(), request.headers());
     let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
-    next.run(request.map(|body| limited(body, whole_until, times.silence)))
-        .await
+    request.map(|body| limited(body, whole_until, times.silence))
 }
 
 /// What is wrong when a body could not be read to its end.

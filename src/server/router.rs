@@ -1,22 +1,22 @@
 //! Every URL, and what wraps them.
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
 };
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get};
-use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::client_address::{self, TrustedProxies};
 use super::problem::wrong_method;
-use super::rates;
 use super::request_body::{self, BodyTimes};
 use super::routes::{clock, health, metrics, topic, topics};
 use super::settings::Settings;
@@ -58,10 +58,6 @@ pub(super) fn router(state: AppState) -> Router {
         .layer(middleware::map_response(allow_read_only));
     let topic = Router::new()
         .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
-        .layer(middleware::from_fn_with_state(
-            state.rates.clone(),
-            rates::limit_publishing,
-        ))
         .layer(cors(&state.settings, &topic::METHODS))
         .layer(page_compression())
         .layer(middleware::map_response(topic::allow));
@@ -77,19 +73,11 @@ pub(super) fn router(state: AppState) -> Router {
     read_only
         .merge(topic)
         .merge(plain)
-        .layer(
-            ServiceBuilder::new()
-                .layer(TraceLayer::new_for_http())
-                .layer(middleware::from_fn_with_state(
-                    TrustedProxies::from(state.settings.trusted_proxy.as_slice()),
-                    client_address::note,
-                ))
-                .layer(middleware::from_fn_with_state(
-                    BodyTimes::new(&state.settings),
-                    request_body::limit_time,
-                ))
-                .layer(no_sniffing()),
-        )
+        .layer(middleware::from_fn_with_state(
+            Arc::new(Common::new(&state.settings)),
+            around,
+        ))
+        .layer(TraceLayer::new_for_http())
         .with_state(state)
 }
 
@@ -134,9 +122,29 @@ fn page_compression() -> CompressionLayer<impl Predicate> {
         .compress_when(is_page)
 }
 
-fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    )
+/// What holds for every request and every answer.
+struct Common {
+    trusted: TrustedProxies,
+    body_times: BodyTimes,
+}
+
+impl Common {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            trusted: settings.trusted_proxy.as_slice().into(),
+            body_times: BodyTimes::new(settings),
+        }
+    }
+}
+
+/// One layer and not one for each, since each costs every request a copy of all that it wraps.
+async fn around(State(common): State<Arc<Common>>, mut request: Request, next: Next) -> Response {
+    client_address::note(&mut request, &common.trusted);
+    let request = request_body::limit_time(request, common.body_times);
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+    response
 }

@@ -8,6 +8,7 @@ use super::subscribe::{self, StreamQuery};
 use super::{publish, snapshot, websocket};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::server::client_address::ClientAddress;
 use crate::server::negotiation::preferred;
 use crate::server::pages;
 use crate::server::problem::Problem;
@@ -33,6 +34,14 @@ pub(crate) async fn any(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let only_reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    if !only_reads {
+        let client = ClientAddress::of_request(request.extensions());
+        state.rates.check_publish(client)?;
+    }
     let topic = read_topic(&name)?;
     match *request.method() {
         Method::GET if websocket::is_wanted(request.headers()) => {

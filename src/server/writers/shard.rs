@@ -352,5 +352,17 @@ impl Shard {
                 }
             }
         }
+        self.forget_old_timers();
+    }
+
+    /// Lets go of timers of connections that are gone, when they are most of all.
+    fn forget_old_timers(&mut self) {
+        if self.timers.len() > 2 * self.connections.len() + EVENTS {
+            let connections = &self.connections;
+            self.timers.retain(|Reverse(timer)| {
+                let member = connections.get(timer.place);
+                member.is_some_and(|member| member.id == timer.id && member.timer == Some(timer.at))
+            });
+        }
     }
 }
