@@ -439,6 +439,52 @@ async fn a_waiting_reader_of_several_topics_is_woken_by_each() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_miss_nothing_while_several_threads_publish() {
+    const EVENTS: u32 = 2_000;
+    let hub = Hub::new(Limits {
+        events: 10_000,
+        bytes: 1 << 26,
+        ..limits()
+    });
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let mut reader = subscribe_to_all(&hub, &["a", "b"], Start::Earliest);
+            tokio::spawn(async move {
+                let mut offsets = Vec::new();
+                loop {
+                    reader.ready().await;
+                    match reader.read(1_000) {
+                        Read::Run(run) => {
+                            offsets.extend(run.entries().iter().map(|entry| entry.offset));
+                        }
+                        Read::Nothing => {}
+                        Read::End => return offsets,
+                        other => panic!("expected events, got {other:?}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    let publishers = ["a", "b"].map(|name| {
+        let hub = hub.clone();
+        std::thread::spawn(move || {
+            publish(&hub, &topic(name), 0..EVENTS);
+            hub.end(&topic(name)).expect("an end");
+        })
+    });
+    for publisher in publishers {
+        publisher.join().expect("no panic");
+    }
+    // Two ends are among them.
+    let all: Vec<_> = (1..=u64::from(2 * EVENTS + 2))
+        .map(Offset::from_number)
+        .collect();
+    for reader in readers {
+        assert_eq!(reader.await.expect("a reader"), all);
+    }
+}
+
 #[test]
 fn the_last_few_and_what_came_since_are_places_to_start() {
     let (hub, a) = (Hub::new(limits()), topic("a"));
