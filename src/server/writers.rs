@@ -70,8 +70,6 @@ impl Inbox {
             if let Err(error) = waker.wake() {
                 tracing::error!("a writer of event streams cannot be woken: {error}");
             }
-            // It may have been put in line for this very processor. Readers wait for it, so it goes first.
-            thread::yield_now();
         })))
     }
 
