@@ -1,7 +1,7 @@
 //! What the hub and the encoder cost, each step alone: publishing, finding the subscribers of a publication, encoding,
 //! and reading. What they cost together, over sockets, is another question.
 //!
-//! All of it takes some three minutes; a group or a single benchmark less:
+//! All of it takes some two minutes; a group or a single benchmark less:
 //!
 //! ```text
 //! cargo bench --bench hub
