@@ -1,7 +1,7 @@
 //! What the hub and the encoder cost, each step alone: publishing, finding the subscribers of a publication, encoding,
 //! and reading. What they cost together, over sockets, is another question.
 //!
-//! All of it takes some three minutes; a group or a single benchmark less:
+//! All of it takes some two minutes; a group or a single benchmark less:
 //!
 //! ```text
 //! cargo bench --bench hub
@@ -11,7 +11,7 @@
 //!
 //! To compare two versions, run the same group of each, twice, on a machine that does nothing else, and look at the
 //! columns `fastest` and `median`: what differs less between versions than between two runs of one version is noise.
-//! `-- --min-time 2` measures longer, `-- --help` lists what else there is.
+//! `-- --min-time 10` measures longer, `-- --help` lists what else there is.
 #![allow(clippy::expect_used)]
 
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn read_all(subscriber: &mut Subscriber) -> usize {
 }
 
 /// One publication to one topic.
-#[divan::bench_group(max_time = 2)]
+#[divan::bench_group(min_time = 2)]
 mod publish {
     use super::*;
 
@@ -141,7 +141,7 @@ mod publish {
 }
 
 /// The way from a publication to a subscriber of several topics among many.
-#[divan::bench_group(max_time = 1)]
+#[divan::bench_group(min_time = 2)]
 mod matching {
     use super::*;
 
@@ -181,7 +181,7 @@ mod matching {
 }
 
 /// One event in the event stream format.
-#[divan::bench_group(max_time = 1)]
+#[divan::bench_group(min_time = 2)]
 mod encode {
     use super::*;
 
@@ -210,7 +210,7 @@ mod encode {
 }
 
 /// Reading by subscribers.
-#[divan::bench_group(max_time = 2)]
+#[divan::bench_group(min_time = 2)]
 mod read {
     use super::*;
 

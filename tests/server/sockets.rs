@@ -323,3 +323,41 @@ async fn after_the_stop_every_connection_is_closed() {
         .expect("an end");
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn a_streams_connection_is_counted_until_its_end() {
+    let server = server().await;
+    let connections = async || {
+        let answer = client::get(server.address, "/metrics").await;
+        let text = answer.text().await;
+        let mut lines = text.lines();
+        let number = lines.find_map(|line| line.strip_prefix("fairwind_connections "));
+        // The connection of the question is not meant.
+        number
+            .and_then(|number| number.parse::<usize>().ok())
+            .expect("a number")
+            - 1
+    };
+    let until_there_are = async |count| {
+        let waiting = async { while connections().await != count {} };
+        timeout(PATIENCE, waiting)
+            .await
+            .expect("so many connections");
+    };
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = client::ask(connect(&server).await, STREAM).await;
+        read_until(&mut stream, "\nid: ").await;
+        streams.push(stream);
+    }
+    until_there_are(5).await;
+    drop(streams.split_off(3));
+    until_there_are(3).await;
+    publish(&server, "still there");
+    for stream in &mut streams {
+        read_until(stream, "data: still there\n").await;
+    }
+    assert_eq!(connections().await, 3);
+    drop(streams);
+    until_there_are(0).await;
+}

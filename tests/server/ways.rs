@@ -8,8 +8,10 @@ use fairwind::hub::topic::Topic;
 use fairwind::protocol::event::EventType;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::access;
+use crate::client::PATIENCE;
 use crate::support::TestServer;
 use crate::way::{Stream, Way, heartbeats};
 
@@ -510,11 +512,22 @@ async fn a_reader_that_takes_nothing_is_disconnected_and_can_resume(way: Way) {
     while let Ok(Some(_)) = stalled.try_next().await {}
     let seen = stalled.parser.messages.len();
     assert!(seen < MANY);
-    let id = resume(&stalled.parser.last_event_id);
-    let mut back = way.open(&server, "/topics/a", &[&id]).await;
-    for expected in seen..MANY {
-        assert_eq!(number(&back.next().await.data), expected);
-    }
+    let mut id = stalled.parser.last_event_id;
+    let coming_back = async {
+        let mut expected = seen;
+        while expected < MANY {
+            let mut back = way.open(&server, "/topics/a", &[&resume(&id)]).await;
+            // On a busy machine it may be cut off once more.
+            while expected < MANY
+                && let Ok(Some(message)) = back.try_next().await
+            {
+                assert_eq!(number(&message.data), expected);
+                expected += 1;
+                id = message.last_event_id;
+            }
+        }
+    };
+    timeout(PATIENCE, coming_back).await.expect("in time");
 }
 
 async fn a_reader_that_takes_nothing_is_told_of_the_gap_if_it_is_to_skip(way: Way) {
@@ -523,24 +536,33 @@ async fn a_reader_that_takes_nothing_is_told_of_the_gap_if_it_is_to_skip(way: Wa
     // However long it sleeps, it is at least for the write timeout: that is all that counts.
     tokio::time::sleep(2 * WRITE_TIMEOUT).await;
     assert_eq!(server.hub.subscribers(&topic("a")), 1);
-    let mut before = 0;
-    let gap = loop {
+    // Every loss is told, and nothing else is lost. On a busy machine it may fall behind more than once.
+    let mut expected = 0;
+    let mut last_gap = None;
+    let mut after_gap = None;
+    while expected < MANY {
         let message = stalled.next().await;
         if message.event_type == "gap" {
-            break message;
+            last_gap = Some(message.data);
+            after_gap = None;
+            continue;
         }
-        assert_eq!(number(&message.data), before);
-        before += 1;
-    };
-    assert!(before < MANY - 1);
-    let gap: Value = serde_json::from_str(&gap.data).expect("JSON");
-    let newest = stalled.next().await;
-    assert_eq!(number(&newest.data), MANY - 1);
+        let number = number(&message.data);
+        if last_gap.is_some() && after_gap.is_none() {
+            assert!(number > expected);
+            after_gap = Some(message);
+        } else {
+            assert_eq!(number, expected);
+        }
+        expected = number + 1;
+    }
     publish(&server, "a", "live again");
     expect(&mut stalled, &["live again"]).await;
+    let gap = last_gap.expect("a gap");
+    let gap: Value = serde_json::from_str(&gap).expect("JSON");
     let from = resume(gap["resumed_from"].as_str().expect("an id"));
     let mut back = way.open(&server, "/topics/a", &[&from]).await;
-    assert_eq!(back.next().await, newest);
+    assert_eq!(Some(back.next().await), after_gap);
 }
 
 async fn a_reader_that_takes_nothing_goes_on_with_the_newest_if_only_that_counts(way: Way) {
