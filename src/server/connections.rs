@@ -40,7 +40,7 @@ use self::activity::{Activity, Verdict};
 use self::lent::{Lender, lend};
 pub(super) use self::places::Place;
 use self::places::Places;
-use super::event_stream::{EventStream, Transfer};
+use super::event_stream::{EventStream, Patience, Transfer};
 use super::settings::Settings;
 use super::streams::Streams;
 use super::tls::Tls;
@@ -55,6 +55,10 @@ const CONNECTION_BUFFER_BYTES: usize = 64 * 1_024;
 
 /// The same as a number of the type that HTTP/2 wants.
 const HEADER_LIST_BYTES: u32 = 64 * 1_024;
+
+/// How much a socket takes before it has been sent, in bytes; what has been sent and not acknowledged comes on top.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES: u32 = 64 * 1_024;
 
 /// How many requests may be open at once on one HTTP/2 connection: some hundred tabs of one browser, since a refused
 /// stream waits there without a word.
@@ -150,15 +154,14 @@ impl Server {
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
-        let write_timeout = settings.socket_write_timeout();
         Ok(Self {
             router,
             tls,
             http1,
             http2,
             request_timeout: settings.request_timeout,
-            write_timeout,
-            writers: Writers::start(streams, write_timeout)?,
+            write_timeout: settings.socket_timeout(settings.slow_reader),
+            writers: Writers::start(streams)?,
             shutdown: streams.shutdown().clone(),
         })
     }
@@ -184,7 +187,7 @@ impl Server {
         let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
             return Ok(());
         };
-        let (lender, lent) = lend(without_delay(socket));
+        let (lender, lent) = lend(prepared(socket));
         let socket = with_timeouts(lent, self.write_timeout);
         match protocol {
             Protocol::Http2 => self.serve_http2(socket, peer).await,
@@ -205,7 +208,7 @@ impl Server {
         peer: SocketAddr,
         _place: Place,
     ) -> Result<(), BoxError> {
-        let socket = with_timeouts(without_delay(socket), self.write_timeout);
+        let socket = with_timeouts(prepared(socket), self.write_timeout);
         let Some(socket) = self.beginning(tls.accept(socket)).await? else {
             return Ok(());
         };
@@ -306,8 +309,10 @@ impl Server {
             let request_is_open = watching.begin();
             let answered = answer(router.clone(), peer, request);
             async move {
-                let response = answered.await?;
-                Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body)))
+                let mut response = answered.await?;
+                let patience = response.extensions_mut().remove::<Patience>();
+                let patience = patience.map(|Patience(patience)| patience);
+                Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body, patience)))
             }
         });
         let connection = self.http2.serve_connection(TokioIo::new(socket), service);
@@ -379,10 +384,13 @@ async fn protocol_of(socket: &TcpStream) -> io::Result<Protocol> {
     }
 }
 
-/// Events are small and wanted at once.
-fn without_delay(socket: TcpStream) -> TcpStream {
-    // A socket that cannot be told so still works.
+/// Events are small and wanted at once. And a socket shall hold back no more than it has to: then it shows soon that its
+/// reader takes something, however slowly, and a reader that skips to the newest event gets there. A socket that cannot
+/// be told so still works.
+fn prepared(socket: TcpStream) -> TcpStream {
     let _ = socket.set_nodelay(true);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
     socket
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Pace {
     pub(super) idle_timeout: Duration,
     /// How long a reader may take nothing before it counts as slow.
     pub(super) write_timeout: Duration,
+    /// How long its socket may take nothing before it is closed.
+    pub(super) socket_timeout: Duration,
     /// When the stream ends whatever its lifetime, if its reader's right to read does.
     pub(super) expires_at: Option<Instant>,
 }
@@ -78,6 +80,8 @@ pub(super) struct Delivery {
     /// When something was handed over last, if the reader has not asked for more since. It asks at once unless its
     /// socket is full.
     handed_over: Option<Instant>,
+    /// The reader has taken nothing for longer than the write timeout, and goes on now.
+    has_stalled: bool,
     last_sent: Instant,
     last_event: Instant,
     opened_at: Instant,
@@ -130,6 +134,7 @@ impl Delivery {
                 .expires_at
                 .map_or(lifetime_over, |expires_at| expires_at.min(lifetime_over)),
             handed_over: None,
+            has_stalled: false,
             last_sent: now,
             last_event: now,
             opened_at: now,
@@ -169,11 +174,9 @@ impl Delivery {
     /// What is to be sent now, if anything is, or why nothing is any more. It does not look whether all streams have
     /// been ended; see [`Self::is_closed`].
     pub(super) fn poll(&mut self, now: Instant) -> Result<Option<Item>, Ending> {
-        let was_stalled = self
-            .handed_over
-            .take()
-            .is_some_and(|at| now.saturating_duration_since(at) > self.pace.write_timeout);
-        if was_stalled {
+        self.take(now);
+        self.handed_over = None;
+        if std::mem::take(&mut self.has_stalled) {
             let read = self.fall_behind();
             if let Some(item) = self.item(read, now)? {
                 return Ok(Some(item));
@@ -193,6 +196,19 @@ impl Delivery {
         }
         let is_silent = now >= self.last_sent + self.pace.heartbeat;
         Ok(is_silent.then_some(Item::Heartbeat))
+    }
+
+    /// The reader has taken some of what was handed over.
+    pub(super) fn take(&mut self, now: Instant) {
+        if let Some(at) = &mut self.handed_over {
+            self.has_stalled |= now.saturating_duration_since(*at) > self.pace.write_timeout;
+            *at = now;
+        }
+    }
+
+    /// How long the reader's socket may take nothing before it is closed.
+    pub(super) fn socket_timeout(&self) -> Duration {
+        self.pace.socket_timeout
     }
 
     /// When there is something to be done even without any news.
@@ -228,8 +244,9 @@ impl Delivery {
         &self.admission.metrics
     }
 
-    /// So many bytes are handed over to be written now, and with them a run if there is one; whoever writes says so for
-    /// everything, and then asks for what is next as soon as it has been taken.
+    /// So many bytes are handed over to be written now, and with them the last of a run if there is one; whoever writes
+    /// says so for everything, and then asks for what is next as soon as it has been taken. Of what is large it says with
+    /// [`Self::take`] when some has been taken: then a reader that is slow is told from one that takes nothing.
     pub(super) fn hand_over(
         &mut self,
         bytes: usize,

@@ -22,6 +22,10 @@ use crate::protocol::event_stream::{
 use crate::protocol::gap::Gap;
 use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
 
+/// How much a body gives at once, in bytes: a reader that takes so much within the write timeout is not too slow, however
+/// large an event is.
+const PIECE_BYTES: usize = 16 * 1_024;
+
 /// What a reader asked for beside the topic's events.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Extras {
@@ -50,7 +54,7 @@ pub(super) fn open(
     let transfer = Transfer::default();
     let state = (stream, transfer.clone());
     let body = stream::unfold(state, |(mut stream, transfer)| async move {
-        if stream.opening.is_none() && transfer.is_wanted() {
+        if stream.has_begun() && transfer.is_wanted() {
             transfer.give(stream);
             return std::future::pending().await;
         }
@@ -61,6 +65,10 @@ pub(super) fn open(
     });
     (body, transfer)
 }
+
+/// How long the reader of a stream may take nothing before its connection is closed, in the extensions of the answer.
+#[derive(Clone, Copy)]
+pub(super) struct Patience(pub(super) Duration);
 
 /// The way of an event stream out of the body that it began in, to who writes it better. Clones share it.
 #[derive(Clone, Default)]
@@ -123,6 +131,9 @@ pub(super) struct EventStream {
     heartbeat: Duration,
     /// What is sent before anything else.
     opening: Option<Bytes>,
+    /// The rest of what a body gives in pieces, and the run that ends with it.
+    rest: Bytes,
+    run: Option<Arc<Run>>,
 }
 
 /// What is sent at once.
@@ -154,29 +165,39 @@ impl EventStream {
             extras,
             heartbeat: pace.heartbeat,
             opening: Some(opening.into()),
+            rest: Bytes::new(),
+            run: None,
         }
     }
 
     /// Waits for the next bytes; there are none when the stream has ended.
     async fn next(&mut self) -> Option<Bytes> {
-        let (chunk, run) = match self.opening.take() {
-            Some(opening) => (opening, None),
-            None => match self.delivery.next().await {
-                Ok(item) => match self.chunk(item) {
-                    (Chunk::Shared(run), _) => (run.frames().clone(), Some(run)),
-                    (Chunk::Own(bytes), run) => (bytes, run),
+        self.delivery.take(Instant::now());
+        if self.rest.is_empty() {
+            (self.rest, self.run) = match self.opening.take() {
+                Some(opening) => (opening, None),
+                None => match self.delivery.next().await {
+                    Ok(item) => match self.chunk(item) {
+                        (Chunk::Shared(run), _) => (run.frames().clone(), Some(run)),
+                        (Chunk::Own(bytes), run) => (bytes, run),
+                    },
+                    Err(ending) => {
+                        tracing::debug!(?ending, "event stream ended");
+                        return None;
+                    }
                 },
-                Err(ending) => {
-                    tracing::debug!(?ending, "event stream ended");
-                    return None;
-                }
-            },
+            };
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
+        let run = match self.rest.is_empty() {
+            true => self.run.take(),
+            false => None,
         };
         let mut tally = Tally::default();
         self.delivery
-            .hand_over(chunk.len(), run.as_deref(), Instant::now(), &mut tally);
+            .hand_over(piece.len(), run.as_deref(), Instant::now(), &mut tally);
         self.delivery.metrics().count(&mut tally);
-        Some(chunk)
+        Some(piece)
     }
 
     /// What is to be written now, if anything is, or why the stream ends. Whoever has a chunk writes all of it before
@@ -197,6 +218,16 @@ impl EventStream {
         self.delivery
             .hand_over(bytes, run.map(AsRef::as_ref), now, tally);
         Ok(Some(chunk))
+    }
+
+    /// The reader has taken some of the last chunk.
+    pub(super) fn take(&mut self, now: Instant) {
+        self.delivery.take(now);
+    }
+
+    /// Whether the opening has been given, as a whole.
+    fn has_begun(&self) -> bool {
+        self.opening.is_none() && self.rest.is_empty()
     }
 
     /// What is sent when.
@@ -297,6 +328,7 @@ mod tests {
         lifetime: Duration::from_secs(3_600),
         idle_timeout: Duration::from_secs(1_800),
         write_timeout: Duration::from_secs(10),
+        socket_timeout: Duration::from_secs(10),
         expires_at: None,
     };
 

@@ -294,22 +294,23 @@ impl Settings {
         usize::try_from(self.max_body.as_u64()).unwrap_or(usize::MAX)
     }
 
-    /// How streams are sent.
-    pub(super) fn pace(&self) -> Pace {
+    /// How streams are sent to readers of whom this becomes if they are too slow.
+    pub(super) fn pace(&self, slow_reader: SlowReader) -> Pace {
         Pace {
             retry: self.retry,
             heartbeat: self.heartbeat,
             lifetime: self.stream_lifetime,
             idle_timeout: self.idle_timeout,
             write_timeout: self.write_timeout,
+            socket_timeout: self.socket_timeout(slow_reader),
             expires_at: None,
         }
     }
 
     /// How long a socket may take nothing before it is closed. A slow reader that is to keep its stream keeps its socket
     /// for as long as a stream can last.
-    pub(super) fn socket_write_timeout(&self) -> Duration {
-        match self.slow_reader {
+    pub(super) fn socket_timeout(&self, slow_reader: SlowReader) -> Duration {
+        match slow_reader {
             SlowReader::Disconnect => self.write_timeout,
             SlowReader::Skip | SlowReader::Latest => self.write_timeout.max(self.stream_lifetime),
         }

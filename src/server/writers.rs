@@ -23,7 +23,6 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use mio::{Poll, Waker};
 use tokio::time::Instant;
@@ -92,7 +91,7 @@ impl Writers {
     /// # Errors
     ///
     /// When the system has no more open files or threads to give.
-    pub(super) fn start(streams: &Streams, write_timeout: Duration) -> io::Result<Self> {
+    pub(super) fn start(streams: &Streams) -> io::Result<Self> {
         let count = thread::available_parallelism()?.get();
         let mut writers = Self {
             inboxes: Vec::with_capacity(count),
@@ -103,7 +102,7 @@ impl Writers {
             let poll = Poll::new()?;
             let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), BELL)?));
             let metrics = streams.metrics().clone();
-            let shard = Shard::new(poll, Arc::clone(&inbox), metrics, write_timeout);
+            let shard = Shard::new(poll, Arc::clone(&inbox), metrics);
             let running = writers.threads.token();
             let thread = thread::Builder::new().name(format!("writer-{number}"));
             thread.spawn(move || {

@@ -1,5 +1,6 @@
 //! What every stream does, however it is written: each behaviour is tested over each way, so that a failure names both.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,13 @@ use fairwind::hub::publication::{Conditions, Publication};
 use fairwind::hub::topic::Topic;
 use fairwind::protocol::event::EventType;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::access;
-use crate::client::PATIENCE;
+use crate::client::{self, PATIENCE};
 use crate::support::TestServer;
 use crate::way::{Stream, Way, heartbeats};
 
@@ -53,6 +56,7 @@ macro_rules! of_any_stream {
             a_reader_that_has_gone_is_not_counted
             consumers_are_told_to_a_reader_that_asks
             a_reader_that_takes_nothing_holds_nobody_up
+            a_reader_on_a_narrow_link_gets_a_large_event
             a_server_that_stops_ends_the_stream_at_once
         }
     };
@@ -72,13 +76,23 @@ macro_rules! of_an_event_stream {
     };
 }
 
+macro_rules! of_a_stream_with_its_own_policy {
+    ($way:expr) => {
+        of_an_event_stream!($way);
+        tests! {
+            $way;
+            a_reader_that_takes_nothing_is_treated_as_it_asks
+        }
+    };
+}
+
 ways! {
-    http_1: Way::Http1, of_an_event_stream;
+    http_1: Way::Http1, of_a_stream_with_its_own_policy;
     http_1_until_closed: Way::Http1UntilClosed, of_an_event_stream;
     http_1_compressed: Way::Http1Compressed, of_an_event_stream;
     http_1_over_tls: Way::Http1OverTls, of_an_event_stream;
-    http_2: Way::Http2, of_an_event_stream;
-    http_2_over_tls: Way::Http2OverTls, of_an_event_stream;
+    http_2: Way::Http2, of_a_stream_with_its_own_policy;
+    http_2_over_tls: Way::Http2OverTls, of_a_stream_with_its_own_policy;
     websocket: Way::WebSocket, of_any_stream;
 }
 
@@ -580,6 +594,63 @@ async fn a_reader_that_takes_nothing_goes_on_with_the_newest_if_only_that_counts
     expect(&mut stalled, &["live again"]).await;
 }
 
+async fn a_reader_that_takes_nothing_is_treated_as_it_asks(way: Way) {
+    let server = slow_reader_server(way, "disconnect").await;
+    let (mut skips, _) = stalled_reader_of(way, &server, "/topics/a?slow_reader=skip", 0).await;
+    tokio::time::sleep(2 * WRITE_TIMEOUT).await;
+    skips
+        .read_until(|parser| {
+            let mut messages = parser.messages.iter();
+            messages.any(|message| message.event_type == "gap")
+        })
+        .await;
+    drop(skips);
+    until_consumers_are(&server, 0).await;
+    drop(server);
+    let server = slow_reader_server(way, "skip").await;
+    let target = "/topics/a?slow_reader=disconnect";
+    let (_disconnects, _) = stalled_reader_of(way, &server, target, 0).await;
+    until_consumers_are(&server, 0).await;
+}
+
+async fn a_reader_on_a_narrow_link_gets_a_large_event(way: Way) {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let server = way.server(&["--write-timeout=1s"]).await;
+    let link = narrow_link(server.address).await;
+    let mut stream = way.open_with_little_room(link, "/topics/a").await;
+    stream.read_opening().await;
+    let started = Instant::now();
+    let data = numbered(1, LARGE).repeat(2);
+    publish(&server, "a", data.clone());
+    publish(&server, "a", "after");
+    expect(&mut stream, &[&data, "after"]).await;
+    assert!(started.elapsed() > TIMEOUT, "the link is not narrow");
+}
+
+/// Passes connections on to a server; what the server sends comes slowly, but it comes.
+async fn narrow_link(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = client.into_split();
+            let server = client::connect_with_little_room(server).await;
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut piece = [0; 2_048];
+                while let Ok(read @ 1..) = from_server.read(&mut piece).await {
+                    if to_client.write_all(&piece[..read]).await.is_err() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+        }
+    });
+    address
+}
+
 async fn slow_reader_server(way: Way, policy: &str) -> TestServer {
     let policy = format!("--slow-reader={policy}");
     let timeout = format!("--write-timeout={}ms", WRITE_TIMEOUT.as_millis());
@@ -588,7 +659,16 @@ async fn slow_reader_server(way: Way, policy: &str) -> TestServer {
 
 /// A reader that has opened its stream and takes nothing while much is published, and so many others.
 async fn stalled_reader(way: Way, server: &TestServer, others: usize) -> (Stream, Vec<Stream>) {
-    let mut stalled = way.open_with_little_room(server.address, "/topics/a").await;
+    stalled_reader_of(way, server, "/topics/a", others).await
+}
+
+async fn stalled_reader_of(
+    way: Way,
+    server: &TestServer,
+    target: &str,
+    others: usize,
+) -> (Stream, Vec<Stream>) {
+    let mut stalled = way.open_with_little_room(server.address, target).await;
     stalled.read_opening().await;
     let mut streams = Vec::new();
     for _ in 0..others {

@@ -22,7 +22,7 @@ pub(super) struct Activity {
 
 struct State {
     next_id: u64,
-    /// Every open request. Where its answer has handed something over and not been asked for more, since when.
+    /// Every open request. Where its answer has handed something over and not been asked for more, until when it may wait.
     open: HashMap<u64, Option<Instant>>,
     idle_since: Instant,
 }
@@ -49,6 +49,8 @@ pub(super) struct OpenRequest {
 struct Watched {
     body: Body,
     request: OpenRequest,
+    /// How long its reader may take nothing.
+    patience: Duration,
 }
 
 impl Activity {
@@ -89,11 +91,8 @@ impl Activity {
                 false => Verdict::Fine,
             };
         }
-        let is_stalled = state
-            .open
-            .values()
-            .flatten()
-            .any(|since| since.elapsed() >= self.write_timeout);
+        let now = Instant::now();
+        let is_stalled = state.open.values().flatten().any(|until| now >= *until);
         match is_stalled {
             true => Verdict::Stalled,
             false => Verdict::Fine,
@@ -106,16 +105,17 @@ impl Activity {
 }
 
 impl OpenRequest {
-    /// The body of its answer, watched.
-    pub(super) fn watch(self, body: Body) -> Body {
+    /// The body of its answer, watched: its reader may take nothing for so long, or for the connection's write timeout.
+    pub(super) fn watch(self, body: Body, patience: Option<Duration>) -> Body {
         Body::new(Watched {
             body,
+            patience: patience.unwrap_or(self.activity.write_timeout),
             request: self,
         })
     }
 
-    fn handed_over(&self, since: Option<Instant>) {
-        self.activity.lock().open.insert(self.id, since);
+    fn may_wait_until(&self, until: Option<Instant>) {
+        self.activity.lock().open.insert(self.id, until);
     }
 }
 
@@ -138,8 +138,9 @@ impl HttpBody for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let since = matches!(polled, Poll::Ready(Some(_))).then(Instant::now);
-        self.request.handed_over(since);
+        let is_handed_over = matches!(polled, Poll::Ready(Some(_)));
+        let until = is_handed_over.then(|| Instant::now() + self.patience);
+        self.request.may_wait_until(until);
         polled
     }
 
@@ -180,7 +181,7 @@ mod tests {
         let silent = stream::iter(["1", "2"])
             .map(Ok::<_, std::convert::Infallible>)
             .chain(stream::pending());
-        let body = activity.begin().watch(Body::from_stream(silent));
+        let body = activity.begin().watch(Body::from_stream(silent), None);
         let mut chunks = body.into_data_stream();
         for _ in 0..2 {
             chunks.next().await.expect("a chunk").expect("whole");
@@ -192,7 +193,7 @@ mod tests {
             Verdict::Fine,
             "it is the server that is silent"
         );
-        let body = activity.begin().watch(Body::from("1"));
+        let body = activity.begin().watch(Body::from("1"), None);
         let mut chunks = body.into_data_stream();
         chunks.next().await.expect("a chunk").expect("whole");
         tokio::time::advance(WRITE).await;

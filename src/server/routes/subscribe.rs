@@ -23,7 +23,7 @@ use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
 use crate::server::client_address::ClientAddress;
 use crate::server::delivery::Pace;
-use crate::server::event_stream::{self, Extras};
+use crate::server::event_stream::{self, Extras, Patience};
 use crate::server::gzip;
 use crate::server::negotiation::accepts_encoding;
 use crate::server::problem::Problem;
@@ -172,14 +172,15 @@ impl Plan {
                 topic,
             })
             .collect();
+        let slow_reader = query.slow_reader(state.settings.slow_reader)?;
         let subscription = Subscription {
             topics,
             start: query.start(headers)?,
-            slow_reader: query.slow_reader(state.settings.slow_reader)?,
+            slow_reader,
         };
         Ok(Self {
             subscription,
-            pace: state.settings.pace().until(reader.expires_at()),
+            pace: state.settings.pace(slow_reader).until(reader.expires_at()),
             extras,
         })
     }
@@ -224,7 +225,7 @@ pub(super) fn open(
         Outcome::Open(subscriber, admission) => {
             let (chunks, transfer) =
                 event_stream::open(subscriber, admission, plan.pace, plan.extras);
-            match is_compressed {
+            let mut answer = match is_compressed {
                 true => answer(Body::from_stream(gzip::compress(chunks))),
                 false => {
                     let mut answer = answer(Body::from_stream(chunks));
@@ -232,7 +233,10 @@ pub(super) fn open(
                     answer.extensions_mut().insert(transfer);
                     answer
                 }
-            }
+            };
+            let patience = Patience(plan.pace.socket_timeout);
+            answer.extensions_mut().insert(patience);
+            answer
         }
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
@@ -102,9 +101,9 @@ impl Connection {
     }
 
     /// When to look again even if nothing happens.
-    pub(super) fn due(&self, write_timeout: Duration) -> Instant {
+    pub(super) fn due(&self) -> Instant {
         match self.blocked_since {
-            Some(since) => since + write_timeout,
+            Some(since) => since + self.delivery().socket_timeout(),
             None => self.delivery().due(),
         }
     }
@@ -119,7 +118,9 @@ impl Connection {
                     Ok(0) => return Progress::HasEnded,
                     Ok(written) => {
                         self.unwritten.advance(written);
-                        self.blocked_since = None;
+                        if self.blocked_since.take().is_some() {
+                            self.stream.take(now);
+                        }
                         turn = turn.saturating_sub(written);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -31,7 +31,6 @@ pub(super) struct Shard {
     poll: Poll,
     inbox: Arc<Inbox>,
     metrics: Metrics,
-    write_timeout: Duration,
     connections: Slab<Member>,
     groups: HashMap<TopicId, Group>,
     timers: BinaryHeap<Reverse<Timer>>,
@@ -73,17 +72,11 @@ struct Timer {
 }
 
 impl Shard {
-    pub(super) fn new(
-        poll: Poll,
-        inbox: Arc<Inbox>,
-        metrics: Metrics,
-        write_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(poll: Poll, inbox: Arc<Inbox>, metrics: Metrics) -> Self {
         Self {
             poll,
             inbox,
             metrics,
-            write_timeout,
             connections: Slab::new(),
             groups: HashMap::new(),
             timers: BinaryHeap::new(),
@@ -276,7 +269,7 @@ impl Shard {
                 continue;
             }
             member.timer = None;
-            let due = member.connection.due(self.write_timeout);
+            let due = member.connection.due();
             match due <= now {
                 true if member.connection.is_blocked() => self.remove(timer.place),
                 true => self.advance(timer.place),
@@ -326,7 +319,7 @@ impl Shard {
         let Some(member) = self.connections.get_mut(place) else {
             return;
         };
-        let at = member.connection.due(self.write_timeout);
+        let at = member.connection.due();
         if member.timer.is_none_or(|timer| at < timer) {
             member.timer = Some(at);
             let id = member.id;
