@@ -4,6 +4,7 @@
 //! * [`topic`]: the name of a topic, checked once
 //! * [`publication`]: what is published, under which conditions, and what becomes of it
 //! * [`position`]: where in the log something stands, and how that is written as an event id
+//! * `entry`: an event that has its place, encoded
 //! * `log`: what is kept of one topic
 //! * [`run`]: what is read of it at once
 //! * [`listeners`]: who is told that there is something to read
@@ -12,6 +13,7 @@
 //! There is one order: every event of every topic gets the next offset under one lock, and is in its topic's log
 //! before the offset counts as committed. So whoever has read up to a committed offset has read everything before it.
 
+mod entry;
 mod idempotency;
 pub mod listeners;
 mod log;
@@ -28,10 +30,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use self::entry::Draft;
+pub use self::entry::Entry;
 use self::idempotency::Idempotency;
 use self::listeners::{Listeners, News, TopicId};
-pub use self::log::Entry;
-use self::log::{Draft, TopicLog, View};
+use self::log::{TopicLog, View};
 use self::position::{Epoch, Offset};
 use self::publication::{Conditions, Publication, PublishError, Published};
 use self::subscriber::{SubscribeError, Subscriber, Subscription};

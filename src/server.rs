@@ -1,7 +1,7 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
 //! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
-//! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time), `state`
+//! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
 //! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
 //! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
@@ -22,6 +22,7 @@ mod gzip;
 mod metrics;
 mod negotiation;
 mod pages;
+mod places;
 mod problem;
 mod query;
 mod rates;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::log::Entry;
+use super::entry::Entry;
 use super::position::Offset;
 
 /// Some events that follow each other in the log, as one kind of reader sees them: at least one.

@@ -8,8 +8,9 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
+use super::entry::Entry;
 use super::listeners::{Listener, Listening, News, TopicId};
-use super::log::{Entry, Found, TopicLog, View};
+use super::log::{Found, TopicLog, View};
 use super::position::Offset;
 use super::run::Run;
 use super::topic::Topic;

@@ -4,13 +4,11 @@
 //! The socket of an event stream that is plain HTTP/1.1 is taken back from the HTTP library when the stream's beginning has
 //! been written, and given to a writer, which has many.
 //!
-//! * `places`: how many connections there may be, in all and from one address
 //! * `lent`: a socket that can be taken back
 //! * `activity`: what the streams of one HTTP/2 connection are doing
 
 mod activity;
 mod lent;
-mod places;
 
 use std::convert::Infallible;
 use std::io;
@@ -38,9 +36,8 @@ use tower::ServiceExt;
 
 use self::activity::{Activity, Verdict};
 use self::lent::{Lender, lend};
-pub(super) use self::places::Place;
-use self::places::Places;
 use super::event_stream::{EventStream, Patience, Transfer};
+use super::places::{Place, Places};
 use super::settings::Settings;
 use super::streams::Streams;
 use super::tls::Tls;

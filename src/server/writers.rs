@@ -30,8 +30,8 @@ use tokio_util::task::TaskTracker;
 
 use self::mailbox::Mailbox;
 use self::shard::{BELL, Shard};
-use super::connections::Place;
 use super::event_stream::EventStream;
+use super::places::Place;
 use super::streams::Streams;
 use crate::hub::listeners::{Listener, News, TopicId};
 

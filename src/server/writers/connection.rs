@@ -9,10 +9,10 @@ use mio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::hub::run::Run;
-use crate::server::connections::Place;
 use crate::server::delivery::{Delivery, Ending};
 use crate::server::event_stream::{Chunk, EventStream};
 use crate::server::metrics::Tally;
+use crate::server::places::Place;
 
 /// How much one connection may be sent before it is the others' turn, in bytes.
 const TURN_BYTES: usize = 1_024 * 1_024;

@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::server::client_address::{ClientAddress, TrustedProxies, is_trusted};
-use crate::server::metrics::Metrics;
-use crate::server::settings::Settings;
+use super::client_address::{ClientAddress, TrustedProxies, is_trusted};
+use super::metrics::Metrics;
+use super::settings::Settings;
 
 /// Counts connections.
 pub(super) struct Places(Arc<Shared>);
@@ -28,7 +28,7 @@ struct Taken {
 }
 
 /// The right of one connection to be open; given back when it is dropped.
-pub(in crate::server) struct Place {
+pub(super) struct Place {
     shared: Arc<Shared>,
     /// None for a trusted proxy, whose connections are many clients'.
     client: Option<ClientAddress>,
