@@ -4,6 +4,8 @@
 //! A field's value can never become a second line: ids and types have no line breaks (see [`super::event`]), and data
 //! is cut into one `data` field a line, where a line ends as the standard's parser reads it: at LF, CR or CRLF.
 
+use memchr::memchr2;
+
 use super::event::{EventId, EventType};
 
 /// The type of the stream's content.
@@ -65,7 +67,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let Some(end) = text.find(['\r', '\n']) else {
+        let Some(end) = memchr2(b'\r', b'\n', text.as_bytes()) else {
             rest = None;
             return Some(text);
         };

@@ -85,11 +85,17 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The methods of a resource that can only be read.
+pub(super) const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+
 /// Answers every method but `GET` and `HEAD` for a resource that can only be read; `OPTIONS` only asks for them.
 pub(super) async fn wrong_method(method: Method) -> Response {
+    let allow = (header::ALLOW, HeaderValue::from_static(READ_ONLY));
     if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
+        return (StatusCode::NO_CONTENT, [allow]).into_response();
     }
     let detail = format!("{method} is not for this resource; it can be read with GET or HEAD");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        .with_header(allow.0, allow.1)
+        .into_response()
 }

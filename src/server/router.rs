@@ -1,31 +1,27 @@
 //! Every URL, and what wraps them.
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
 };
-use axum::middleware::{self, Next};
-use axum::response::Response;
 use axum::routing::{any, get};
+use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::client_address::{self, TrustedProxies};
-use super::problem::wrong_method;
+use super::problem::{READ_ONLY, wrong_method};
 use super::request_body::{self, BodyTimes};
 use super::routes::{clock, health, metrics, topic, topics};
 use super::settings::Settings;
 use super::state::AppState;
 use super::{assets, pages};
 use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
-
-/// The methods of a resource that can be read.
-const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
@@ -47,48 +43,71 @@ const REQUEST_HEADERS: [&str; 12] = [
 /// take.
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(7_200);
 
-/// All routes of the server.
+/// All routes of the server. What wraps a route is one stack, outermost first: a router's every further layer would cost
+/// every request a copy of all that it wraps.
 pub(super) fn router(state: AppState) -> Router {
-    // Outermost last: the CORS layer answers OPTIONS by itself, and what it answers also says what is allowed.
+    let settings = &state.settings;
+    let common = ServiceBuilder::new()
+        .layer(TraceLayer::new_for_http())
+        .layer(MapRequestLayer::new(prepare(settings)))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ));
     let read_only = Router::new()
         .route(CLOCK_PATH, get(clock::stream).fallback(wrong_method))
         .route(TOPICS_PATH, get(topics::get).fallback(wrong_method))
-        .layer(cors(&state.settings, &[Method::GET, Method::HEAD]))
-        .layer(page_compression())
-        .layer(middleware::map_response(allow_read_only));
+        .layer(
+            ServiceBuilder::new()
+                .layer(common.clone())
+                .layer(allow_preflight(READ_ONLY))
+                .layer(page_compression())
+                .layer(cors(settings, &[Method::GET, Method::HEAD])),
+        );
     let topic = Router::new()
         .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
-        .layer(cors(&state.settings, &topic::METHODS))
-        .layer(page_compression())
-        .layer(middleware::map_response(topic::allow));
+        .layer(
+            ServiceBuilder::new()
+                .layer(common.clone())
+                .layer(allow_preflight(topic::ALLOW))
+                .layer(page_compression())
+                .layer(cors(settings, &topic::METHODS)),
+        );
     let plain = Router::new()
         .route("/healthz", get(health::healthz).fallback(wrong_method))
         .route("/readyz", get(health::readyz).fallback(wrong_method))
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found))
-        // What is embedded is compressed already, and this leaves it alone.
-        .layer(CompressionLayer::new().br(true).gzip(true))
-        .layer(middleware::map_response(allow_read_only));
-    read_only
-        .merge(topic)
-        .merge(plain)
-        .layer(middleware::from_fn_with_state(
-            Arc::new(Common::new(&state.settings)),
-            around,
-        ))
-        .layer(TraceLayer::new_for_http())
-        .with_state(state)
+        .layer(
+            ServiceBuilder::new()
+                .layer(common)
+                // What is embedded is compressed already, and this leaves it alone.
+                .layer(CompressionLayer::new().br(true).gzip(true)),
+        );
+    read_only.merge(topic).merge(plain).with_state(state)
 }
 
-/// Who asks for the methods, or uses a wrong one, is told the right ones.
-async fn allow_read_only(method: Method, mut response: Response) -> Response {
-    if method == Method::OPTIONS || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static(READ_ONLY));
+/// What is done with every request before anybody looks at it.
+fn prepare(settings: &Settings) -> impl Fn(Request) -> Request + Clone + use<> {
+    let trusted = TrustedProxies::from(settings.trusted_proxy.as_slice());
+    let body_times = BodyTimes::new(settings);
+    move |mut request| {
+        client_address::note(&mut request, &trusted);
+        request_body::limit_time(request, body_times)
     }
-    response
+}
+
+/// The CORS layer answers OPTIONS by itself; this adds what a client wants to know that is no page.
+fn allow_preflight<B>(
+    methods: &'static str,
+) -> SetResponseHeaderLayer<impl Fn(&Response<B>) -> Option<HeaderValue> + Clone> {
+    SetResponseHeaderLayer::if_not_present(header::ALLOW, move |response: &Response<B>| {
+        let is_preflight = response
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_ALLOW_METHODS);
+        is_preflight.then_some(HeaderValue::from_static(methods))
+    })
 }
 
 /// What can be read is open to every page, without credentials, unless origins are listed. Only the pages of listed
@@ -120,31 +139,4 @@ fn page_compression() -> CompressionLayer<impl Predicate> {
         .br(true)
         .gzip(true)
         .compress_when(is_page)
-}
-
-/// What holds for every request and every answer.
-struct Common {
-    trusted: TrustedProxies,
-    body_times: BodyTimes,
-}
-
-impl Common {
-    fn new(settings: &Settings) -> Self {
-        Self {
-            trusted: settings.trusted_proxy.as_slice().into(),
-            body_times: BodyTimes::new(settings),
-        }
-    }
-}
-
-/// One layer and not one for each, since each costs every request a copy of all that it wraps.
-async fn around(State(common): State<Arc<Common>>, mut request: Request, next: Next) -> Response {
-    client_address::note(&mut request, &common.trusted);
-    let request = request_body::limit_time(request, common.body_times);
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .entry(header::X_CONTENT_TYPE_OPTIONS)
-        .or_insert(HeaderValue::from_static("nosniff"));
-    response
 }

@@ -26,19 +26,16 @@ pub(crate) const METHODS: [Method; 5] = [
     Method::DELETE,
 ];
 
-const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+/// The same as a header says it.
+pub(crate) const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
-/// Every method of a topic's URL.
+/// Every method of a topic's URL but `OPTIONS`, which the CORS layer answers.
 pub(crate) async fn any(
     State(state): State<AppState>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let only_reads = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if !only_reads {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let client = ClientAddress::of_request(request.extensions());
         state.rates.check_publish(client)?;
     }
@@ -51,22 +48,12 @@ pub(crate) async fn any(
         Method::POST => publish::post(&state, topic, request).await,
         Method::PUT => publish::put(&state, topic, request).await,
         Method::DELETE => end(&state, &topic, request.headers()),
-        Method::OPTIONS => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
-        )),
+        )
+        .with_header(header::ALLOW, HeaderValue::from_static(ALLOW))),
     }
-}
-
-/// Who asks for the methods, or uses a wrong one, is told the right ones.
-pub(crate) async fn allow(method: Method, mut response: Response) -> Response {
-    if method == Method::OPTIONS || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static(ALLOW));
-    }
-    response
 }
 
 /// Takes a text from a URL as a topic.
