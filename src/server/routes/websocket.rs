@@ -31,6 +31,10 @@ use crate::server::state::AppState;
 /// How much larger a frame may be than the data in it: the other members, and escapes.
 const FRAME_ALLOWANCE: usize = 6;
 
+/// How much is read at once, in bytes. Clients send little, and the buffer is wiped each time that somebody looks whether
+/// they have sent anything: the library's own size makes that half of a delivery's cost.
+const READ_BUFFER_BYTES: usize = 4 * 1_024;
+
 /// What the server sends.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -119,6 +123,7 @@ pub(super) async fn open(
     Ok(upgrade
         .max_message_size(limit)
         .max_frame_size(limit)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .on_upgrade(async move |socket| {
             let (sink, source) = socket.split();
             let mut connection = Connection {
