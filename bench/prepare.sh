@@ -35,7 +35,7 @@ skipped() { # NAME WHY
 # The load client, and the peers that are written in Rust.
 prepare_rust() {
   say "Building the load client and the peers in Rust (half a minute from nothing) ..."
-  cargo build --release --locked --quiet --manifest-path bench/Cargo.toml
+  cargo build --release --locked --manifest-path bench/Cargo.toml
   local built=$PWD/bench/target/release axum
   axum="axum $(locked_version axum), tokio $(locked_version tokio)"
   ready floor "mio $(locked_version mio)" "$built/floor"

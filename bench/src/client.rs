@@ -429,15 +429,20 @@ impl Client {
         Ok(times)
     }
 
-    /// Publishes so many events as quickly as they are answered, event `i` to `path(i)`.
+    /// Publishes so many events as quickly as they are answered, but not more than so many a second; event `i` goes to
+    /// `path(i)`.
     pub(crate) fn fill(
         &mut self,
         count: usize,
+        most_a_second: f64,
         path: impl Fn(usize) -> String,
     ) -> Result<(), String> {
         const DEPTH: usize = 16;
         self.begin(PUBLISHERS)?;
+        let start = Instant::now();
         for number in 0..count {
+            let due = start + Duration::from_secs_f64(number as f64 / most_a_second);
+            self.until(|_| Instant::now() >= due)?;
             let publisher = number % PUBLISHERS;
             if self.publishers[publisher].waiting.len() >= DEPTH {
                 self.until(|client| client.publishers[publisher].waiting.len() < DEPTH / 2)?;
@@ -523,7 +528,14 @@ impl Client {
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(1024) && Instant::now() > deadline {
                 self.check()?;
-                return Err("the server did not answer in time".to_owned());
+                let Run {
+                    delivered,
+                    answered,
+                    ..
+                } = self.run;
+                return Err(format!(
+                    "no end in time; {delivered} events were delivered, {answered} publishes answered"
+                ));
             }
             if self.run.closed > 0 {
                 return self.check();

@@ -27,6 +27,9 @@ pub(crate) const HELD_P99: u64 = 100_000_000;
 const CLOSE_ENOUGH: f64 = 1.15;
 const MOST_STEPS: usize = 12;
 
+/// How quickly a history is published, a second: nchan counts the events of one second in 16 bits.
+const FILL_RATE: f64 = 20_000.0;
+
 /// How many descriptors the load client and a server need beside their connections.
 const OTHER_FILES: u64 = 200;
 
@@ -307,7 +310,9 @@ impl Runner<'_> {
         let mut exist = 0;
         for &count in &self.plan.topics {
             let path = |number: usize| peer.publish(&format!("other-{}", exist + number));
-            pair.client.fill(count - exist, path).map_err(of)?;
+            pair.client
+                .fill(count - exist, f64::INFINITY, path)
+                .map_err(of)?;
             exist = count;
             self.publish_cost(&mut pair, peer, &format!("topics.{count}"))
                 .map_err(of)?;
@@ -353,7 +358,9 @@ impl Runner<'_> {
                 .fill_by_stream(HISTORY as u32, &publish)
                 .map_err(of)?;
         } else {
-            pair.client.fill(HISTORY, |_| publish.clone()).map_err(of)?;
+            pair.client
+                .fill(HISTORY, FILL_RATE, |_| publish.clone())
+                .map_err(of)?;
         }
         let took = pair.client.replay(HISTORY as u64, &path).map_err(of)?;
         self.results

@@ -96,9 +96,12 @@ impl SocketReader {
     }
 }
 
-/// The first frame's kind, its payload and its whole length, if it is complete.
+/// A frame's kind, its payload and its whole length.
+type Frame<'a> = (u8, &'a [u8], usize);
+
+/// The first frame, if it is complete.
 #[inline]
-fn frame(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, String> {
+fn frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, String> {
     let &[first, second, ref rest @ ..] = bytes else {
         return Ok(None);
     };
