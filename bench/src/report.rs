@@ -418,19 +418,21 @@ impl Report<'_> {
             "### Replay of {} events to one reader\n",
             thousands(HISTORY)
         )?;
-        writeln!(text, "| server | events a second | to floor-batch |")?;
-        writeln!(text, "| --- | ---: | ---: |")?;
+        writeln!(text, "| server | events a second | to floor-batch | |")?;
+        writeln!(text, "| --- | ---: | ---: | --- |")?;
         let floor = self.get("floor-batch", "replay");
         for peer in self.rows("replay", "replay") {
             let ratio = match (self.get(&peer.name, "replay"), floor) {
                 (Some(value), Some(floor)) => format!("{} ×", number(value.median / floor.median)),
                 _ => NONE.to_owned(),
             };
+            let note = self.results.note(&peer.name, "replay");
             writeln!(
                 text,
-                "| {} | {} | {ratio} |",
+                "| {} | {} | {ratio} | {} |",
                 self.name(peer, "replay"),
-                self.cell(peer, "replay")
+                self.cell(peer, "replay"),
+                note.unwrap_or_default(),
             )?;
         }
         writeln!(text)
