@@ -451,13 +451,14 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// The servers of which there is this number, or something wrong in this measurement.
+    /// The servers of which there is this number, or something to say about this measurement.
     fn rows(&self, key: &str, measurement: &str) -> impl Iterator<Item = &Peer> {
         self.peers
             .iter()
             .filter(move |peer| {
                 self.get(&peer.name, key).is_some()
                     || self.results.broken(&peer.name, measurement).is_some()
+                    || self.results.note(&peer.name, measurement).is_some()
             })
             .collect::<Vec<_>>()
             .into_iter()
@@ -488,9 +489,12 @@ fn date() -> String {
 
 /// Three digits that count, or all of a whole number's, in groups of three.
 pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let magnitude = value.abs().max(1e-9).log10().floor() as i32;
     if magnitude < 3 {
-        let decimals = (2 - magnitude).clamp(0, 3) as usize;
+        let decimals = (2 - magnitude).clamp(0, 6) as usize;
         return format!("{value:.decimals$}");
     }
     let unit = 10_f64.powi(magnitude - 2);
@@ -516,7 +520,7 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         for (value, text) in [
-            (0.0, "0.000"),
+            (0.0, "0"),
             (0.1656, "0.166"),
             (1.0, "1.00"),
             (4.3302, "4.33"),

@@ -293,7 +293,9 @@ impl Runner<'_> {
         }
         let why = failed.map_or_else(|| "the search's end".to_owned(), |(_, why)| why);
         let Some((rate, load)) = held else {
-            return Err(format!("nothing was held: {why}"));
+            self.results
+                .add_note(&peer.name, key, format!("nothing was held: {why}"));
+            return Ok(());
         };
         let name = &peer.name;
         self.results.add(name, format!("{key}.rate"), rate);
