@@ -22,9 +22,11 @@ prepare_peers() {
 ready() { # NAME VERSION PROGRAM [ARGUMENT]...
   local name=$1 version=$2
   shift 2
-  printf '%s\tready\t%s' "$name" "$version" >>"$PEERS"
-  printf '\t%s' "$@" >>"$PEERS"
-  printf '\n' >>"$PEERS"
+  {
+    printf '%s\tready\t%s' "$name" "$version"
+    printf '\t%s' "$@"
+    printf '\n'
+  } >>"$PEERS"
 }
 
 skipped() { # NAME WHY
@@ -51,7 +53,7 @@ locked_version() { # CRATE
 prepare_fairwind() {
   local binary version
   if [ -n "$given_binary" ]; then
-    binary=$(realpath "$given_binary") && [ -x "$binary" ] ||
+    { binary=$(realpath "$given_binary") && [ -x "$binary" ]; } ||
       die "FAIRWIND_BINARY is '$given_binary', which cannot be run."
   else
     set_up_build
@@ -102,7 +104,7 @@ prepare_nchan() {
     }
     # Installed on a machine with systemd, nginx is started as a service, which this comparison does not use.
     debian_packages "" "${DEBIAN_NCHAN_PACKAGES[@]}" || { skipped nchan "its Debian packages could not be installed"; return; }
-    nginx=$(find_nginx) && [ -f "$module" ] || { skipped nchan "its Debian packages have no module where it was expected"; return; }
+    { nginx=$(find_nginx) && [ -f "$module" ]; } || { skipped nchan "its Debian packages have no module where it was expected"; return; }
   fi
   version="nchan $(dpkg-query --show --showformat '${Version}' libnginx-mod-nchan 2>/dev/null || echo 'of unknown version')"
   version="$version, nginx $("$nginx" -v 2>&1 | sed 's,.*/,,')"

@@ -33,9 +33,9 @@ use crate::scenarios::{Part, Plan, Runner};
 
 /// Compares Fairwind with other servers of events on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "bench/run.sh", max_term_width = 110)]
+#[command(bin_name = "bench/run.sh", max_term_width = 110)]
 struct Options {
-    /// Fewer and shorter measurements, for a look: one round, no table written unless --output says where
+    /// Fewer and shorter measurements, for a look, in one round
     #[arg(long)]
     quick: bool,
 
