@@ -24,8 +24,11 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) const HELD_P99: u64 = 100_000_000;
 
 /// The search for the most that is held ends when what is held and what is not are so close.
-const CLOSE_ENOUGH: f64 = 1.15;
-const MOST_STEPS: usize = 12;
+const CLOSE_ENOUGH: f64 = 1.2;
+const MOST_STEPS: usize = 20;
+
+/// How far above what is not held the search looks once.
+const LEAP: f64 = 4.0;
 
 /// How quickly a history is published, a second: nchan counts the events of one second in 16 bits.
 const FILL_RATE: f64 = 20_000.0;
@@ -259,32 +262,55 @@ impl Runner<'_> {
         // Later rounds know where to look.
         let known = self.results.get(&peer.name, &format!("{key}.rate"));
         let cost = self.results.get(&peer.name, &format!("steady.{count}.cpu"));
-        let (mut rate, factor) = match (known, cost) {
-            (Some(known), _) if known.median > 0.0 => (known.median * 0.95, 1.3),
+        let (mut rate, factor): (f64, f64) = match (known, cost) {
+            (Some(known), _) if known.median > 0.0 => (known.median * 0.9, 1.3),
             (_, Some(cost)) if cost.median > 0.0 => (0.7e6 / cost.median, 1.6),
             _ => (50_000.0, 2.0),
         };
         let mut held: Option<(f64, Load)> = None;
         let mut failed: Option<(f64, String)> = None;
+        let (mut again, mut leaped) = (false, false);
         let mut pair = crowd(self)?;
         for _ in 0..MOST_STEPS {
             let load = pair
                 .client
                 .load(&path, rate / count as f64, self.plan.step, DRAIN);
+            let mut up = factor;
             match load.and_then(is_held) {
-                Ok(load) => held = Some((rate, load)),
+                Ok(load) => {
+                    if load.p99 < HELD_P99 / 4 {
+                        up = up.max(2.0);
+                    }
+                    held = Some((rate, load));
+                    failed = failed.filter(|(high, _)| *high > rate);
+                    again = false;
+                }
                 Err(why) => {
-                    failed = Some((rate, why));
                     // What it has not worked off shall not weigh on the next step.
                     drop(pair);
                     pair = crowd(self)?;
+                    let leap = failed.as_ref().is_some_and(|(high, _)| rate > *high);
+                    // Something else on the machine may have been in the way.
+                    if !leap && !again {
+                        again = true;
+                        continue;
+                    }
+                    again = false;
+                    if !leap {
+                        failed = Some((rate, why));
+                    }
                 }
             }
             rate = match (&held, &failed) {
+                // Where events begin to be written together, more may be easier.
+                (Some(_), Some((high, _))) if !leaped => {
+                    leaped = true;
+                    high * LEAP
+                }
                 (Some((low, _)), Some((high, _))) if high / low <= CLOSE_ENOUGH => break,
                 (Some((low, _)), Some((high, _))) => (low * high).sqrt(),
-                (Some((low, _)), None) => low * factor,
-                (None, _) => rate / factor,
+                (Some((low, _)), None) => low * up,
+                (None, _) => rate / factor.max(1.6),
             };
             // One event a second to each is no load any more.
             if rate < count as f64 {
