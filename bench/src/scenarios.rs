@@ -269,7 +269,8 @@ impl Runner<'_> {
         };
         let mut held: Option<(f64, Load)> = None;
         let mut failed: Option<(f64, String)> = None;
-        let (mut again, mut leaped) = (false, false);
+        // Only the first round looks further than it has to.
+        let (mut again, mut leaped) = (false, known.is_some());
         let mut pair = crowd(self)?;
         for _ in 0..MOST_STEPS {
             let load = pair
