@@ -1,0 +1,3 @@
+module fairwind-bench-antage
+
+go 1.19

@@ -1,0 +1,179 @@
+//! The servers that are compared: how each is started, and under which URLs it serves what.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Serialize;
+
+use crate::machine::Machine;
+
+/// The topic, or channel, that everything but the cost of publishing is measured on.
+pub(crate) const TOPIC: &str = "bench";
+
+/// How many events servers with a history are told to keep.
+pub(crate) const HISTORY: usize = 100_000;
+
+/// A server, or why there is none; as bench/prepare.sh found it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    /// Why it is left out.
+    pub(crate) skipped: Option<String>,
+    pub(crate) version: String,
+    /// What is run; a script's interpreter stands before the script.
+    program: Vec<PathBuf>,
+}
+
+impl Peer {
+    /// Reads the list that bench/prepare.sh has written: a line for each, of a name, `ready` or `skipped`, the version or
+    /// the reason, and what to run.
+    pub(crate) fn read_all(list: &Path) -> Result<Vec<Self>, String> {
+        let text =
+            fs::read_to_string(list).map_err(|error| format!("{}: {error}", list.display()))?;
+        text.lines()
+            .map(|line| {
+                let mut fields = line.split('\t');
+                let (Some(name), Some(state), Some(what)) =
+                    (fields.next(), fields.next(), fields.next())
+                else {
+                    return Err(format!(
+                        "{}: a line that is no peer: {line}",
+                        list.display()
+                    ));
+                };
+                let ready = state == "ready";
+                Ok(Self {
+                    name: name.to_owned(),
+                    skipped: (!ready).then(|| what.to_owned()),
+                    version: if ready {
+                        what.to_owned()
+                    } else {
+                        String::new()
+                    },
+                    program: fields.map(PathBuf::from).collect(),
+                })
+            })
+            .collect()
+    }
+
+    /// The command that serves on this port, in a folder of its own.
+    pub(crate) fn command(
+        &self,
+        port: u16,
+        folder: &Path,
+        machine: &Machine,
+    ) -> Result<Command, String> {
+        let (program, arguments) = self
+            .program
+            .split_first()
+            .ok_or("there is nothing to run")?;
+        let address = format!("127.0.0.1:{port}");
+        let mut command = Command::new(program);
+        command.current_dir(folder);
+        match self.name.as_str() {
+            "floor" => command.args(["each", &address]),
+            "floor-batch" => command.args(["batch", &address]),
+            "fairwind" => command.args(["--addr", &address]).args([
+                "--clock-interval=1h",
+                "--history-events=100000",
+                "--history-bytes=1GiB",
+                "--max-streams=20000",
+                "--max-topics=200000",
+                "--max-connections=20000",
+                "--max-connections-per-address=20000",
+                "--publish-rate=off",
+                "--stream-rate=off",
+                "--log=warn",
+            ]),
+            "nchan" => {
+                let module = arguments.first().ok_or("the module is not known")?;
+                let template = arguments.get(1).ok_or("the configuration is not known")?;
+                let configuration = nginx_configuration(template, module, port, machine)?;
+                let path = folder.join("nginx.conf");
+                fs::write(&path, configuration)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                command
+                    .args(["-e", "error.log", "-p"])
+                    .arg(folder)
+                    .arg("-c")
+                    .arg(path)
+            }
+            "better-sse" | "bun" => command.args(arguments).arg(port.to_string()),
+            _ => command.args(arguments).arg(address),
+        };
+        Ok(command)
+    }
+
+    /// Where this topic is subscribed to.
+    pub(crate) fn stream(&self, topic: &str) -> String {
+        match self.name.as_str() {
+            "fairwind" => format!("/topics/{topic}"),
+            "nchan" => format!("/stream/{topic}"),
+            _ => "/stream".to_owned(),
+        }
+    }
+
+    /// Where this topic is published to.
+    pub(crate) fn publish(&self, topic: &str) -> String {
+        match self.name.as_str() {
+            "fairwind" => format!("/topics/{topic}"),
+            "nchan" => format!("/publish/{topic}"),
+            _ => "/publish".to_owned(),
+        }
+    }
+
+    /// Where the topic is subscribed to over WebSocket.
+    pub(crate) fn socket(&self) -> Option<String> {
+        match self.name.as_str() {
+            "fairwind" | "nchan" => Some(self.stream(TOPIC)),
+            "bun" => Some("/socket".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Where a reader gets all that was published.
+    pub(crate) fn replay(&self) -> Option<String> {
+        match self.name.as_str() {
+            "fairwind" => Some(format!("/topics/{TOPIC}?last_event_id=earliest")),
+            "nchan" => Some(format!("/stream/{TOPIC}/all")),
+            "floor-batch" => Some("/stream?from=earliest".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn has_topics(&self) -> bool {
+        matches!(self.name.as_str(), "fairwind" | "nchan")
+    }
+
+    /// Whether one request can publish many events.
+    pub(crate) fn takes_streams(&self) -> bool {
+        self.name == "fairwind"
+    }
+}
+
+fn nginx_configuration(
+    template: &Path,
+    module: &Path,
+    port: u16,
+    machine: &Machine,
+) -> Result<String, String> {
+    let text =
+        fs::read_to_string(template).map_err(|error| format!("{}: {error}", template.display()))?;
+    let user =
+        nix::unistd::User::from_uid(nix::unistd::getuid()).map_err(|error| error.to_string())?;
+    let user = user.ok_or("this user has no name")?.name;
+    Ok(text
+        .replace("@MODULE@", &module.display().to_string())
+        .replace("@USER@", &user)
+        .replace("@OPEN_FILES@", &machine.open_files.to_string())
+        .replace(
+            "@CONNECTIONS@",
+            &machine
+                .open_files
+                .saturating_sub(100)
+                .min(60_000)
+                .to_string(),
+        )
+        .replace("@PORT@", &port.to_string()))
+}
