@@ -45,6 +45,7 @@ step "Lints: server" cargo clippy --locked --all-targets -- -D warnings
 step "Lints: browser" cargo clippy --locked --lib --target wasm32-unknown-unknown --no-default-features \
   --features hydrate -- -D warnings
 step "Unit and integration tests" cargo test --locked
+step "Tests of the comparison" cargo test --locked --manifest-path bench/Cargo.toml
 step "Release build" build_release
 step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc

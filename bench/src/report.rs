@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::machine::Machine;
 use crate::peers::{HISTORY, Peer};
 use crate::results::Results;
-use crate::scenarios::Plan;
+use crate::scenarios::{HIGH_RATE, Plan};
 use crate::statistics::Summary;
 
 const BEGIN: &str = "<!-- results: begin -->";
@@ -303,9 +303,10 @@ impl Report<'_> {
         )?;
         writeln!(
             text,
-            "| server | deliveries a second held | to the floor | p99 there, ms | what ended it |"
+            "| server | deliveries a second held | to the floor | p99 there, ms | p99 at {} a second, ms | what ended it |",
+            thousands(HIGH_RATE as usize),
         )?;
-        writeln!(text, "| --- | ---: | ---: | ---: | --- |")?;
+        writeln!(text, "| --- | ---: | ---: | ---: | ---: | --- |")?;
         let rate = format!("{key}.rate");
         for peer in self.rows(&rate, &key) {
             let mut why = self.results.note(&peer.name, &key).unwrap_or_default();
@@ -317,11 +318,12 @@ impl Report<'_> {
             }
             writeln!(
                 text,
-                "| {} | {} | {} | {} | {why} |",
+                "| {} | {} | {} | {} | {} | {why} |",
                 self.name(peer, &key),
                 self.cell(peer, &rate),
                 self.ratio(&peer.name, &rate, &rate),
                 self.cell(peer, &format!("{key}.p99")),
+                self.cell(peer, &format!("{key}.high")),
             )?;
         }
         writeln!(text)

@@ -23,6 +23,9 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(1);
 /// and 99 of 100 arrive within this, in nanoseconds.
 pub(crate) const HELD_P99: u64 = 100_000_000;
 
+/// Deliveries a second at which those who hold more are asked for their latency too: a high load that is not the highest.
+pub(crate) const HIGH_RATE: f64 = 2.5e6;
+
 /// The search for the most that is held ends when what is held and what is not are so close.
 const CLOSE_ENOUGH: f64 = 1.2;
 const MOST_STEPS: usize = 20;
@@ -330,6 +333,19 @@ impl Runner<'_> {
             .add(name, format!("{key}.p99"), load.p99 as f64 / 1e6);
         self.results.add(name, format!("{key}.idle"), load.idle);
         self.results.add_note(name, key, why);
+        if rate < HIGH_RATE {
+            return Ok(());
+        }
+        drop(pair);
+        let mut pair = crowd(self)?;
+        let load = pair
+            .client
+            .load(&path, HIGH_RATE / count as f64, self.plan.step, DRAIN);
+        // That it holds more has been seen; here only how late events are counts.
+        if let Ok(load) = load.and_then(is_held) {
+            let p99 = load.p99 as f64 / 1e6;
+            self.results.add(&peer.name, format!("{key}.high"), p99);
+        }
         Ok(())
     }
 

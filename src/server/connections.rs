@@ -33,6 +33,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+use tracing::Level;
 
 use self::activity::{Activity, Verdict};
 use self::lent::{Lender, lend};
@@ -357,7 +358,13 @@ async fn answer(
             .entry(header::HOST)
             .or_insert(authority);
     }
-    router.oneshot(request).await
+    let asked =
+        tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
+    let answered = router.oneshot(request).await;
+    if let (Some((method, uri)), Ok(response)) = (asked, &answered) {
+        tracing::debug!(%peer, %method, %uri, status = response.status().as_u16(), "answered");
+    }
+    answered
 }
 
 /// What the client speaks without TLS; who knows beforehand that this is an HTTP/2 server begins with its preface.

@@ -206,6 +206,17 @@ impl Delivery {
         }
     }
 
+    /// The reader has taken all of it; whether there is nothing to read, so that only time brings something to send.
+    pub(super) fn rests(&mut self, now: Instant) -> bool {
+        self.take(now);
+        // One that had stalled, and has everything now, is looked at as one that has not lost anything.
+        let rests = !self.has_stalled && !self.subscriber.is_ready();
+        if rests {
+            self.handed_over = None;
+        }
+        rests
+    }
+
     /// How long the reader's socket may take nothing before it is closed.
     pub(super) fn socket_timeout(&self) -> Duration {
         self.pace.socket_timeout

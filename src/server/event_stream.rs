@@ -225,6 +225,11 @@ impl EventStream {
         self.delivery.take(now);
     }
 
+    /// The reader has taken all of the last chunk; whether there is nothing else for it yet.
+    pub(super) fn rests(&mut self, now: Instant) -> bool {
+        self.delivery.rests(now)
+    }
+
     /// Whether the opening has been given, as a whole.
     fn has_begun(&self) -> bool {
         self.opening.is_none() && self.rest.is_empty()

@@ -57,7 +57,7 @@ pub(super) struct Tally {
 pub(super) struct Delays {
     /// One for each bucket, and one for what is above all.
     counts: [u64; DELAY_BUCKETS.len() + 1],
-    sum: Duration,
+    sum_nanoseconds: u64,
 }
 
 /// A histogram that a whole [`Delays`] is added to at once; the library's own takes a lock for each value.
@@ -73,9 +73,10 @@ struct DelayTotals {
 impl Delays {
     /// So many events took so long.
     pub(super) fn add(&mut self, delay: Duration, count: u64) {
-        let bucket = DELAY_BUCKETS.partition_point(|bound| u128::from(*bound) < delay.as_micros());
+        let nanoseconds = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = DELAY_BUCKETS.partition_point(|bound| bound * 1_000 < nanoseconds);
         self.counts[bucket] += count;
-        self.sum += delay * u32::try_from(count).unwrap_or(u32::MAX);
+        self.sum_nanoseconds += nanoseconds.saturating_mul(count);
     }
 }
 
@@ -198,10 +199,9 @@ impl Numbers {
                 total.fetch_add(count, Ordering::Relaxed);
             }
         }
-        let nanoseconds = u64::try_from(tally.delays.sum.as_nanos()).unwrap_or(u64::MAX);
         totals
             .sum_nanoseconds
-            .fetch_add(nanoseconds, Ordering::Relaxed);
+            .fetch_add(tally.delays.sum_nanoseconds, Ordering::Relaxed);
     }
 
     /// All numbers as text.

@@ -12,7 +12,6 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::trace::TraceLayer;
 
 use super::client_address::{self, TrustedProxies};
 use super::problem::{READ_ONLY, wrong_method};
@@ -48,7 +47,6 @@ const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(7_
 pub(super) fn router(state: AppState) -> Router {
     let settings = &state.settings;
     let common = ServiceBuilder::new()
-        .layer(TraceLayer::new_for_http())
         .layer(MapRequestLayer::new(prepare(settings)))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,

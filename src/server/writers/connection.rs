@@ -108,6 +108,11 @@ impl Connection {
         }
     }
 
+    /// Whether what has been written can only have put off when it is due.
+    pub(super) fn is_due_later_than_before(&self) -> bool {
+        !self.is_blocked() && !self.delivery().counts_consumers()
+    }
+
     /// Writes what there is to write, until there is nothing, the socket is full, or it is the others' turn.
     pub(super) fn advance(&mut self, pass: &mut Pass) -> Progress {
         let now = Instant::now();
@@ -136,6 +141,11 @@ impl Connection {
             }
             if turn == 0 {
                 return Progress::HasMore;
+            }
+            // Nothing is due right after something has been written; only news can be there.
+            if turn < TURN_BYTES && self.stream.rests(now) {
+                self.unwritten = Bytes::new();
+                return Progress::Waits;
             }
             match self.stream.poll(now, &mut pass.tally) {
                 Ok(Some(chunk)) => self.unwritten = pass.frame(chunk),

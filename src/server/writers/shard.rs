@@ -319,6 +319,10 @@ impl Shard {
         let Some(member) = self.connections.get_mut(place) else {
             return;
         };
+        // Most events only put off what is due; then the timer that there is does.
+        if member.timer.is_some() && member.connection.is_due_later_than_before() {
+            return;
+        }
         let at = member.connection.due();
         if member.timer.is_none_or(|timer| at < timer) {
             member.timer = Some(at);
