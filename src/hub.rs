@@ -194,7 +194,11 @@ impl Hub {
             state.idempotency.remember(key, &published);
         }
         drop(state);
-        channel.tell(News::Events);
+        if channel.tell(News::Events) {
+            // It may have been put in line for this very processor. Readers wait for it, so it goes first; while it is
+            // at work it need not be woken, and what is published meanwhile goes out together.
+            std::thread::yield_now();
+        }
         Ok(published)
     }
 
@@ -510,8 +514,9 @@ impl Channel {
     }
 
     /// Tells the listeners that there is news. Those that wake lock the hub and the log, so both are free by then.
-    fn tell(&self, news: News) {
-        self.listeners.tell(self.id, news);
+    /// Says whether a thread has been woken.
+    fn tell(&self, news: News) -> bool {
+        self.listeners.tell(self.id, news)
     }
 
     fn summary(&self) -> Summary {

@@ -24,8 +24,9 @@ pub enum News {
 /// Somebody who is told that a topic has news. It is told by the thread that publishes, subscribes or leaves, which must
 /// not be held up: all that is done here is to wake somebody else.
 pub trait Listener: Send + Sync {
-    /// There is news of a topic.
-    fn wake(&self, topic: TopicId, news: News);
+    /// There is news of a topic. Says whether a thread has been woken for it that was not told of anything yet, and that
+    /// readers wait for.
+    fn wake(&self, topic: TopicId, news: News) -> bool;
 }
 
 /// A listener's place at one topic; it is told nothing any more when this is dropped.
@@ -45,12 +46,15 @@ struct Registered {
 }
 
 impl Listeners {
-    pub(super) fn tell(&self, topic: TopicId, news: News) {
+    /// Tells all; says whether one of them has woken a thread.
+    pub(super) fn tell(&self, topic: TopicId, news: News) -> bool {
+        let mut has_woken = false;
         for (_, registered) in self.lock().iter() {
             if news == News::Events || registered.counts {
-                registered.listener.wake(topic, news);
+                has_woken |= registered.listener.wake(topic, news);
             }
         }
+        has_woken
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Registered>> {

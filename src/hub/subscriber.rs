@@ -135,8 +135,9 @@ struct Source {
 struct Bell(Notify);
 
 impl Listener for Bell {
-    fn wake(&self, _: TopicId, _: News) {
+    fn wake(&self, _: TopicId, _: News) -> bool {
         self.0.notify_one();
+        false
     }
 }
 

@@ -78,10 +78,10 @@ impl Inbox {
 }
 
 impl Listener for Inbox {
-    fn wake(&self, topic: TopicId, news: News) {
+    fn wake(&self, topic: TopicId, news: News) -> bool {
         self.0.put(|mail| {
             mail.news.insert((topic, news));
-        });
+        })
     }
 }
 

@@ -111,8 +111,6 @@ async fn one(
     state.access.check_publish(&parts.headers, &topic)?;
     let data = whole_text(state, body).await?;
     let published = publish(state, &topic, attributes.publication(data)?, conditions)?;
-    // Whoever writes to the readers has been woken, perhaps to run on this very processor: before the publisher's answer.
-    std::thread::yield_now();
     Ok(receipt(&published))
 }
 

@@ -24,8 +24,8 @@ impl<Mail: Default, Ring: Fn()> Mailbox<Mail, Ring> {
         }
     }
 
-    /// Puts something in.
-    pub(super) fn put(&self, put: impl FnOnce(&mut Mail)) {
+    /// Puts something in; says whether it rang.
+    pub(super) fn put(&self, put: impl FnOnce(&mut Mail)) -> bool {
         let mut slot = self.lock();
         put(&mut slot.mail);
         let is_first = !std::mem::replace(&mut slot.has_rung, true);
@@ -33,6 +33,7 @@ impl<Mail: Default, Ring: Fn()> Mailbox<Mail, Ring> {
         if is_first {
             (self.ring)();
         }
+        is_first
     }
 
     /// Takes everything out. Whoever puts something in from now on rings again.
