@@ -37,10 +37,11 @@ mod tls;
 mod writers;
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use self::settings::Settings;
@@ -49,6 +50,9 @@ pub use self::streams::Streams;
 use self::tls::Tls;
 use crate::feeds;
 use crate::hub::Hub;
+
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 4_096;
 
 /// The whole program: reads the settings, serves until it is told to stop, and says how it went.
 pub fn main() -> ExitCode {
@@ -70,7 +74,7 @@ pub fn main() -> ExitCode {
 #[tokio::main]
 async fn serve(settings: Settings) -> io::Result<()> {
     let address = settings.addr;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let listener = listen(address).map_err(|error| {
         io::Error::new(
             error.kind(),
             format!("cannot listen on {address}: {error}; choose another address with --addr"),
@@ -86,6 +90,19 @@ async fn serve(settings: Settings) -> io::Result<()> {
     // The one line on standard output: scripts wait for it.
     println!("listening on {scheme}://{}", listener.local_addr()?);
     server.serve(listener).await
+}
+
+/// Listens with room for a crowd that comes back at one moment: who finds none waits a second and more.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that comes after another at the same address need not wait until the other's connections are forgotten.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A server that has not been started yet.

@@ -300,11 +300,15 @@ impl Subscriber {
         }
         let committed = self.hub.committed();
         let mut has_lost = false;
+        let mut lost_through = Offset::START;
         let mut waiting = 0;
         let mut newest = Vec::new();
         for source in &mut self.sources {
             let log = source.channel.log();
-            has_lost |= self.cursor.max(source.forgiven_through) < log.dropped_through();
+            if self.cursor.max(source.forgiven_through) < log.dropped_through() {
+                has_lost = true;
+                lost_through = lost_through.max(log.dropped_through());
+            }
             source.forgiven_through = log.dropped_through();
             waiting += log.unread_up_to_two(self.cursor);
             let view = View {
@@ -323,6 +327,8 @@ impl Subscriber {
         let is_told = self.slow_reader == SlowReader::Skip;
         if is_told {
             newest.drain(..newest.len().saturating_sub(1));
+            // A gap that ended before something that another topic has lost would not tell of it.
+            newest.retain(|entry| entry.offset > lost_through);
         }
         let skipped_through = newest
             .first()
