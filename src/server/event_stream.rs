@@ -140,8 +140,8 @@ pub(super) struct EventStream {
 pub(super) enum Chunk {
     /// Events, the same for all readers that stand at one place.
     Shared(Arc<Run>),
-    /// What is this reader's alone.
-    Own(Bytes),
+    /// What is this reader's alone, and the run that it shows, if it shows one.
+    Own { bytes: Bytes, run: Option<Arc<Run>> },
 }
 
 impl EventStream {
@@ -178,8 +178,8 @@ impl EventStream {
                 Some(opening) => (opening, None),
                 None => match self.delivery.next().await {
                     Ok(item) => match self.chunk(item) {
-                        (Chunk::Shared(run), _) => (run.frames().clone(), Some(run)),
-                        (Chunk::Own(bytes), run) => (bytes, run),
+                        Chunk::Shared(run) => (run.frames().clone(), Some(run)),
+                        Chunk::Own { bytes, run } => (bytes, run),
                     },
                     Err(ending) => {
                         tracing::debug!(?ending, "event stream ended");
@@ -210,13 +210,12 @@ impl EventStream {
         let Some(item) = self.delivery.poll(now)? else {
             return Ok(None);
         };
-        let (chunk, run) = self.chunk(item);
-        let (bytes, run) = match (&chunk, &run) {
-            (Chunk::Shared(run), _) => (run.frame_bytes(), Some(run)),
-            (Chunk::Own(bytes), run) => (bytes.len(), run.as_ref()),
+        let chunk = self.chunk(item);
+        let (bytes, run) = match &chunk {
+            Chunk::Shared(run) => (run.frame_bytes(), Some(run.as_ref())),
+            Chunk::Own { bytes, run } => (bytes.len(), run.as_deref()),
         };
-        self.delivery
-            .hand_over(bytes, run.map(AsRef::as_ref), now, tally);
+        self.delivery.hand_over(bytes, run, now, tally);
         Ok(Some(chunk))
     }
 
@@ -240,23 +239,29 @@ impl EventStream {
         &self.delivery
     }
 
-    /// How an item looks; and its run, where that is not the chunk itself.
-    fn chunk(&self, item: Item) -> (Chunk, Option<Arc<Run>>) {
+    /// How an item looks.
+    fn chunk(&self, item: Item) -> Chunk {
         let mut out = String::new();
         match item {
             Item::Run(run) if self.extras.topics || self.extras.types => {
-                return (Chunk::Own(self.annotated(&run)), Some(run));
+                return Chunk::Own {
+                    bytes: self.annotated(&run),
+                    run: Some(run),
+                };
             }
-            Item::Run(run) => return (Chunk::Shared(run), None),
+            Item::Run(run) => return Chunk::Shared(run),
             Item::Gap(gap, position) => {
                 push_gap(&mut out, &gap);
                 push_id_and_dispatch(&mut out, &position);
             }
             Item::Consumers(count) => push_named(&mut out, CONSUMERS_EVENT, &count.to_string()),
             Item::Heartbeat if self.extras.heartbeat => push_heartbeat(&mut out, self.heartbeat),
-            Item::Heartbeat => return (Chunk::Own(Bytes::from_static(b":\n\n")), None),
+            Item::Heartbeat => out.push_str(":\n\n"),
         }
-        (Chunk::Own(out.into()), None)
+        Chunk::Own {
+            bytes: out.into(),
+            run: None,
+        }
     }
 
     /// The events of a run, each after what the reader wants to know of it.

@@ -63,7 +63,7 @@ impl Pass {
 
     fn frame(&mut self, chunk: Chunk) -> Bytes {
         let run = match chunk {
-            Chunk::Own(bytes) => return as_http_chunk(&bytes),
+            Chunk::Own { bytes, .. } => return as_http_chunk(&bytes),
             Chunk::Shared(run) => run,
         };
         match &self.framed {
