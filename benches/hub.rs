@@ -40,6 +40,7 @@ fn hub(events: usize) -> Hub {
         age: Duration::from_secs(86_400),
         bytes: 4 << 30,
         topics: 1_000_000,
+        subscriptions: usize::MAX,
     })
 }
 

@@ -22,6 +22,7 @@ mod gzip;
 mod metrics;
 mod negotiation;
 mod pages;
+mod pieces;
 mod places;
 mod problem;
 mod query;
@@ -29,6 +30,7 @@ mod rates;
 mod request_body;
 mod router;
 mod routes;
+mod shares;
 mod signals;
 mod state;
 mod streams;
@@ -46,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::settings::Settings;
 use self::state::AppState;
-pub use self::streams::Streams;
+pub use self::streams::{StreamLimits, Streams};
 use self::tls::Tls;
 use crate::feeds;
 use crate::hub::Hub;
@@ -122,7 +124,7 @@ impl Server {
     pub fn new(settings: Settings) -> io::Result<Self> {
         let tls = Tls::from_settings(&settings)?;
         let hub = Hub::new(settings.limits());
-        let streams = Streams::new(settings.max_streams, CancellationToken::new());
+        let streams = Streams::new(settings.stream_limits(), CancellationToken::new());
         Ok(Self {
             settings,
             hub,

@@ -1,6 +1,6 @@
 //! An event in the log, encoded once; and on its way there.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -10,6 +10,17 @@ use super::publication::Publication;
 use super::topic::Topic;
 use crate::protocol::event::{Event, EventType};
 use crate::protocol::{END_EVENT, event_stream};
+
+/// Room in a frame for the log's own id and the names of fields beside `data`, in bytes, so that a frame is written into
+/// memory of its final size.
+const RESERVED_BYTES: usize = 48;
+
+/// What the allocator and the log's own tables take for each event, in bytes: five allocations, and a slot in the topic's
+/// queue, which may be half empty.
+const OVERHEAD_BYTES: usize = 5 * 16 + 2 * size_of::<usize>();
+
+/// What the index of a topic's own ids takes for each id, beside the id, in bytes.
+const OWN_ID_BYTES: usize = 64;
 
 /// An event in the log.
 #[derive(Debug)]
@@ -31,7 +42,10 @@ pub struct Entry {
     /// Whether it is the topic's last event.
     pub is_end: bool,
     /// Whether its publisher gave it its id.
-    pub(super) has_own_id: bool,
+    pub has_own_id: bool,
+    /// How long readers wait from now on before they connect again, if the publisher says so.
+    pub retry: Option<Duration>,
+    frame_capacity: usize,
     appended_at: Instant,
 }
 
@@ -46,7 +60,13 @@ impl Draft {
     /// Encodes a publication as far as that can be done without an id.
     pub(super) fn new(mut publication: Publication) -> Self {
         publication.data = event_stream::as_read(publication.data);
-        let mut fields = String::with_capacity(publication.data.len() + 64);
+        // A body that arrived in pieces may hold up to twice its length, for as long as the event is kept.
+        publication.data.shrink_to_fit();
+        let lines = memchr::memchr_iter(b'\n', publication.data.as_bytes()).count() + 1;
+        let field_names = lines * "data: \n".len() + publication.event_type.as_str().len();
+        let id_bytes = publication.id.as_ref().map_or(0, |id| id.as_str().len());
+        let capacity = publication.data.len() + field_names + id_bytes + RESERVED_BYTES;
+        let mut fields = String::with_capacity(capacity);
         event_stream::push_fields(&mut fields, &publication.event_type, &publication.data);
         if let Some(retry) = publication.retry {
             event_stream::push_retry(&mut fields, retry.as_millis());
@@ -60,9 +80,8 @@ impl Draft {
 
     /// The last event of a topic, whose data is the topic's name.
     pub(super) fn end(topic: &Topic) -> Self {
-        let event_type = EventType::new(END_EVENT).unwrap_or_default();
         let publication = Publication {
-            event_type,
+            event_type: EventType::constant(END_EVENT),
             ..Publication::text(topic.as_str())
         };
         Self {
@@ -71,12 +90,18 @@ impl Draft {
         }
     }
 
+    /// What is published, its data as a reader will see it.
+    pub(super) fn publication(&self) -> &Publication {
+        &self.publication
+    }
+
+    /// The event at its offset.
     pub(super) fn finish(self, topic: &Topic, epoch: &Epoch, offset: Offset) -> Entry {
         let Publication {
             id,
             event_type,
             data,
-            retry: _,
+            retry,
             is_private,
             is_kept,
         } = self.publication;
@@ -84,6 +109,7 @@ impl Draft {
         let id = id.unwrap_or_else(|| epoch.id(offset));
         let mut frame = self.fields;
         event_stream::push_id_and_dispatch(&mut frame, &id);
+        let frame_capacity = frame.capacity();
         Entry {
             offset,
             topic: topic.clone(),
@@ -93,20 +119,35 @@ impl Draft {
                 data,
             },
             frame: frame.into(),
+            frame_capacity,
             published_at: SystemTime::now(),
             is_private,
             is_kept,
             is_end: self.is_end,
             has_own_id,
+            retry,
             appended_at: Instant::now(),
         }
     }
 }
 
 impl Entry {
-    /// What the event costs while it is in the log, in bytes: its texts, and its frame.
+    /// What the event costs while it is in the log, in bytes: its texts, its frame, and what the allocator and the
+    /// log's tables add. The topic's name is not counted, since all events of a topic share it.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.event.id.as_str().len() + self.event.data.len() + self.frame.len()
+        let id = self.event.id.as_str().len();
+        let own_id = if self.has_own_id {
+            id + OWN_ID_BYTES
+        } else {
+            0
+        };
+        size_of::<Self>()
+            + OVERHEAD_BYTES
+            + id
+            + own_id
+            + self.event.event_type.heap_bytes()
+            + self.event.data.capacity()
+            + self.frame_capacity
     }
 
     /// When it entered the log.

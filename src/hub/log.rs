@@ -1,6 +1,6 @@
 //! What is kept of one topic: its newest events, in order. How much is kept is decided by the hub.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -13,12 +13,30 @@ use crate::protocol::event::EventId;
 #[derive(Debug)]
 pub(super) struct TopicLog {
     entries: VecDeque<Arc<Entry>>,
-    /// How many of them need not be kept: without any, nobody has to look for one.
+    /// Number of ephemeral entries; 0 lets [`Self::make_room`] skip its scan.
     passing: usize,
+    /// Number of private entries that are kept.
+    private: usize,
+    /// What the entries cost together, in bytes.
+    bytes: usize,
     dropped_through: Offset,
+    /// Newest ephemeral event that was dropped: a live reader that stands before it has missed it.
+    lost_passing: Lost,
+    /// Offsets by the id that the publisher chose.
+    own_ids: HashMap<EventId, Offset>,
+    /// Newest entry that is kept, and newest that is kept and public.
+    newest_kept: Option<Arc<Entry>>,
+    newest_public: Option<Arc<Entry>>,
     has_ended: bool,
     /// What was read last. Whoever stands where its reader stood gets the same, for as long as somebody has it.
     last_run: Shared,
+}
+
+/// The newest event of a kind that was dropped, of all events and of the public ones.
+#[derive(Debug, Default)]
+struct Lost {
+    any: Offset,
+    public: Offset,
 }
 
 /// A run, and for whom it is right.
@@ -75,16 +93,35 @@ impl TopicLog {
         Self {
             entries: VecDeque::new(),
             passing: 0,
+            private: 0,
+            bytes: 0,
             dropped_through,
+            lost_passing: Lost::default(),
+            own_ids: HashMap::new(),
+            newest_kept: None,
+            newest_public: None,
             has_ended: false,
             last_run: Shared::default(),
         }
     }
 
-    /// Appends an event, whose offset is higher than any before it.
+    /// Appends an event, whose offset is higher than any before it, and whose own id, if it has one, no other has.
     pub(super) fn push(&mut self, entry: Arc<Entry>) {
         self.has_ended |= entry.is_end;
-        self.passing += usize::from(!entry.is_kept);
+        self.bytes += entry.bytes();
+        if entry.has_own_id {
+            self.own_ids.insert(entry.event.id.clone(), entry.offset);
+        }
+        if entry.is_kept {
+            if entry.is_private {
+                self.private += 1;
+            } else {
+                self.newest_public = Some(Arc::clone(&entry));
+            }
+            self.newest_kept = Some(Arc::clone(&entry));
+        } else {
+            self.passing += 1;
+        }
         self.entries.push_back(entry);
     }
 
@@ -103,10 +140,10 @@ impl TopicLog {
             _ => old.position(|entry| !entry.is_kept),
         };
         match oldest_passing {
-            // Nobody was promised that it stays, so this is no loss that a reader has to be told of.
             Some(place) if place > 0 => {
-                self.passing -= 1;
-                self.entries.remove(place)
+                let entry = self.entries.remove(place)?;
+                self.note_dropped(&entry);
+                Some(entry)
             }
             _ => self.drop_oldest(),
         }
@@ -114,11 +151,30 @@ impl TopicLog {
 
     pub(super) fn drop_oldest(&mut self) -> Option<Arc<Entry>> {
         let entry = self.entries.pop_front()?;
-        match entry.is_kept {
-            true => self.dropped_through = entry.offset,
-            false => self.passing -= 1,
-        }
+        self.note_dropped(&entry);
         Some(entry)
+    }
+
+    fn note_dropped(&mut self, entry: &Arc<Entry>) {
+        self.bytes -= entry.bytes();
+        if entry.has_own_id {
+            self.own_ids.remove(&entry.event.id);
+        }
+        if entry.is_kept {
+            self.private -= usize::from(entry.is_private);
+            self.dropped_through = entry.offset;
+            // Kept entries are dropped oldest first, so the newest is dropped when none is left.
+            for newest in [&mut self.newest_kept, &mut self.newest_public] {
+                newest.take_if(|newest| newest.offset == entry.offset);
+            }
+        } else {
+            // No resuming reader was promised it; a reader that was connected has missed it.
+            self.passing -= 1;
+            self.lost_passing.any = self.lost_passing.any.max(entry.offset);
+            if !entry.is_private {
+                self.lost_passing.public = self.lost_passing.public.max(entry.offset);
+            }
+        }
     }
 
     pub(super) fn oldest(&self) -> Option<&Entry> {
@@ -129,8 +185,34 @@ impl TopicLog {
         self.entries.back().map(AsRef::as_ref)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// The newest event that is kept, as a reader sees the topic who does, or does not, see private events.
+    pub(super) fn newest_kept(&self, with_private: bool) -> Option<&Entry> {
+        let newest = if with_private {
+            &self.newest_kept
+        } else {
+            &self.newest_public
+        };
+        newest.as_deref()
+    }
+
+    /// How many events are kept, as such a reader sees the topic.
+    pub(super) fn kept(&self, with_private: bool) -> usize {
+        let kept = self.entries.len() - self.passing;
+        if with_private {
+            kept
+        } else {
+            kept - self.private
+        }
+    }
+
+    /// Whether private events are kept.
+    pub(super) fn has_private(&self) -> bool {
+        self.private > 0
+    }
+
+    /// What the events cost together, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -163,13 +245,35 @@ impl TopicLog {
             .map(|entry| entry.offset)
     }
 
-    /// The place of the newest event whose publisher gave it this id.
-    pub(super) fn find(&self, id: &EventId) -> Option<Offset> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|entry| entry.event.id == *id)
-            .map(|entry| entry.offset)
+    /// Whether an event in the log has this id by its publisher's choice.
+    pub(super) fn has_own_id(&self, id: &EventId) -> bool {
+        self.own_ids.contains_key(id)
+    }
+
+    /// The offset of the event whose publisher gave it this id, if the view shows that event. A reader who may not see the
+    /// event does not learn from an answer that it exists.
+    pub(super) fn find(&self, id: &EventId, with_private: bool) -> Option<Offset> {
+        let offset = *self.own_ids.get(id)?;
+        let place = self
+            .entries
+            .binary_search_by_key(&offset, |entry| entry.offset)
+            .ok()?;
+        let entry = self.entries.get(place)?;
+        (with_private || !entry.is_private).then_some(offset)
+    }
+
+    /// The newest event that a live reader with this view may have missed because it was dropped.
+    pub(super) fn lost_through(&self, view: View) -> Offset {
+        let passing = if view.with_private {
+            self.lost_passing.any
+        } else {
+            self.lost_passing.public
+        };
+        if passing > view.replayed_through {
+            self.dropped_through.max(passing)
+        } else {
+            self.dropped_through
+        }
     }
 
     /// How many events there are after a cursor, up to two: a reader that skips to the newest would lose any more.
@@ -191,7 +295,7 @@ impl TopicLog {
         view: View,
         max_bytes: usize,
     ) -> Found {
-        if cursor < self.dropped_through {
+        if cursor < self.lost_through(view) {
             return Found::Dropped;
         }
         // Nothing after its cursor is hidden from a reader because it came late.

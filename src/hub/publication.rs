@@ -1,5 +1,6 @@
 //! What somebody publishes, under which conditions, and what becomes of it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::topic::Topic;
@@ -7,7 +8,7 @@ use crate::protocol::event::{EventId, EventType};
 use crate::protocol::{EARLIEST, RESERVED_EVENTS};
 
 /// What somebody publishes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// The event's id, if the publisher has one of its own; the log's otherwise.
     pub id: Option<EventId>,
@@ -26,12 +27,34 @@ pub struct Publication {
 /// What must hold for something to be published.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
-    /// The topic's newest event must be this one: nobody has published in between.
-    pub newest: Option<EventId>,
-    /// Publishing again under this key gives the first result instead of a second event. Keys belong to a topic and
-    /// are forgotten as `Idempotency` says.
-    pub idempotency_key: Option<String>,
+    /// What the topic's newest event must be, so that two publishers do not overwrite each other.
+    pub newest: Option<ExpectedNewest>,
+    /// Publishing again under this key within [`IDEMPOTENCY_AGE`] gives the first result instead of a second event.
+    pub idempotency: Option<IdempotencyKey>,
 }
+
+/// A precondition on the newest event of a topic: the newest that is kept, as the publisher sees the topic. A snapshot
+/// shows the same event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedNewest {
+    /// Whether the publisher sees private events.
+    pub with_private: bool,
+    /// The newest event must have one of these ids (its publisher's or the log's); with none of them, any event will do,
+    /// but there must be one.
+    pub one_of: Option<Vec<EventId>>,
+}
+
+/// Under which key a publisher repeats a request. Keys belong to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key, as the publisher chose it.
+    pub key: String,
+    /// Whose share of all remembered keys this one counts against, such as the hash of a client's address.
+    pub publisher: u64,
+}
+
+/// How long the result under an idempotency key is remembered.
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(3_600);
 
 /// What became of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +75,24 @@ pub enum PublishError {
     /// The topic has ended.
     #[error("the topic has ended; publish to another, or wait until this one has been forgotten")]
     Ended,
-    /// The condition on the newest event does not hold.
+    /// The condition on the newest event does not hold; the newest event is given, as the publisher sees the topic.
     #[error("the topic has moved on: its newest event is {}", newest_text(.0))]
     Moved(Option<EventId>),
+    /// An event of the topic that is still kept has the id that the publisher chose.
+    #[error(
+        "the topic has an event with the id '{0}' already; give each event an id of its own, or repeat a request under an idempotency key"
+    )]
+    DuplicateId(EventId),
+    /// The idempotency key was used for another event.
+    #[error(
+        "the idempotency key was used for another event within the last hour; use a new key for each event"
+    )]
+    KeyReused,
+    /// The publisher has used as many idempotency keys as are remembered; the time until one is free is given.
+    #[error(
+        "too many idempotency keys were used within the last hour; publish without one, or wait {} s", .0.as_secs() + 1
+    )]
+    TooManyKeys(Duration),
     /// It would be one topic too many.
     #[error(
         "there are too many topics; publish to one that exists, or wait until others have been forgotten"
@@ -102,6 +140,28 @@ pub fn check_type(text: String) -> Result<EventType, String> {
         ));
     }
     EventType::new(text).map_err(|error| format!("the type cannot be one: {error}"))
+}
+
+/// The shortest and the longest time that a publisher may ask readers to wait before they connect again. Zero would make
+/// every reader hammer the server, and a year would end its readers' streams for good.
+pub const RETRY_BOUNDS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(3_600);
+
+/// Takes a number of milliseconds as the time that readers wait before they connect again.
+///
+/// # Errors
+///
+/// As [`check_id`].
+pub fn check_retry(milliseconds: u64) -> Result<Duration, String> {
+    let retry = Duration::from_millis(milliseconds);
+    if RETRY_BOUNDS.contains(&retry) {
+        return Ok(retry);
+    }
+    Err(format!(
+        "retry is {milliseconds} ms; it takes {} to {} ms: how long readers wait before they come back",
+        RETRY_BOUNDS.start().as_millis(),
+        RETRY_BOUNDS.end().as_millis()
+    ))
 }
 
 fn newest_text(newest: &Option<EventId>) -> &str {

@@ -46,8 +46,10 @@ pub enum Start {
     Now,
     /// With the oldest event that is kept.
     Earliest,
-    /// With what came after this event.
+    /// With what came after this event. If it is not known, or not to this subscriber, with what is kept, after a gap.
     After(EventId),
+    /// The same for an event that the log cannot know, since a text that is no id was given for it; the id is like that text.
+    AfterUnknown(EventId),
     /// With so many of the newest events that are kept.
     Last(usize),
     /// With what was published at or after this moment, as far as it is kept.
@@ -72,11 +74,9 @@ pub enum SubscribeError {
     /// The topics have ended, and the reader has everything.
     #[error("the topic has ended")]
     Ended,
-    /// It would be one topic too many.
-    #[error(
-        "there are too many topics; subscribe to one that exists, or wait until others have been forgotten"
-    )]
-    TooManyTopics,
+    /// There are as many subscriptions as the hub allows.
+    #[error("there are too many subscriptions; come back later")]
+    TooManySubscriptions,
 }
 
 /// What a subscriber reads.
@@ -99,6 +99,9 @@ pub struct Subscriber {
     hub: Hub,
     /// The topics that have not ended.
     sources: Vec<Source>,
+    /// Whether it began with several topics. Publishers' own ids are unique within a topic only, so that such a reader knows
+    /// every event by the log's id.
+    is_of_several: bool,
     slow_reader: SlowReader,
     /// The newest event that was there when the reader came.
     replayed_through: Offset,
@@ -189,6 +192,7 @@ impl Subscriber {
         let mut subscriber = Self {
             position: Position::At(newest),
             hub,
+            is_of_several: sources.len() > 1,
             sources,
             slow_reader: subscription.slow_reader,
             replayed_through: newest,
@@ -208,8 +212,17 @@ impl Subscriber {
     /// The id after which the next event comes: what a reader that has seen nothing yet resumes from.
     pub fn position(&self) -> EventId {
         match &self.position {
-            Position::At(offset) => self.hub.0.epoch.id(*offset),
+            Position::At(offset) => self.hub.id(*offset),
             Position::Own(id) => id.clone(),
+        }
+    }
+
+    /// The id that this reader knows an event by: its own, or the log's if the reader reads several topics.
+    pub fn id_of(&self, entry: &Entry) -> EventId {
+        if self.is_of_several {
+            self.hub.id(entry.offset)
+        } else {
+            entry.event.id.clone()
         }
     }
 
@@ -304,17 +317,18 @@ impl Subscriber {
         let mut waiting = 0;
         let mut newest = Vec::new();
         for source in &mut self.sources {
-            let log = source.channel.log();
-            if self.cursor.max(source.forgiven_through) < log.dropped_through() {
-                has_lost = true;
-                lost_through = lost_through.max(log.dropped_through());
-            }
-            source.forgiven_through = log.dropped_through();
-            waiting += log.unread_up_to_two(self.cursor);
             let view = View {
                 with_private: source.with_private,
                 replayed_through: self.replayed_through,
             };
+            let log = source.channel.log();
+            let lost = log.lost_through(view);
+            if self.cursor.max(source.forgiven_through) < lost {
+                has_lost = true;
+                lost_through = lost_through.max(lost);
+            }
+            source.forgiven_through = lost;
+            waiting += log.unread_up_to_two(self.cursor);
             let unread = log
                 .newest_first(view)
                 .find(|entry| entry.offset <= committed);
@@ -325,27 +339,32 @@ impl Subscriber {
             return self.read(usize::MAX);
         }
         let is_told = self.slow_reader == SlowReader::Skip;
+        let mut goes_on_with = newest.first().map(|entry| entry.offset);
         if is_told {
-            newest.drain(..newest.len().saturating_sub(1));
+            let last = newest.last().map(|entry| entry.offset);
             // A gap that ended before something that another topic has lost would not tell of it.
-            newest.retain(|entry| entry.offset > lost_through);
+            goes_on_with = last.filter(|last| *last > lost_through);
+            // The end of a topic is sent even if the gap ends after it: the reader would wait for more for ever.
+            newest.retain(|entry| entry.is_end || Some(entry.offset) == goes_on_with);
         }
-        let skipped_through = newest
-            .first()
-            .map_or(committed, |entry| entry.offset.previous());
+        let skipped_through = goes_on_with.map_or(committed, Offset::previous);
         let requested = self.position();
         self.cursor = skipped_through;
         self.position = Position::At(skipped_through);
-        self.pending = match newest.is_empty() {
-            true => None,
-            false => Some(Arc::new(Run::new(newest, committed))),
+        self.pending = if newest.is_empty() {
+            None
+        } else {
+            Some(Arc::new(Run::new(newest, committed)))
         };
-        match is_told {
-            true => Read::Gap(Gap {
+        // What has been dropped may have been the end of a topic.
+        self.leave_what_has_been_read_to_its_end();
+        if is_told {
+            Read::Gap(Gap {
                 requested,
                 resumed_from: self.position(),
-            }),
-            false => self.read(usize::MAX),
+            })
+        } else {
+            self.read(usize::MAX)
         }
     }
 
@@ -356,60 +375,75 @@ impl Subscriber {
             .map(|source| source.channel.subscribers())
     }
 
+    /// Goes to where a subscription starts. Each log is locked by itself and shortly, so that no publisher waits for all of
+    /// them; what is dropped meanwhile is found to be missing with the first read.
     fn go_to(&mut self, start: &Start) {
-        let logs: Vec<_> = self
-            .sources
-            .iter()
-            .map(|source| source.channel.log())
-            .collect();
-        let earliest = logs
-            .iter()
-            .map(|log| log.dropped_through())
-            .min()
-            .unwrap_or(Offset::START);
+        let dropped_through = || {
+            let sources = self.sources.iter();
+            sources.map(|source| source.channel.log().dropped_through())
+        };
+        let earliest = dropped_through().min().unwrap_or(Offset::START);
         let mut gap_ends_at = None;
         let target = match start {
             Start::Now => self.replayed_through,
             Start::Earliest => earliest,
-            Start::Last(count) => {
-                let views = self
-                    .sources
-                    .iter()
-                    .map(|source| View::of_the_past(source.with_private));
-                before_the_newest(*count, logs.iter().zip(views)).unwrap_or(self.replayed_through)
-            }
+            Start::Last(count) => self
+                .before_the_newest(*count)
+                .unwrap_or(self.replayed_through),
             Start::Since(moment) => {
-                let firsts = logs.iter().filter_map(|log| log.first_since(*moment));
+                let sources = self.sources.iter();
+                let firsts = sources.filter_map(|source| source.channel.log().first_since(*moment));
                 firsts.min().map_or(self.replayed_through, Offset::previous)
             }
-            Start::After(id) => {
-                let known = self.hub.0.epoch.offset(id);
-                let known = known.or_else(|| logs.iter().find_map(|log| log.find(id)));
+            Start::After(_) | Start::AfterUnknown(_) => {
+                let id = match start {
+                    Start::After(id) => Some(id),
+                    _ => None,
+                };
+                let find = |source: &Source| source.channel.log().find(id?, source.with_private);
+                // If events of several topics have this id, the reader may have seen any of them, and after the oldest
+                // nothing is missing.
+                let by_own_id = || self.sources.iter().filter_map(find).min();
+                let known = id.and_then(|id| self.hub.offset(id)).or_else(by_own_id);
                 let known = known.filter(|offset| *offset <= self.replayed_through);
                 // After the newest loss of any topic nothing is missing.
-                let lost_through = logs.iter().map(|log| log.dropped_through()).max();
-                let lost_through = lost_through.unwrap_or(Offset::START);
+                let lost_through = dropped_through().max().unwrap_or(Offset::START);
                 if known.is_none_or(|offset| offset < lost_through) {
-                    let resumed_from = self.hub.0.epoch.id(lost_through);
                     gap_ends_at = Some(lost_through);
-                    self.gap = Some(Box::new(Gap {
-                        requested: id.clone(),
-                        resumed_from,
-                    }));
                 }
                 known.unwrap_or(earliest)
             }
         };
-        drop(logs);
+        if let Start::After(id) | Start::AfterUnknown(id) = start
+            && let Some(lost_through) = gap_ends_at
+        {
+            self.gap = Some(Box::new(Gap {
+                requested: id.clone(),
+                resumed_from: self.hub.id(lost_through),
+            }));
+        }
         self.cursor = target;
         self.position = match (start, gap_ends_at) {
             (_, Some(resumed_from)) => Position::At(resumed_from),
             // The publisher's own id stays what the reader knows.
-            (Start::After(id), None) if self.hub.0.epoch.offset(id).is_none() => {
+            (Start::After(id), None) if !self.is_of_several && self.hub.offset(id).is_none() => {
                 Position::Own(id.clone())
             }
             _ => Position::At(target),
         };
+    }
+
+    /// The offset before the `count` newest events of all topics together, or none if they have no events.
+    fn before_the_newest(&self, count: usize) -> Option<Offset> {
+        let mut newest: Vec<Offset> = Vec::new();
+        for source in &self.sources {
+            let view = View::of_the_past(source.with_private);
+            let log = source.channel.log();
+            newest.extend(log.newest_first(view).take(count).map(|entry| entry.offset));
+        }
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        newest.truncate(count);
+        newest.last().map(|offset| offset.previous())
     }
 
     /// What comes next in the logs, in the order of publication.
@@ -456,9 +490,10 @@ impl Subscriber {
     fn finish(&mut self, run: Arc<Run>) -> Read {
         self.cursor = self.cursor.max(run.through());
         if let Some(last) = run.entries().last() {
-            self.position = match last.has_own_id {
-                true => Position::Own(last.event.id.clone()),
-                false => Position::At(last.offset),
+            self.position = if last.has_own_id && !self.is_of_several {
+                Position::Own(last.event.id.clone())
+            } else {
+                Position::At(last.offset)
             };
         }
         for end in run.ends() {
@@ -491,17 +526,4 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         self.leave(|_| true);
     }
-}
-
-/// The place before the `count` newest events of several logs together, or none if they have no events.
-fn before_the_newest<'a>(
-    count: usize,
-    logs: impl Iterator<Item = (&'a std::sync::MutexGuard<'a, TopicLog>, View)>,
-) -> Option<Offset> {
-    let mut newest: Vec<_> = logs
-        .flat_map(|(log, view)| log.newest_first(view).take(count).map(|entry| entry.offset))
-        .collect();
-    newest.sort_unstable_by(|a, b| b.cmp(a));
-    newest.truncate(count);
-    newest.last().map(|offset| offset.previous())
 }

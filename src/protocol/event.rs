@@ -1,6 +1,7 @@
 //! An event as it is published and delivered, and the two short texts in it that are checked once, at the edge: its
 //! id and its type. Leaves how they look on the wire to [`super::event_stream`].
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct Event {
     pub data: String,
 }
 
+/// The default type, which needs no `event` field.
+const MESSAGE: &str = "message";
+
 /// The longest id and the longest type that are taken, in bytes. An id travels in a request header, where servers and
 /// proxies allow some 8 KiB for all of them.
 pub const MAX_NAME_BYTES: usize = 256;
@@ -35,7 +39,7 @@ pub struct EventId(String);
 /// `onmessage` hears.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EventType(String);
+pub struct EventType(Cow<'static, str>);
 
 /// Why a text cannot be an id or a type. The message says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,19 @@ impl EventId {
         Ok(Self(text))
     }
 
+    /// What of a text can be an id, for showing a text that is none.
+    pub fn like(text: &str) -> Self {
+        let mut id = String::new();
+        for c in text.chars().filter(|c| !c.is_control()) {
+            if id.len() + c.len_utf8() > MAX_NAME_BYTES {
+                break;
+            }
+            id.push(c);
+        }
+        let id = id.trim();
+        Self(if id.is_empty() { "(unreadable)" } else { id }.to_owned())
+    }
+
     /// The id as it goes over the wire.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -80,7 +97,23 @@ impl EventType {
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         check(&text)?;
-        Ok(Self(text))
+        if text == MESSAGE {
+            return Ok(Self::default());
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// A type of the server's own, which is a constant without control characters.
+    pub const fn constant(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// How many bytes of heap the type takes: none for [`Self::default`] and constants.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(text) => text.capacity(),
+        }
     }
 
     /// The type as it goes over the wire.
@@ -90,13 +123,13 @@ impl EventType {
 
     /// Whether this is the default type, which needs no `event` field.
     pub fn is_message(&self) -> bool {
-        self.0 == "message"
+        self.0 == MESSAGE
     }
 }
 
 impl Default for EventType {
     fn default() -> Self {
-        Self("message".to_owned())
+        Self::constant(MESSAGE)
     }
 }
 
@@ -177,7 +210,7 @@ impl From<EventId> for String {
 
 impl From<EventType> for String {
     fn from(event_type: EventType) -> Self {
-        event_type.0
+        event_type.0.into_owned()
     }
 }
 
@@ -194,6 +227,15 @@ mod tests {
         assert_eq!(EventId::new("x".repeat(257)), Err(NameError::TooLong(257)));
         assert!(EventId::new("x".repeat(256)).is_ok());
         assert!(EventId::new("#1f-12").is_ok());
+    }
+
+    #[test]
+    fn a_text_that_is_no_id_is_like_one() {
+        assert_eq!(EventId::like("#x-1").as_str(), "#x-1");
+        assert_eq!(EventId::like(" a\0b\n").as_str(), "ab");
+        assert_eq!(EventId::like("\0").as_str(), "(unreadable)");
+        let long = EventId::like(&"上".repeat(100));
+        assert!(long.as_str().len() <= MAX_NAME_BYTES && EventId::new(long.as_str()).is_ok());
     }
 
     #[test]

@@ -71,6 +71,16 @@ impl EventStreamParser {
         self.extend_line(rest)
     }
 
+    /// Whether an event has begun that has not ended with a blank line.
+    pub fn is_in_event(&self) -> bool {
+        self.has_data || self.line.starts_with(b"data")
+    }
+
+    /// How many bytes of an event that has not ended are held.
+    pub fn buffered_bytes(&self) -> usize {
+        self.line.len() + self.event.data.len()
+    }
+
     fn extend_line(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         // A field's name and the space after it are not data, so a line may be a little longer.
         if self.line.len() + bytes.len() > self.max_bytes + 16 {

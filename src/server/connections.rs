@@ -32,6 +32,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 use tracing::Level;
 
@@ -70,6 +71,14 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The first pause before looking again at a preface that has not arrived as a whole. It doubles each time.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
+
+/// The right of a connection to be open, and what makes the server wait for it at a stop. It stands in the extensions of
+/// every request, so that a connection which leaves HTTP takes it along; clones share it.
+#[derive(Clone)]
+pub(super) struct ConnectionGuard {
+    _place: Arc<Place>,
+    _is_waited_for: TaskTrackerToken,
+}
 
 /// What all connections share.
 struct Server {
@@ -117,7 +126,11 @@ pub(super) async fn serve(
             };
             // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
             if let Some(place) = places.take(peer.ip()) {
-                connections.spawn(Arc::clone(&server).connection(socket, peer, place));
+                let guard = ConnectionGuard {
+                    _place: Arc::new(place),
+                    _is_waited_for: connections.token(),
+                };
+                connections.spawn(Arc::clone(&server).connection(socket, peer, guard));
             }
         }
     };
@@ -165,10 +178,15 @@ impl Server {
     }
 
     /// One connection from its first byte to its last, or until a writer takes it over.
-    async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Place) {
+    async fn connection(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        guard: ConnectionGuard,
+    ) {
         let served = match &self.tls {
-            None => self.serve_plain(socket, peer, place).await,
-            Some(tls) => self.serve_tls(tls, socket, peer, place).await,
+            None => self.serve_plain(socket, peer, guard).await,
+            Some(tls) => self.serve_tls(tls, socket, peer, guard).await,
         };
         if let Err(error) = served {
             // A client that goes away, or is too slow, is an ordinary event.
@@ -180,7 +198,7 @@ impl Server {
         &self,
         socket: TcpStream,
         peer: SocketAddr,
-        place: Place,
+        guard: ConnectionGuard,
     ) -> Result<(), BoxError> {
         let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
             return Ok(());
@@ -190,21 +208,21 @@ impl Server {
         match protocol {
             Protocol::Http2 => self.serve_http2(socket, peer).await,
             Protocol::Http1 => {
-                if let Some(stream) = self.serve_http1(socket, peer, Some(&lender)).await? {
-                    self.writers.take_over(lender.take_back()?, stream, place);
+                let served = self.serve_http1(socket, peer, &guard, Some(&lender));
+                if let Some(stream) = served.await? {
+                    self.writers.take_over(lender.take_back()?, stream, guard);
                 }
                 Ok(())
             }
         }
     }
 
-    /// The place is given back at the end.
     async fn serve_tls(
         &self,
         tls: &Tls,
         socket: TcpStream,
         peer: SocketAddr,
-        _place: Place,
+        guard: ConnectionGuard,
     ) -> Result<(), BoxError> {
         let socket = with_timeouts(prepared(socket), self.write_timeout);
         let Some(socket) = self.beginning(tls.accept(socket)).await? else {
@@ -213,7 +231,7 @@ impl Server {
         match socket.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.serve_http2(socket, peer).await,
             // A client that does not say what it speaks, speaks HTTP/1.1.
-            _ => self.serve_http1(socket, peer, None).await.map(drop),
+            _ => self.serve_http1(socket, peer, &guard, None).await.map(drop),
         }
     }
 
@@ -239,15 +257,18 @@ impl Server {
         &self,
         socket: S,
         peer: SocketAddr,
+        guard: &ConnectionGuard,
         lender: Option<&Lender>,
     ) -> Result<Option<Box<EventStream>>, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
+        let guard = guard.clone();
         let transfer = Arc::new(OnceLock::<Transfer>::new());
         let wanted = lender.map(|_| Arc::clone(&transfer));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(guard.clone());
             // Before HTTP/1.1 there are no chunks.
             let wanted = wanted
                 .clone()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::metrics::{Metrics, Tally};
+use super::shares::{Exhausted, Share};
 use super::streams::Admission;
 use crate::hub::run::Run;
 use crate::hub::subscriber::{Read, Subscriber};
@@ -215,6 +216,19 @@ impl Delivery {
             self.handed_over = None;
         }
         rests
+    }
+
+    /// Accounts for bytes that the reader does not take for now.
+    ///
+    /// # Errors
+    ///
+    /// If the server holds too much already: then the reader is too slow, and counted as such.
+    pub(super) fn hold(&self, bytes: usize) -> Result<Share, Exhausted> {
+        let held = self.admission.hold(bytes);
+        if held.is_err() {
+            self.admission.metrics.slow_readers.inc();
+        }
+        held
     }
 
     /// How long the reader's socket may take nothing before it is closed.

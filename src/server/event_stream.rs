@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::delivery::{Delivery, Ending, Item, Pace};
 use super::metrics::Tally;
+use super::shares::Share;
 use super::streams::Admission;
 use crate::hub::run::Run;
 use crate::hub::subscriber::Subscriber;
 use crate::protocol::event::EventType;
 use crate::protocol::event_stream::{
-    push_comment, push_event_without_id, push_id_and_dispatch, push_retry,
+    push_comment, push_event_without_id, push_fields, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
 use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
@@ -134,6 +135,8 @@ pub(super) struct EventStream {
     /// The rest of what a body gives in pieces, and the run that ends with it.
     rest: Bytes,
     run: Option<Arc<Run>>,
+    /// Accounts for what is large and has not been taken.
+    held: Option<Share>,
 }
 
 /// What is sent at once.
@@ -167,6 +170,7 @@ impl EventStream {
             opening: Some(opening.into()),
             rest: Bytes::new(),
             run: None,
+            held: None,
         }
     }
 
@@ -174,6 +178,7 @@ impl EventStream {
     async fn next(&mut self) -> Option<Bytes> {
         self.delivery.take(Instant::now());
         if self.rest.is_empty() {
+            self.held = None;
             (self.rest, self.run) = match self.opening.take() {
                 Some(opening) => (opening, None),
                 None => match self.delivery.next().await {
@@ -187,6 +192,15 @@ impl EventStream {
                     }
                 },
             };
+        }
+        if self.held.is_none() && self.rest.len() > PIECE_BYTES {
+            match self.delivery.hold(self.rest.len()) {
+                Ok(share) => self.held = Some(share),
+                Err(exhausted) => {
+                    tracing::debug!(?exhausted, "event stream ended: its reader is behind");
+                    return None;
+                }
+            }
         }
         let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
         let run = match self.rest.is_empty() {
@@ -266,32 +280,32 @@ impl EventStream {
 
     /// The events of a run, each after what the reader wants to know of it.
     fn annotated(&self, run: &Run) -> Bytes {
-        let mut out = Vec::with_capacity(2 * run.frame_bytes());
+        let mut out = String::with_capacity(run.frame_bytes() + run.entries().len() * 64);
         for entry in run.entries() {
-            let mut before = String::new();
-            if self.extras.topics {
-                push_named(&mut before, TOPIC_EVENT, entry.topic.as_str());
-            }
             let event_type = &entry.event.event_type;
+            if self.extras.topics {
+                push_named(&mut out, TOPIC_EVENT, entry.topic.as_str());
+            }
             // The end of a topic is no publisher's event: it keeps its type.
             let is_named = self.extras.types && !entry.is_end && !event_type.is_message();
             if is_named {
-                push_named(&mut before, TYPE_EVENT, event_type.as_str());
+                push_named(&mut out, TYPE_EVENT, event_type.as_str());
             }
-            out.extend_from_slice(before.as_bytes());
-            out.extend_from_slice(match is_named {
-                true => as_message(&entry.frame),
-                false => &entry.frame,
-            });
+            let shown_type = if is_named {
+                &EventType::default()
+            } else {
+                event_type
+            };
+            push_fields(&mut out, shown_type, &entry.event.data);
+            // How long to wait is for the readers of its own topic: on a stream of several it would keep a reader from the
+            // others.
+            if let Some(retry) = entry.retry.filter(|_| !self.extras.topics) {
+                push_retry(&mut out, retry.as_millis());
+            }
+            push_id_and_dispatch(&mut out, &self.delivery.subscriber().id_of(entry));
         }
         out.into()
     }
-}
-
-/// The frame of an event of some type without its first line, which says that type.
-fn as_message(frame: &[u8]) -> &[u8] {
-    let end = frame.iter().position(|byte| *byte == b'\n');
-    &frame[end.map_or(0, |end| end + 1)..]
 }
 
 /// A heartbeat that a page can hear: it says how long a silence can be.
@@ -309,9 +323,7 @@ fn push_gap(out: &mut String, gap: &Gap) {
 }
 
 fn push_named(out: &mut String, event_type: &'static str, data: &str) {
-    // The names of the server's own events are constants without line breaks.
-    let event_type = EventType::new(event_type).unwrap_or_default();
-    push_event_without_id(out, &event_type, data);
+    push_event_without_id(out, &EventType::constant(event_type), data);
 }
 
 #[cfg(test)]
@@ -328,7 +340,7 @@ mod tests {
     use crate::hub::topic::Topic;
     use crate::hub::{Hub, Limits, Page};
     use crate::protocol::event::EventId;
-    use crate::server::Streams;
+    use crate::server::{StreamLimits, Streams};
 
     type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 
@@ -342,12 +354,21 @@ mod tests {
         expires_at: None,
     };
 
+    fn limits() -> StreamLimits {
+        StreamLimits {
+            streams: [10, 10],
+            subscriptions: [10, 10],
+            held_bytes: [1 << 20, 1 << 20],
+        }
+    }
+
     fn hub() -> Hub {
         Hub::new(Limits {
             events: 1_000,
             age: Duration::from_secs(86_400),
             bytes: 1 << 20,
             topics: 10,
+            subscriptions: 1_000,
         })
     }
 
@@ -366,8 +387,8 @@ mod tests {
     }
 
     fn start(hub: &Hub, slow_reader: SlowReader, pace: Pace, extras: Extras) -> (Chunks, Streams) {
-        let streams = Streams::new(10, CancellationToken::new());
-        let admission = streams.admit().expect("a place");
+        let streams = Streams::new(limits(), CancellationToken::new());
+        let admission = streams.admit(None, 1).expect("a place");
         let subscriber = subscribe(hub, Start::Now, slow_reader);
         (body(subscriber, admission, pace, extras), streams)
     }
@@ -391,6 +412,7 @@ mod tests {
             .snapshot(
                 &Topic::clock(),
                 &Page {
+                    max_bytes: usize::MAX,
                     count: 1,
                     before: None,
                     with_private: false,
@@ -547,10 +569,10 @@ mod tests {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
-        let streams = Streams::new(1, CancellationToken::new());
+        let streams = Streams::new(limits(), CancellationToken::new());
         let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
         let position = subscriber.position().to_string();
-        let admission = streams.admit().expect("a place");
+        let admission = streams.admit(None, 1).expect("a place");
         let mut chunks = body(subscriber, admission, PACE, Extras::default());
         let opening = next(&mut chunks).await;
         let gap = format!(

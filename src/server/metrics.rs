@@ -22,6 +22,7 @@ pub(super) struct Numbers {
     registry: Registry,
     pub(super) connections: Gauge,
     pub(super) refused_connections: Counter,
+    pub(super) refused_streams: Counter,
     pub(super) rate_limited: Counter,
     pub(super) delivered: Counter,
     pub(super) gaps: Counter,
@@ -32,6 +33,7 @@ pub(super) struct Numbers {
     published: Counter,
     topics: Gauge,
     log_bytes: Gauge,
+    held_bytes: Gauge,
 }
 
 /// The media type of the numbers.
@@ -104,6 +106,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("fairwind"),
             connections: Gauge::default(),
             refused_connections: Counter::default(),
+            refused_streams: Counter::default(),
             rate_limited: Counter::default(),
             delivered: Counter::default(),
             gaps: Counter::default(),
@@ -114,6 +117,7 @@ impl Default for Metrics {
             published: Counter::default(),
             topics: Gauge::default(),
             log_bytes: Gauge::default(),
+            held_bytes: Gauge::default(),
         };
         numbers.register();
         Self(Arc::new(numbers))
@@ -137,6 +141,17 @@ impl Numbers {
             "refused_connections",
             "Connections closed at once because there were too many, in all or from one address",
             self.refused_connections.clone(),
+        );
+        to.register(
+            "refused_streams",
+            "Streams refused because there were too many, or too many subscriptions, in all or from one address",
+            self.refused_streams.clone(),
+        );
+        to.register_with_unit(
+            "held",
+            "Memory held for clients beside the log: bodies that are arriving, answers that are not taken",
+            Unit::Bytes,
+            self.held_bytes.clone(),
         );
         to.register(
             "rate_limited",
@@ -205,7 +220,8 @@ impl Numbers {
     }
 
     /// All numbers as text.
-    pub(super) fn text(&self, hub: Totals, subscribers: usize) -> String {
+    pub(super) fn text(&self, hub: Totals, subscribers: usize, held_bytes: usize) -> String {
+        self.held_bytes.set(signed(held_bytes));
         self.subscribers.set(signed(subscribers));
         self.topics.set(signed(hub.topics));
         self.log_bytes.set(signed(hub.bytes));
@@ -243,7 +259,7 @@ mod tests {
             bytes: 300,
             published: 7,
         };
-        let text = metrics.text(hub, 5);
+        let text = metrics.text(hub, 5, 4_096);
         for line in [
             "# TYPE fairwind_connections gauge",
             "fairwind_subscribers 5",
@@ -252,6 +268,7 @@ mod tests {
             "fairwind_sent_bytes_total 100",
             "fairwind_topics 2",
             "fairwind_log_bytes 300",
+            "fairwind_held_bytes 4096",
             "fairwind_gaps_total 0",
             "fairwind_slow_readers_total 0",
             "fairwind_publish_to_socket_seconds_bucket{le=\"0.0025\"} 0",

@@ -14,6 +14,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::{IntoView, use_context};
 use leptos_axum::ResponseOptions;
 
+use super::access::Caller;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::app::pages::topics::TopicList;
@@ -28,9 +29,6 @@ const RENDERED_EVENTS: usize = 20;
 
 /// The crate's name as cargo-leptos calls the site's files.
 const OUTPUT_NAME: &str = "fairwind";
-
-/// Where the page of a request comes from, in a browser's words.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The variable by which cargo-leptos says on which port it tells pages to reload.
 const RELOAD_PORT: &str = "LEPTOS_RELOAD_PORT";
@@ -73,13 +71,13 @@ pub(super) async fn topic(
     topic: &Topic,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let with_private = state.access.reader(&parts.headers)?.may_read_private(topic);
-    // The page's own form will send this, whoever has led the reader here.
-    let mut headers = parts.headers.clone();
-    headers.remove(header::ORIGIN);
-    headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
-    let refusal = match state.access.check_publish(&headers, topic) {
-        Ok(()) => String::new(),
+    let caller = Caller::of(&parts);
+    let reader = state.access.reader(&caller)?;
+    state.access.check_read(&reader, topic)?;
+    let with_private = reader.may_read_private(topic);
+    // The page's own form will send what it sends from here, whichever page has led the reader here.
+    let refusal = match state.access.authorize_publish(&caller, topic) {
+        Ok(_) => String::new(),
         Err(problem) => messages::refusal(problem.status.as_u16(), &problem.detail),
     };
     let page = TopicPage {
@@ -118,6 +116,8 @@ fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool
     let newest = Page {
         // One more than is shown: the stream from there on begins with the first that is shown.
         count: RENDERED_EVENTS + 1,
+        // Of each event, the page shows a little.
+        max_bytes: usize::MAX,
         before: None,
         with_private,
     };

@@ -53,6 +53,15 @@ impl Problem {
         self
     }
 
+    /// There is no place for a stream now; there may be one soon.
+    pub(super) fn no_place() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no place is free: come back later",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }

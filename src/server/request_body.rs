@@ -1,17 +1,24 @@
-//! How long a request's body may take to arrive. One event has to be there within a time; a stream of events may take
-//! for ever, but not be silent for longer than an event stream may.
+//! How long a request's body may take to arrive, and how much of it the server holds. One event has to be there within a
+//! time; a stream of events may take for ever, but not be silent for longer than an event stream may.
 
 use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+use super::client_address::ClientAddress;
 use super::problem::Problem;
 use super::settings::Settings;
+use super::shares::{Exhausted, Share, Shares};
+use super::state::AppState;
+
+/// How much of a body is held without being counted, in bytes: what a connection's own buffer may hold as well.
+const UNCOUNTED_BYTES: usize = 16 * 1_024;
 
 /// How long bodies may take.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +67,126 @@ pub(super) fn problem(error: &axum::Error) -> Problem {
     Problem::bad_request("the body broke off")
 }
 
-fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
-    let content_type = headers
+/// Refuses a body whose coding the server does not undo: its bytes would be published as they are.
+///
+/// # Errors
+///
+/// A problem with status 415.
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "the body has a Content-Encoding; send it as it is",
+    )
+    .with_header(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    ))
+}
+
+/// Refuses a body that says by its `Content-Length` that it is too large, before it is read.
+///
+/// # Errors
+///
+/// A problem with status 413.
+pub(super) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    let length: Option<u64> = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    Ok(())
+}
+
+/// What the server holds of a body that is arriving, counted among what it holds for the client.
+pub(super) struct HeldBytes {
+    shares: Shares,
+    client: Option<ClientAddress>,
+    bytes: usize,
+    share: Option<Share>,
+    counted: usize,
+}
+
+impl HeldBytes {
+    /// Nothing yet.
+    pub(super) fn new(state: &AppState, parts: &Parts) -> Self {
+        Self {
+            shares: state.streams.held_bytes().clone(),
+            client: ClientAddress::of_request(&parts.extensions),
+            bytes: 0,
+            share: None,
+            counted: 0,
+        }
+    }
+
+    /// So many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// A problem if the server holds too much already.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.set(self.bytes + bytes)
+    }
+
+    /// So many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add`].
+    pub(super) fn set(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.bytes = bytes;
+        if bytes <= UNCOUNTED_BYTES {
+            self.share = None;
+            self.counted = 0;
+            return Ok(());
+        }
+        if bytes <= self.counted {
+            return Ok(());
+        }
+        let more = bytes - self.counted;
+        let taken = match &mut self.share {
+            Some(share) => share.grow(more),
+            share @ None => self
+                .shares
+                .take(self.client, more)
+                .map(|taken| *share = Some(taken)),
+        };
+        taken.map_err(holds_too_much)?;
+        self.counted = bytes;
+        Ok(())
+    }
+}
+
+/// What a client is answered for which the server would have to hold too much.
+pub(super) fn holds_too_much(exhausted: Exhausted) -> Problem {
+    let whose = match exhausted {
+        Exhausted::OfClient => "for this address",
+        Exhausted::InAll => "for all clients",
+    };
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!(
+            "the server holds as much as it may {whose}: take the answers that wait, send less at once, and try again"
+        ),
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// The name of a body's media type, as it is written; empty if the request does not say it.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let name = content_type.split(';').next().unwrap_or_default().trim();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
+    let name = media_type(headers);
     method == Method::PUT
         || name.eq_ignore_ascii_case("text/event-stream")
         || name.eq_ignore_ascii_case("application/x-ndjson")

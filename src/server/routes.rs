@@ -7,6 +7,7 @@ pub(super) mod metrics;
 pub(super) mod topic;
 pub(super) mod topics;
 
+mod event_fields;
 pub(super) mod incoming;
 mod publish;
 mod snapshot;

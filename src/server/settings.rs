@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 use super::access::VerificationKey;
 use super::delivery::Pace;
 use super::rates::Rate;
+use super::streams::StreamLimits;
 use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
 
@@ -89,7 +90,7 @@ pub struct Settings {
     #[arg(long, value_name = "HEADER", value_parser = extra_header)]
     pub stream_header: Vec<(HeaderName, HeaderValue)>,
 
-    /// Most topics at once
+    /// Most topics that have events at once. Topics that have readers and no events count as subscriptions
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_topics: usize,
 
@@ -97,11 +98,38 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", default_value = "1MiB")]
     pub max_body: ByteSize,
 
-    /// Most event streams open at once; who comes then is told to come back later
+    /// Most event streams open at once. Further clients get 200 with 'retry:' and an immediate end, so that an EventSource
+    /// comes back
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_streams: usize,
 
-    /// Most connections open at once; who comes then finds the connection closed, and an EventSource tries again
+    /// The same for one address
+    #[arg(long, value_name = "COUNT", default_value = "2500", value_parser = count)]
+    pub max_streams_per_address: usize,
+
+    /// Most subscriptions at once: streams, each counted once for every topic that it reads. Further clients get the same
+    /// answer
+    #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = count)]
+    pub max_subscriptions: usize,
+
+    /// The same for one address
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_subscriptions_per_address: usize,
+
+    /// Most memory held for clients beside the history: bodies that are arriving, and answers that clients do not take.
+    /// Further requests get 503; a reader that would hold more is disconnected, and resumes when it comes back
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub max_held_bytes: ByteSize,
+
+    /// The same for one address
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub max_held_bytes_per_address: ByteSize,
+
+    /// Most streams compressed at once, since each takes some 300 KiB; further ones are sent as they are
+    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = count)]
+    pub max_compressed_streams: usize,
+
+    /// Most connections open at once; further ones are closed at once, and an EventSource tries again
     #[arg(long, value_name = "COUNT", default_value = "20000", value_parser = count)]
     pub max_connections: usize,
 
@@ -151,9 +179,21 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", value_parser = VerificationKey::from_public_key_file)]
     pub jwt_public_key: Vec<VerificationKey>,
 
-    /// Whether anybody may publish without a token
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    /// Who may publish without a token
+    #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub anonymous_publish: AnonymousPublish,
+
+    /// Who may read events that are not private. The clock is public always
+    #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
+    pub read: ReadAccess,
+
+    /// Who may list the topics
+    #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
+    pub list_topics: OperatorAccess,
+
+    /// Who may read /metrics
+    #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
+    pub metrics: OperatorAccess,
 
     /// What is logged to standard error: error, warn, info, debug or trace, also for each part (info,fairwind=debug)
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
@@ -169,14 +209,38 @@ pub enum StreamCompression {
     Gzip,
 }
 
-/// Whether anybody may publish without a token.
+/// Who may publish without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AnonymousPublish {
-    /// Only programs of this machine: if the server listens on loopback, has no keys, and no proxy passed it on.
-    Auto,
-    /// Everybody.
+    /// No client: publishing needs a token.
+    Off,
+    /// Programs of this machine, for development: the server listens on loopback, has no keys, and no reverse proxy leads
+    /// to it.
+    #[value(alias = "auto")]
+    Local,
+    /// Every client.
     On,
-    /// Nobody.
+}
+
+/// Who may read events that are not private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReadAccess {
+    /// Every client if the server has no keys; with keys, clients with a token for the topic.
+    Auto,
+    /// Every client.
+    Public,
+    /// Clients with a token for the topic.
+    Token,
+}
+
+/// Who may see what operators look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OperatorAccess {
+    /// Programs of this machine if the server listens on loopback; and clients with a token that allows to read the topics.
+    Auto,
+    /// Every client.
+    On,
+    /// No client.
     Off,
 }
 
@@ -286,6 +350,20 @@ impl Settings {
             age: self.history_age,
             bytes,
             topics: self.max_topics,
+            subscriptions: self.max_subscriptions,
+        }
+    }
+
+    /// How much streams and clients may take.
+    pub(super) fn stream_limits(&self) -> StreamLimits {
+        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        StreamLimits {
+            streams: [self.max_streams, self.max_streams_per_address],
+            subscriptions: [self.max_subscriptions, self.max_subscriptions_per_address],
+            held_bytes: [
+                bytes(self.max_held_bytes),
+                bytes(self.max_held_bytes_per_address),
+            ],
         }
     }
 

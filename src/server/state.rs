@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 
 use super::access::Access;
 use super::client_address::ClientAddress;
+use super::problem::Problem;
 use super::rates::Rates;
+use super::request_body;
 use super::settings::Settings;
+use super::shares::Share;
 use super::streams::{Admission, Streams};
 use crate::hub::Hub;
 
@@ -46,13 +50,25 @@ impl AppState {
         }))
     }
 
-    /// Lets a client open one more stream, or not if there are enough, it opens them too often, or the server
-    /// is stopping.
-    pub(super) fn admit(&self, client: Option<ClientAddress>) -> Option<Admission> {
-        match self.rates.may_open_stream(client) {
-            true => self.streams.admit(),
-            false => None,
+    /// Lets a client open one more stream, of so many topics. None when the limit of streams, of subscriptions or the
+    /// client's rate is reached, or the server is stopping.
+    pub(super) fn admit(&self, client: Option<ClientAddress>, topics: usize) -> Option<Admission> {
+        if self.rates.may_open_stream(client) {
+            self.streams.admit(client, topics)
+        } else {
+            None
         }
+    }
+
+    /// Accounts for bytes that are held until a client has taken an answer.
+    ///
+    /// # Errors
+    ///
+    /// A problem if the server holds too much already.
+    pub(super) fn hold(&self, parts: &Parts, bytes: usize) -> Result<Share, Problem> {
+        let client = ClientAddress::of_request(&parts.extensions);
+        let share = self.streams.held_bytes().take(client, bytes);
+        share.map_err(request_body::holds_too_much)
     }
 }
 

@@ -1,11 +1,12 @@
-//! All open event streams together: how many there may be, and ending them all.
+//! All open event streams together: how many there may be, what they may hold in memory, and ending them all.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::client_address::ClientAddress;
 use super::metrics::Metrics;
+use super::shares::{Exhausted, Share, Shares};
 
 /// A handle to all event streams; clones share it.
 #[derive(Clone)]
@@ -13,9 +14,21 @@ pub struct Streams {
     shutdown: CancellationToken,
     /// Ends the streams that are open now; replaced when it has been used.
     current: Arc<Mutex<CancellationToken>>,
-    places: Arc<Semaphore>,
-    limit: usize,
+    open: Shares,
+    subscriptions: Shares,
+    held_bytes: Shares,
     metrics: Metrics,
+}
+
+/// How much there may be at once, in all and of one client.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamLimits {
+    /// Event streams and WebSockets.
+    pub streams: [usize; 2],
+    /// Streams, each counted once for every topic that it reads.
+    pub subscriptions: [usize; 2],
+    /// Bytes that are held for clients beside the log: bodies that are arriving, and answers that are not taken.
+    pub held_bytes: [usize; 2],
 }
 
 /// The right of one stream to be open; given back when it is dropped.
@@ -24,27 +37,39 @@ pub(super) struct Admission {
     pub(super) ended: CancellationToken,
     /// Where the stream counts what it does.
     pub(super) metrics: Metrics,
-    _place: OwnedSemaphorePermit,
+    client: Option<ClientAddress>,
+    held_bytes: Shares,
+    _stream: Share,
+    _subscriptions: Share,
 }
 
 impl Streams {
-    /// At most `limit` streams at once, until `shutdown` is cancelled.
-    pub fn new(limit: usize, shutdown: CancellationToken) -> Self {
-        let current = Arc::new(Mutex::new(shutdown.child_token()));
-        let limit = limit.min(Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(limit));
+    /// At most so many streams at once, until `shutdown` is cancelled.
+    pub fn new(limits: StreamLimits, shutdown: CancellationToken) -> Self {
+        let shares = |[in_all, of_one]: [usize; 2]| Shares::new(in_all, of_one);
         Self {
+            current: Arc::new(Mutex::new(shutdown.child_token())),
             shutdown,
-            current,
-            places,
-            limit,
+            open: shares(limits.streams),
+            subscriptions: shares(limits.subscriptions),
+            held_bytes: shares(limits.held_bytes),
             metrics: Metrics::default(),
         }
     }
 
     /// How many streams are open.
     pub(super) fn open(&self) -> usize {
-        self.limit - self.places.available_permits()
+        self.open.taken()
+    }
+
+    /// The bytes that are held for clients.
+    pub(super) fn held_bytes(&self) -> &Shares {
+        &self.held_bytes
+    }
+
+    /// How many bytes are held for clients beside the log: bodies that are arriving, and answers that are not taken.
+    pub fn held(&self) -> usize {
+        self.held_bytes.taken()
     }
 
     /// What is counted.
@@ -72,17 +97,38 @@ impl Streams {
             .clone()
     }
 
-    /// Lets one more stream be open, or none if there are enough or the server is stopping.
-    pub(super) fn admit(&self) -> Option<Admission> {
+    /// Lets a client open one more stream, of so many topics; nothing if there are enough of either, or the server is
+    /// stopping.
+    pub(super) fn admit(&self, client: Option<ClientAddress>, topics: usize) -> Option<Admission> {
         if self.shutdown.is_cancelled() {
             return None;
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let take = |shares: &Shares, amount, what: &'static str| {
+            let refused = |exhausted: Exhausted| {
+                self.metrics.refused_streams.inc();
+                tracing::debug!(?client, ?exhausted, "stream refused: too many {what}");
+            };
+            shares.take(client, amount).map_err(refused).ok()
+        };
         Some(Admission {
+            _stream: take(&self.open, 1, "streams")?,
+            _subscriptions: take(&self.subscriptions, topics, "subscriptions")?,
             ended: self.current(),
             metrics: self.metrics.clone(),
-            _place: place,
+            client,
+            held_bytes: self.held_bytes.clone(),
         })
+    }
+}
+
+impl Admission {
+    /// Accounts for bytes that the stream's reader does not take for now.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] if the server holds too many for this client already, or for all: the reader has to come back.
+    pub(super) fn hold(&self, bytes: usize) -> Result<Share, Exhausted> {
+        self.held_bytes.take(self.client, bytes)
     }
 }
 
@@ -90,24 +136,44 @@ impl Streams {
 mod tests {
     use super::*;
 
+    fn streams(limit: usize) -> Streams {
+        let limits = StreamLimits {
+            streams: [limit, limit],
+            subscriptions: [3, 3],
+            held_bytes: [0, 0],
+        };
+        Streams::new(limits, CancellationToken::new())
+    }
+
     #[test]
-    fn a_place_is_free_again_when_its_stream_has_ended() {
-        let streams = Streams::new(1, CancellationToken::new());
-        let first = streams.admit().expect("a place");
-        assert!(streams.admit().is_none());
+    fn a_stream_can_be_opened_again_when_another_has_ended() {
+        let streams = streams(1);
+        let first = streams.admit(None, 1).expect("a permit");
+        assert!(streams.admit(None, 1).is_none());
         drop(first);
-        assert!(streams.admit().is_some());
+        assert!(streams.admit(None, 1).is_some());
+    }
+
+    #[test]
+    fn a_stream_counts_once_for_each_of_its_topics() {
+        let streams = streams(10);
+        let first = streams.admit(None, 2).expect("a permit");
+        assert!(streams.admit(None, 2).is_none());
+        assert_eq!(streams.open(), 1, "a refused stream takes nothing");
+        assert!(streams.admit(None, 1).is_some());
+        drop(first);
+        assert!(streams.admit(None, 3).is_some());
     }
 
     #[test]
     fn closing_all_ends_the_open_streams_and_not_the_next() {
-        let streams = Streams::new(2, CancellationToken::new());
-        let before = streams.admit().expect("a place");
+        let streams = streams(2);
+        let before = streams.admit(None, 1).expect("a permit");
         streams.close_all();
-        let after = streams.admit().expect("a place");
+        let after = streams.admit(None, 1).expect("a permit");
         assert!(before.ended.is_cancelled() && !after.ended.is_cancelled());
         streams.shutdown().cancel();
         assert!(after.ended.is_cancelled());
-        assert!(streams.admit().is_none());
+        assert!(streams.admit(None, 1).is_none());
     }
 }

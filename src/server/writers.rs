@@ -30,8 +30,8 @@ use tokio_util::task::TaskTracker;
 
 use self::mailbox::Mailbox;
 use self::shard::{BELL, Shard};
+use super::connections::ConnectionGuard;
 use super::event_stream::EventStream;
-use super::places::Place;
 use super::streams::Streams;
 use crate::hub::listeners::{Listener, News, TopicId};
 
@@ -57,7 +57,7 @@ struct Mail {
 struct Arrival {
     socket: TcpStream,
     stream: Box<EventStream>,
-    place: Place,
+    guard: ConnectionGuard,
 }
 
 /// The mailbox of a writer.
@@ -116,13 +116,18 @@ impl Writers {
     }
 
     /// Goes on with a stream whose beginning has been written to its socket, which does not block.
-    pub(super) fn take_over(&self, socket: TcpStream, stream: Box<EventStream>, place: Place) {
+    pub(super) fn take_over(
+        &self,
+        socket: TcpStream,
+        stream: Box<EventStream>,
+        guard: ConnectionGuard,
+    ) {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
         self.inboxes[number].0.put(|mail| {
             mail.arrivals.push(Arrival {
                 socket,
                 stream,
-                place,
+                guard,
             });
         });
     }

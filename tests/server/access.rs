@@ -18,7 +18,8 @@ pub fn secret_flag(name: &str) -> String {
 }
 
 async fn server(name: &str) -> TestServer {
-    TestServer::start(&["--clock-interval", "1h", &secret_flag(name)]).await
+    let flags = ["--clock-interval=1h", "--read=public", &secret_flag(name)];
+    TestServer::start(&flags).await
 }
 
 fn token(claims: &Value) -> String {

@@ -219,10 +219,77 @@ async fn there_are_no_more_topics_than_allowed() {
     assert!(refused.text().await.contains("too many topics"));
     let again = client::send_body(server.address, "POST", "/topics/a", &[], b"2").await;
     assert_eq!(again.status, 200);
-    // A reader of one topic too many comes back when there is room, so it is not refused for good.
-    let mut later = client::events(server.address, "/topics/c", &[]).await;
-    later.read_to_end().await;
-    assert!(later.parser.retry.is_some());
+    // A reader of a topic without events takes no place of a publisher.
+    let mut reader = client::events(server.address, "/topics/c", &[]).await;
+    reader.read_opening().await;
+}
+
+#[tokio::test]
+async fn readers_of_topics_without_events_leave_publishers_their_topics() {
+    let flags = ["--clock-interval=1h", "--max-topics=5"];
+    let server = TestServer::start(&flags).await;
+    let mut readers = Vec::new();
+    for first in 0..3 {
+        let topics: Vec<_> = (0..100)
+            .map(|number| format!("topic={first}-{number}"))
+            .collect();
+        let target = format!("/topics?{}", topics.join("&"));
+        let mut events = client::events(server.address, &target, &[]).await;
+        events.read_opening().await;
+        readers.push(events);
+    }
+    let answer = client::send_body(server.address, "POST", "/topics/new", &[], b"1").await;
+    assert_eq!(answer.status, 200);
+    let mut events = client::events(server.address, "/topics/another", &[]).await;
+    events.read_opening().await;
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_streams_and_subscriptions_and_no_more() {
+    let server = server(&[
+        "--max-streams-per-address=2",
+        "--max-subscriptions-per-address=3",
+        "--trusted-proxy=127.0.0.1",
+    ])
+    .await;
+    let open = async |client: &str, target: &str| {
+        let forwarded = format!("X-Forwarded-For: {client}");
+        client::events(server.address, target, &[&forwarded]).await
+    };
+    let mut first = open("192.0.2.1", "/topics?topic=a&topic=b").await;
+    first.read_opening().await;
+    let mut many = open("192.0.2.1", "/topics?topic=a&topic=b").await;
+    many.read_to_end().await;
+    assert!(many.parser.retry.is_some(), "it is to come back");
+    let mut second = open("192.0.2.1", "/topics/a").await;
+    second.read_opening().await;
+    open("192.0.2.1", "/topics/a").await.read_to_end().await;
+    let mut other = open("192.0.2.2", "/topics/a").await;
+    other.read_opening().await;
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_are_held_up_to_a_bound_and_answered_above_it() {
+    let server = server(&["--max-held-bytes-per-address=100KiB"]).await;
+    let mut waiting = Upload::start(server.address, "POST", "/topics/a", &[]).await;
+    waiting.send(&vec![b'x'; 80 * 1_024]).await;
+    server
+        .until(|server| server.held_bytes() >= 80 * 1_024)
+        .await;
+    let refused = client::send_body(
+        server.address,
+        "POST",
+        "/topics/a",
+        &[],
+        &vec![b'x'; 64 * 1_024],
+    )
+    .await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("retry-after").is_some());
+    let small = client::send_body(server.address, "POST", "/topics/a", &[], b"small").await;
+    assert_eq!(small.status, 200, "small events always fit");
+    assert_eq!(waiting.finish().await.status, 200);
+    server.until(|server| server.held_bytes() == 0).await;
 }
 
 #[tokio::test]

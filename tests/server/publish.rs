@@ -177,9 +177,7 @@ async fn each_event_of_a_published_stream_goes_out_as_it_arrives() {
         upload.send(format!("data: {token}\n\n").as_bytes()).await;
         assert_eq!(events.next().await.data, token);
     }
-    upload
-        .send(b"event: end\ndata: x\n\ndata: 42\n\ndata: never fin")
-        .await;
+    upload.send(b"event: end\ndata: x\n\ndata: 42\n\n").await;
     let receipt = json(upload.finish().await, 200).await;
     assert_eq!(events.next().await.data, "42");
     assert_eq!(
@@ -251,7 +249,10 @@ async fn a_form_is_published_and_its_reader_sent_back_to_the_page() {
     let answer = post(
         &server,
         "/topics/a%20b",
-        &["Content-Type: multipart/form-data; boundary=x"],
+        &[
+            "Content-Type: multipart/form-data; boundary=x",
+            "Accept: text/html,*/*;q=0.8",
+        ],
         body,
     )
     .await;
@@ -261,4 +262,179 @@ async fn a_form_is_published_and_its_reader_sent_back_to_the_page() {
     );
     let mut events = client::events(server.address, "/topics/a%20b?last=1", &[]).await;
     assert_eq!(events.next().await.data, "hello");
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let fields: String = fields
+        .iter()
+        .map(|(name, value)| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        })
+        .collect();
+    fields + "--x--\r\n"
+}
+
+const FORM: &str = "Content-Type: multipart/form-data; boundary=x";
+
+#[tokio::test]
+async fn a_form_obeys_the_query_the_headers_and_the_limits_of_every_other_way() {
+    let flags = ["--clock-interval=1h", "--max-body=3MiB"];
+    let server = TestServer::start(&flags).await;
+    let text = form(&[("data", "x"), ("type", "news")]);
+    let private = post(&server, "/topics/a?private=true", &[FORM], &text).await;
+    assert!(
+        problem(private, 400).await.contains("private"),
+        "no key: nothing is private"
+    );
+    let unknown = post(&server, "/topics/a?pirvate=true", &[FORM], &text).await;
+    assert_eq!(unknown.status, 400);
+    let receipt = json(post(&server, "/topics/a?id=one", &[FORM], &text).await, 200).await;
+    assert_eq!(receipt["id"], "one", "a program gets the receipt");
+    let moved = post(&server, "/topics/a", &[FORM, "If-Match: \"two\""], &text).await;
+    assert_eq!(moved.status, 412);
+    let key = [FORM, "Idempotency-Key: k"];
+    let first = json(post(&server, "/topics/a", &key, &text).await, 200).await;
+    let again = json(post(&server, "/topics/a", &key, &text).await, 200).await;
+    assert_eq!(
+        (&again["id"], &again["repeated"]),
+        (&first["id"], &Value::from(true))
+    );
+    let large = form(&[("data", &"x".repeat(3 << 20))]);
+    assert_eq!(
+        post(&server, "/topics/b", &[FORM], &large).await.status,
+        200
+    );
+    let larger = form(&[("data", &"x".repeat((3 << 20) + 1))]);
+    assert_eq!(
+        post(&server, "/topics/b", &[FORM], &larger).await.status,
+        413
+    );
+    for (fields, expected) in [
+        (&[("data", "x"), ("tpye", "y")][..], "tpye"),
+        (&[("type", "x")], "no field data"),
+        (&[("data", "x"), ("retry", "0")], "100 to 3600000"),
+        (&[("data", "x"), ("keep", "no")], "true or false"),
+    ] {
+        let refused = post(&server, "/topics/a", &[FORM], &form(fields)).await;
+        assert!(problem(refused, 400).await.contains(expected));
+    }
+}
+
+#[tokio::test]
+async fn an_event_with_an_id_that_is_kept_is_refused_but_for_a_repeated_request() {
+    let server = TestServer::start(&QUIET).await;
+    let key = ["Idempotency-Key: k"];
+    assert_eq!(post(&server, "/topics/a?id=x", &key, "1").await.status, 200);
+    let again = json(post(&server, "/topics/a?id=x", &key, "1").await, 200).await;
+    assert_eq!(
+        (&again["id"], &again["repeated"]),
+        (&Value::from("x"), &Value::from(true))
+    );
+    let other = post(&server, "/topics/a?id=x", &[], "2").await;
+    assert!(problem(other, 409).await.contains("already"));
+    let reused = post(&server, "/topics/a", &key, "2").await;
+    assert!(problem(reused, 422).await.contains("new key"));
+}
+
+#[tokio::test]
+async fn an_etag_is_what_if_match_takes_whatever_is_published_beside() {
+    let server = TestServer::start(&QUIET).await;
+    let etag = async || {
+        let answer = client::send(
+            server.address,
+            "GET",
+            "/topics/a",
+            &["Accept: application/json"],
+        )
+        .await;
+        answer.header("etag").expect("a tag").to_owned()
+    };
+    let publish = async |condition: &str| {
+        let header = format!("If-Match: {condition}");
+        post(&server, "/topics/a", &[&header], "x").await.status
+    };
+    assert_eq!(publish("*").await, 412, "there is nothing yet");
+    post(&server, "/topics/a", &[], "1").await;
+    post(&server, "/topics/a?keep=false", &[], "typing").await;
+    assert_eq!(publish(&etag().await).await, 200);
+    post(&server, "/topics/a?id=a%22b", &[], "quoted").await;
+    let list = format!("\"other\", {}", etag().await);
+    assert_eq!(publish(&list).await, 200);
+    assert_eq!(publish(&format!("W/{}", etag().await)).await, 412);
+    assert_eq!(publish("*").await, 200);
+}
+
+#[tokio::test]
+async fn a_stream_in_which_there_is_no_event_is_refused() {
+    let server = TestServer::start(&QUIET).await;
+    let put = async |body: &str| {
+        client::send_body(server.address, "PUT", "/topics/a", &[], body.as_bytes()).await
+    };
+    assert!(
+        problem(put("a b c\nd").await, 400)
+            .await
+            .contains("no event")
+    );
+    assert!(
+        problem(put("data: half").await, 400)
+            .await
+            .contains("blank line")
+    );
+    assert_eq!(put("").await.status, 200);
+    let conditional = client::send_body(
+        server.address,
+        "PUT",
+        "/topics/a",
+        &["If-Match: *"],
+        b"data: 1\n\n",
+    );
+    assert_eq!(conditional.await.status, 400);
+}
+
+#[tokio::test]
+async fn fields_of_a_streams_request_are_for_each_of_its_events() {
+    let server = TestServer::start(&QUIET).await;
+    let body = "data: a\n\nevent: own\ndata: b\n\n";
+    let target = "/topics/a?type=news";
+    let answer = client::send_body(server.address, "PUT", target, &[], body.as_bytes()).await;
+    assert_eq!(answer.status, 200);
+    let mut events = client::events(server.address, "/topics/a?last=2", &[]).await;
+    assert_eq!(events.next().await.event_type, "news");
+    assert_eq!(events.next().await.event_type, "own");
+}
+
+#[tokio::test]
+async fn a_streams_publisher_gets_its_receipt_when_the_server_stops() {
+    let server = TestServer::start(&QUIET).await;
+    let mut upload = Upload::start(server.address, "PUT", "/topics/a", &[]).await;
+    upload.send(b"data: 1\n\n").await;
+    server.until(|server| server.hub.totals().topics == 2).await;
+    let (answer, ()) = tokio::join!(upload.answer(), server.stop());
+    let document = json(answer, 503).await;
+    assert_eq!(document["published"], 1);
+}
+
+#[tokio::test]
+async fn a_coded_body_and_one_that_says_that_it_is_too_large_are_refused_at_once() {
+    let server = TestServer::start(&QUIET).await;
+    let coded = post(&server, "/topics/a", &["Content-Encoding: gzip"], "x").await;
+    assert_eq!(coded.status, 415);
+    let head = "POST /topics/a HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n";
+    let socket = tokio::net::TcpStream::connect(server.address)
+        .await
+        .expect("a connection");
+    let answer = client::ask(socket, head).await;
+    assert_eq!(answer.status, 413, "without a byte of the body");
+}
+
+#[tokio::test]
+async fn a_retry_is_for_readers_of_its_own_topic() {
+    let server = TestServer::start(&QUIET).await;
+    post(&server, "/topics/a?retry=1234", &[], "1").await;
+    let mut both = client::events(server.address, "/topics?topic=a&topic=b&last=1", &[]).await;
+    both.read_until(|parser| parser.messages.len() == 2).await;
+    assert_ne!(both.parser.retry, Some(1_234));
+    let mut alone = client::events(server.address, "/topics/a?last=1", &[]).await;
+    alone.next().await;
+    assert_eq!(alone.parser.retry, Some(1_234));
 }

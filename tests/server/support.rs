@@ -26,9 +26,17 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server with these flags.
+    /// Starts a server with these flags. It is open to every client unless the flags are about who may do what.
     pub async fn start(flags: &[&str]) -> Self {
+        let is_about_access =
+            |flag: &&str| flag.starts_with("--anonymous-publish") || flag.starts_with("--jwt");
+        let open = if flags.iter().any(is_about_access) {
+            &[][..]
+        } else {
+            &["--anonymous-publish=on", "--list-topics=on", "--metrics=on"]
+        };
         let arguments = std::iter::once("fairwind")
+            .chain(open.iter().copied())
             .chain(flags.iter().copied())
             .map(Into::into)
             .collect();
@@ -64,6 +72,7 @@ impl TestServer {
             &Topic::clock(),
             &Page {
                 count,
+                max_bytes: usize::MAX,
                 before: None,
                 with_private: false,
             },
@@ -73,6 +82,11 @@ impl TestServer {
     /// How many consumers the clock has.
     pub fn consumers(&self) -> usize {
         self.hub.subscribers(&Topic::clock())
+    }
+
+    /// How many bytes are held for clients.
+    pub fn held_bytes(&self) -> usize {
+        self.streams.held()
     }
 
     /// Waits until something holds.

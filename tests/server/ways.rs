@@ -284,7 +284,7 @@ async fn what_is_published_while_nobody_reads_is_there_when_somebody_does(way: W
 
 async fn a_private_event_is_for_those_who_may_read_it(way: Way) {
     let flag = access::secret_flag(&format!("{way:?}"));
-    let server = way.server(&[&flag]).await;
+    let server = way.server(&[&flag, "--read=public"]).await;
     let bearer = format!("Authorization: Bearer {}", access::master_token(60));
     let target = "/topics/a?last_event_id=earliest";
     let mut public = way.open(&server, target, &[]).await;

@@ -21,6 +21,13 @@ impl Grants {
     }
 }
 
+impl Grants {
+    /// Whether every topic is among them.
+    pub(in crate::server) fn cover_everything(&self) -> bool {
+        self.0.iter().any(|entry| entry == "*")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,11 +38,6 @@ pub(super) fn is_allowed(headers: &HeaderMap, allowed: &[HeaderValue]) -> bool {
         .is_some_and(|origin| allowed.contains(origin))
 }
 
-/// Whether a browser sent the request.
-pub(super) fn is_from_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
-}
-
 /// Whether the request names this machine by a name or address that can only mean it.
 pub(super) fn is_host_local(headers: &HeaderMap) -> bool {
     let Some(authority) = host(headers) else {

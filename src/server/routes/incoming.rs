@@ -4,17 +4,25 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
 
-use crate::hub::publication::{Publication, check_id, check_type};
+use super::event_fields::{EventFields, JsonEvent};
+use crate::hub::publication::{Publication, RETRY_BOUNDS, check_id};
 use crate::protocol::event_stream_parser::{EventStreamParser, ParsedEvent, TooLarge};
 use crate::server::problem::Problem;
+
+/// How much longer than its data a line of JSON may be: each of its bytes may be an escape of six, and there are other
+/// members.
+const LINE_ALLOWANCE: usize = 6;
+const LINE_RESERVE: usize = 4 * 1_024;
 
 /// A stream of events that is being read.
 pub(crate) struct Incoming {
     format: Format,
+    /// Fields of every event that does not say otherwise.
+    defaults: EventFields,
     /// What has been read: a publication, or nothing where an event is left out.
     read: Vec<Option<Publication>>,
+    has_content: bool,
     is_over: bool,
 }
 
@@ -36,16 +44,12 @@ pub(crate) enum Wrong {
     Line(usize, String),
     #[error("the stream broke off")]
     BrokenOff,
-}
-
-/// An event as a line of JSON. Data that is no text is published as JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    data: serde_json::Value,
-    r#type: Option<String>,
-    id: Option<String>,
-    retry: Option<u64>,
+    #[error(
+        "the body has no event: each needs a line 'data: …' and a blank line after it; send one event with POST, or lines of JSON as application/x-ndjson"
+    )]
+    NoEvent,
+    #[error("the body ends within an event, which was left out: an event ends with a blank line")]
+    EndsWithinEvent,
 }
 
 impl Incoming {
@@ -64,18 +68,29 @@ impl Incoming {
     fn new(format: Format) -> Self {
         Self {
             format,
+            defaults: EventFields::default(),
             read: Vec::new(),
+            has_content: false,
             is_over: false,
         }
     }
 
+    /// The same, with fields for every event that does not say otherwise.
+    pub(super) fn with_defaults(self, defaults: EventFields) -> Self {
+        Self { defaults, ..self }
+    }
+
     /// Reads on. What could be read is there for [`Self::take`] even if it fails.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
+        self.has_content |= !bytes.is_empty();
         match &mut self.format {
             Format::EventStream(parser) => {
                 let mut events = Vec::new();
                 let result = parser.feed(bytes, &mut events);
-                self.read.extend(events.into_iter().map(from_event_stream));
+                let defaults = &self.defaults;
+                let events = events.into_iter();
+                self.read
+                    .extend(events.map(|event| from_event_stream(event, defaults)));
                 result.map_err(|TooLarge(limit)| Wrong::TooLarge(limit))
             }
             Format::Ndjson {
@@ -83,13 +98,17 @@ impl Incoming {
                 line,
                 line_number,
             } => {
+                let max_line = max_bytes
+                    .saturating_mul(LINE_ALLOWANCE)
+                    .saturating_add(LINE_RESERVE);
                 for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-                    if line.len() + piece.len() > *max_bytes {
+                    if line.len() + piece.len() > max_line {
                         return Err(Wrong::TooLarge(*max_bytes));
                     }
                     line.extend_from_slice(piece);
                     if piece.ends_with(b"\n") {
-                        self.read.extend(from_line(line, *line_number)?);
+                        let event = from_line(line, *line_number, *max_bytes, &self.defaults)?;
+                        self.read.extend(event);
                         line.clear();
                         *line_number += 1;
                     }
@@ -103,17 +122,36 @@ impl Incoming {
     /// as the standard says.
     pub(crate) fn finish(&mut self) -> Result<(), Wrong> {
         self.is_over = true;
-        if let Format::Ndjson {
-            line, line_number, ..
-        } = &self.format
-        {
-            self.read.extend(from_line(line, *line_number)?);
+        match &self.format {
+            Format::EventStream(parser) if parser.is_in_event() => Err(Wrong::EndsWithinEvent),
+            Format::EventStream(_) => Ok(()),
+            Format::Ndjson {
+                line,
+                line_number,
+                max_bytes,
+            } => {
+                let event = from_line(line, *line_number, *max_bytes, &self.defaults)?;
+                self.read.extend(event);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Whether the body had anything in it.
+    pub(super) fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// How many bytes of an event that has not ended are held.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        match &self.format {
+            Format::EventStream(parser) => parser.buffered_bytes(),
+            Format::Ndjson { line, .. } => line.len(),
+        }
     }
 
     /// What has been read since the last time.
@@ -122,52 +160,54 @@ impl Incoming {
     }
 }
 
-/// A stream may come from another server, whose own events are no news here, and whose own ids mean nothing.
-fn from_event_stream(event: ParsedEvent) -> Option<Publication> {
-    let event_type = match event.event_type.as_str() {
-        "" => Ok(Default::default()),
-        _ => check_type(event.event_type),
+/// A stream may come from another server, whose own events are no news here, whose own ids mean nothing, and whose `retry`
+/// may be out of the bounds that readers here are given.
+fn from_event_stream(event: ParsedEvent, defaults: &EventFields) -> Option<Publication> {
+    let has_type = !event.event_type.is_empty();
+    let fields = EventFields {
+        id: event.id.filter(|id| check_id(id.clone()).is_ok()),
+        event_type: has_type.then_some(event.event_type),
+        retry: event.retry.map(|retry| {
+            let milliseconds = |bound: &Duration| bound.as_millis().try_into().unwrap_or(u64::MAX);
+            retry.clamp(
+                milliseconds(RETRY_BOUNDS.start()),
+                milliseconds(RETRY_BOUNDS.end()),
+            )
+        }),
+        ..EventFields::default()
     };
-    Some(Publication {
-        id: event.id.and_then(|id| check_id(id).ok()),
-        event_type: event_type.ok()?,
-        retry: event.retry.map(Duration::from_millis),
-        ..Publication::text(event.data)
-    })
+    fields.or(defaults.clone()).publication(event.data).ok()
 }
 
-fn from_line(line: &[u8], line_number: usize) -> Result<Option<Option<Publication>>, Wrong> {
+fn from_line(
+    line: &[u8],
+    line_number: usize,
+    max_bytes: usize,
+    defaults: &EventFields,
+) -> Result<Option<Option<Publication>>, Wrong> {
     if line.trim_ascii().is_empty() {
         return Ok(None);
     }
     let wrong = |reason: String| Wrong::Line(line_number, reason);
-    let line: Line = serde_json::from_slice(line).map_err(|error| {
+    let event: JsonEvent = serde_json::from_slice(line).map_err(|error| {
         wrong(format!(
-            "{error}; write {{\"data\": …}}, with type, id and retry if you like"
+            "{error}; write {{\"data\": …}}, with id, type, retry, keep and private if you like"
         ))
     })?;
-    let data = match line.data {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    Ok(Some(Some(Publication {
-        id: line.id.map(check_id).transpose().map_err(wrong)?,
-        event_type: line
-            .r#type
-            .map(check_type)
-            .transpose()
-            .map_err(wrong)?
-            .unwrap_or_default(),
-        retry: line.retry.map(Duration::from_millis),
-        ..Publication::text(data)
-    })))
+    let publication = event.publication(defaults.clone()).map_err(wrong)?;
+    if publication.data.len() > max_bytes {
+        return Err(Wrong::TooLarge(max_bytes));
+    }
+    Ok(Some(Some(publication)))
 }
 
 impl From<Wrong> for Problem {
     fn from(wrong: Wrong) -> Self {
         match wrong {
             Wrong::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, wrong.to_string()),
-            Wrong::Line(..) | Wrong::BrokenOff => Self::bad_request(wrong.to_string()),
+            Wrong::Line(..) | Wrong::BrokenOff | Wrong::NoEvent | Wrong::EndsWithinEvent => {
+                Self::bad_request(wrong.to_string())
+            }
         }
     }
 }

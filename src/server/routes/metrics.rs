@@ -1,21 +1,33 @@
 //! The server's numbers.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use crate::server::access::Caller;
 use crate::server::metrics::CONTENT_TYPE;
+use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
 /// `GET`: all numbers, in the text format of Prometheus and OpenMetrics.
-pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    let text = state
-        .streams
+///
+/// # Errors
+///
+/// A problem if the client may not see them.
+pub(crate) async fn metrics(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    state.access.check_metrics(&Caller::of(&parts))?;
+    let streams = &state.streams;
+    let held = streams.held_bytes().taken();
+    let text = streams
         .metrics()
-        .text(state.hub.totals(), state.streams.open());
+        .text(state.hub.totals(), streams.open(), held);
     let headers = [
         (header::CONTENT_TYPE, CONTENT_TYPE),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, text).into_response()
+    Ok((headers, text).into_response())
 }

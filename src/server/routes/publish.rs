@@ -1,41 +1,40 @@
-//! Publishing over HTTP: one event as a body, or a stream of events, each of which goes out as it arrives.
+//! Publishing over HTTP: one event as a body or a form, or a stream of events, each of which goes out as it arrives. What
+//! may be said about an event is the same everywhere: see [`super::event_fields`].
 
-use std::time::Duration;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use tokio::time::sleep_until;
 
+use super::event_fields::{self, EventFields, TextFields};
 use super::incoming::{Incoming, Wrong};
 use crate::hub::publication::{
-    Conditions, Publication, PublishError, Published, check_id, check_type,
+    Conditions, ExpectedNewest, IdempotencyKey, Publication, PublishError, Published,
 };
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
+use crate::server::access::{Caller, Publisher};
+use crate::server::client_address::ClientAddress;
+use crate::server::negotiation::wants_html;
 use crate::server::problem::Problem;
-use crate::server::query;
-use crate::server::request_body;
+use crate::server::request_body::{self, HeldBytes};
 use crate::server::state::AppState;
 
 /// The longest `Idempotency-Key`, in bytes: more than any UUID or hash needs.
 const MAX_KEY_BYTES: usize = 256;
 
-/// What a publisher may say about an event beside its data, in the query or, under the names of [`Attributes::header`],
-/// in headers. The query counts more.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attributes {
-    id: Option<String>,
-    r#type: Option<String>,
-    retry: Option<String>,
-    keep: Option<String>,
-    private: Option<String>,
-}
+/// How much larger than its data a form may be, in bytes: the other fields, and what stands between them.
+const FORM_ALLOWANCE: usize = 16 * 1_024;
+
+/// How many fields a form may have: more than there are names.
+const MAX_FORM_FIELDS: usize = 16;
 
 /// The answer to a publisher of one event.
 #[derive(Serialize)]
@@ -69,8 +68,9 @@ pub(super) async fn post(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
-        "multipart/form-data" => form(state, topic, Request::from_parts(parts, body)).await,
+        "multipart/form-data" => form(state, topic, &parts, body).await,
         "text/event-stream" => stream(state, topic, &parts, body, Incoming::event_stream).await,
         "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
         _ => one(state, topic, &parts, body).await,
@@ -88,6 +88,7 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
         "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
         "" | "text/event-stream" => {
@@ -106,51 +107,90 @@ async fn one(
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let attributes = Attributes::read(&parts.uri, &parts.headers)?;
-    let conditions = conditions(&parts.headers)?;
-    state.access.check_publish(&parts.headers, &topic)?;
-    let data = whole_text(state, body).await?;
-    let published = publish(state, &topic, attributes.publication(data)?, conditions)?;
+    let fields = EventFields::of_request(&parts.uri, &parts.headers)?;
+    let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
+    let conditions = conditions(parts, &publisher)?;
+    let data = whole_text(state, parts, body).await?;
+    let publication = fields.publication(data).map_err(Problem::bad_request)?;
+    let published = publish(state, &topic, publication, conditions)?;
     Ok(receipt(&published))
 }
 
-/// What a page without JavaScript sends; its reader is sent back to it.
-async fn form(state: &AppState, topic: Topic, request: Request) -> Result<Response, Problem> {
-    state.access.check_publish(request.headers(), &topic)?;
-    let wrong = |error: axum::extract::multipart::MultipartError| {
-        Problem::new(error.status(), error.body_text())
-    };
-    let limit = state.settings.max_body_bytes();
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let (mut data, mut attributes) = (None, Attributes::default());
-    while let Some(field) = form.next_field().await.map_err(wrong)? {
+/// What a page without JavaScript sends, and `curl -F`. A browser is sent back to the topic's page, a program gets the
+/// receipt.
+async fn form(
+    state: &AppState,
+    topic: Topic,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by_request = EventFields::of_request(&parts.uri, &parts.headers)?;
+    let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
+    let conditions = conditions(parts, &publisher)?;
+    let max_data = state.settings.max_body_bytes();
+    let max_form = max_data.saturating_add(FORM_ALLOWANCE);
+    request_body::check_length(&parts.headers, max_form)?;
+    let boundary = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| multer::parse_boundary(value).ok())
+        .ok_or_else(|| Problem::bad_request("the form has no boundary in its Content-Type"))?;
+    let mut form = multer::Multipart::new(body.into_data_stream(), boundary);
+    let mut held = HeldBytes::new(state, parts);
+    let (mut data, mut fields, mut count) = (None, TextFields::default(), 0);
+    while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
+        count += 1;
+        if count > MAX_FORM_FIELDS {
+            return Err(Problem::bad_request("the form has too many fields"));
+        }
         let name = field.name().unwrap_or_default().to_owned();
-        let text = field.text().await.map_err(wrong)?;
-        match name.as_str() {
-            "data" if text.len() > limit => return Err(Problem::too_large(limit)),
-            "data" => data = Some(text),
-            "type" if !text.is_empty() => attributes.r#type = Some(text),
-            "type" => {}
-            _ => {
-                return Err(Problem::bad_request(format!(
-                    "the form has a field '{name}'; it takes data and type"
-                )));
+        let limit = if name == "data" {
+            max_data
+        } else {
+            FORM_ALLOWANCE
+        };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(form_problem)? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(Problem::too_large(limit));
             }
+            held.add(chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+        }
+        let text = text(bytes)?;
+        if name == "data" {
+            data = Some(text);
+        } else if !fields.set(&name, text) {
+            return Err(Problem::bad_request(format!(
+                "the form has a field '{name}'; it takes data, id, type, retry, keep and private"
+            )));
         }
     }
     let data = data.ok_or_else(|| Problem::bad_request("the form has no field data"))?;
-    publish(
-        state,
-        &topic,
-        attributes.publication(data)?,
-        Conditions::default(),
-    )?;
-    Ok(Redirect::to(&topic_path(topic.as_str())).into_response())
+    let fields = by_request.or(fields.typed()?);
+    let publication = fields.publication(data).map_err(Problem::bad_request)?;
+    let published = publish(state, &topic, publication, conditions)?;
+    if wants_html(&parts.headers) {
+        return Ok(Redirect::to(&topic_path(topic.as_str())).into_response());
+    }
+    Ok(receipt(&published))
 }
 
-/// Publishes each event as it arrives. The hub takes it at once, so what holds a fast publisher back is the connection.
+fn form_problem(error: multer::Error) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<axum::Error>() {
+            return request_body::problem(error);
+        }
+        cause = error.source();
+    }
+    Problem::bad_request(format!("the form cannot be read: {error}"))
+}
+
+/// Publishes each event as it arrives. The hub takes it at once, so what holds a fast publisher back is the connection. The
+/// request ends with the body, with the publisher's token, or when the server stops; each time the publisher learns what
+/// has been published.
 async fn stream(
     state: &AppState,
     topic: Topic,
@@ -158,13 +198,21 @@ async fn stream(
     body: Body,
     incoming: fn(usize) -> Incoming,
 ) -> Result<Response, Problem> {
-    if !Attributes::read(&parts.uri, &parts.headers)?.is_empty() {
+    let defaults = EventFields::of_request(&parts.uri, &parts.headers)?;
+    if defaults.id.is_some() {
         return Err(Problem::bad_request(
-            "each event of a stream has its own id, type and retry: leave them out of the query and the headers",
+            "each event of a stream has an id of its own: leave id out of the query and the headers",
         ));
     }
-    state.access.check_publish(&parts.headers, &topic)?;
-    let mut incoming = incoming(state.settings.max_body_bytes());
+    for name in [header::IF_MATCH, IDEMPOTENCY_KEY] {
+        if parts.headers.contains_key(&name) {
+            return Err(Problem::bad_request(format!(
+                "{name} is for one event: publish each with a POST of its own, or leave it out"
+            )));
+        }
+    }
+    let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
+    let mut incoming = incoming(state.settings.max_body_bytes()).with_defaults(defaults);
     let mut receipt = StreamReceipt {
         topic: topic.as_str(),
         published: 0,
@@ -172,9 +220,16 @@ async fn stream(
         first_id: None,
         last_id: None,
     };
+    let mut held = HeldBytes::new(state, parts);
     let mut chunks = body.into_data_stream();
-    let outcome = loop {
-        let read = match chunks.next().await {
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            () = expiry(&publisher) => return Err(receipt.with(token_has_expired())),
+            () = state.streams.shutdown().cancelled() => return Err(receipt.with(stopping())),
+            chunk = chunks.next() => chunk,
+        };
+        let read = match chunk {
             Some(Ok(chunk)) => incoming.feed(&chunk),
             Some(Err(_)) => Err(Wrong::BrokenOff),
             None => incoming.finish(),
@@ -192,19 +247,43 @@ async fn stream(
                 None => receipt.left_out += 1,
             }
         }
-        match read {
-            Ok(()) if is_over => break Ok(()),
-            Ok(()) => {}
-            Err(wrong) => break Err(wrong),
+        read.map_err(|wrong| receipt.with(wrong.into()))?;
+        if is_over {
+            let is_empty = receipt.published + receipt.left_out == 0;
+            if is_empty && incoming.has_content() {
+                return Err(receipt.with(Wrong::NoEvent.into()));
+            }
+            return Ok(json(StatusCode::OK, &receipt));
         }
-    };
-    match outcome {
-        Ok(()) => Ok(json(StatusCode::OK, &receipt)),
-        Err(wrong) => Err(receipt.with(wrong.into())),
+        held.set(incoming.buffered_bytes())
+            .map_err(|problem| receipt.with(problem))?;
     }
 }
 
-/// Publishes for somebody who may.
+/// Waits until a publisher may publish no longer.
+async fn expiry(publisher: &Publisher) {
+    match publisher.expires_at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn token_has_expired() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "the token has expired within the stream; go on with a new one after the last event that was published",
+    )
+}
+
+fn stopping() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the server is stopping; go on after the last event that was published",
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// Publishes for a client that may.
 ///
 /// # Errors
 ///
@@ -225,101 +304,38 @@ pub(super) fn publish(
         .publish(topic, publication, conditions)
         .map_err(|error| {
             let status = match error {
-                PublishError::Ended => StatusCode::CONFLICT,
+                PublishError::Ended | PublishError::DuplicateId(_) => StatusCode::CONFLICT,
                 PublishError::Moved(_) => StatusCode::PRECONDITION_FAILED,
+                PublishError::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+                PublishError::TooManyKeys(_) => StatusCode::TOO_MANY_REQUESTS,
                 PublishError::TooManyTopics => StatusCode::SERVICE_UNAVAILABLE,
             };
-            Problem::new(status, error.to_string())
+            let problem = Problem::new(status, error.to_string());
+            match error {
+                PublishError::TooManyKeys(wait) => {
+                    let seconds = HeaderValue::from(wait.as_secs() + 1);
+                    problem.with_header(header::RETRY_AFTER, seconds)
+                }
+                _ => problem,
+            }
         })
 }
 
-impl Attributes {
-    fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
-        let by_query: Self = query::read(uri, &[])?;
-        Ok(Self {
-            id: by_query.id.or(Self::header(headers, "event-id")?),
-            r#type: by_query.r#type.or(Self::header(headers, "event-type")?),
-            retry: by_query.retry.or(Self::header(headers, "event-retry")?),
-            keep: by_query.keep.or(Self::header(headers, "event-keep")?),
-            private: by_query.private.or(Self::header(headers, "event-private")?),
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What must hold for one event to be published: `If-Match` (RFC 9110, section 13.1.1) and `Idempotency-Key`.
+fn conditions(parts: &Parts, publisher: &Publisher) -> Result<Conditions, Problem> {
+    let headers = &parts.headers;
+    let newest = if headers.contains_key(header::IF_MATCH) {
+        Some(ExpectedNewest {
+            with_private: publisher.sees_private,
+            one_of: if_match(headers)?,
         })
-    }
-
-    fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
-        match headers
-            .get(name)
-            .map(|value| std::str::from_utf8(value.as_bytes()))
-        {
-            None => Ok(None),
-            Some(Ok(text)) => Ok(Some(text.to_owned())),
-            Some(Err(_)) => Err(Problem::bad_request(format!(
-                "the header {name} is not UTF-8"
-            ))),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        [
-            &self.id,
-            &self.r#type,
-            &self.retry,
-            &self.keep,
-            &self.private,
-        ]
-        .iter()
-        .all(|attribute| attribute.is_none())
-    }
-
-    fn publication(self, data: String) -> Result<Publication, Problem> {
-        let id = self
-            .id
-            .map(check_id)
-            .transpose()
-            .map_err(Problem::bad_request)?;
-        let event_type = self
-            .r#type
-            .map(check_type)
-            .transpose()
-            .map_err(Problem::bad_request)?;
-        let retry = self.retry.as_deref().map(read_retry).transpose()?;
-        Ok(Publication {
-            id,
-            event_type: event_type.unwrap_or_default(),
-            data,
-            retry,
-            is_kept: yes_or_no("keep", self.keep.as_deref(), true)?,
-            is_private: yes_or_no("private", self.private.as_deref(), false)?,
-        })
-    }
-}
-
-fn read_retry(text: &str) -> Result<Duration, Problem> {
-    let milliseconds = text.parse().map_err(|_| {
-        Problem::bad_request("retry takes whole milliseconds, such as 2000: how long readers wait before they come back")
-    })?;
-    Ok(Duration::from_millis(milliseconds))
-}
-
-fn yes_or_no(name: &str, value: Option<&str>, default: bool) -> Result<bool, Problem> {
-    match value {
-        None => Ok(default),
-        Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(_) => Err(Problem::bad_request(format!("{name} takes true or false"))),
-    }
-}
-
-fn conditions(headers: &HeaderMap) -> Result<Conditions, Problem> {
-    let newest = Attributes::header(headers, "if-match")?.map(|tag| {
-        let id = tag.trim().trim_matches('"');
-        EventId::new(id).map_err(|error| {
-            Problem::bad_request(format!(
-                "If-Match takes the id of the topic's newest event, such as \"#x-1\": {error}"
-            ))
-        })
-    });
-    let idempotency_key = Attributes::header(headers, "idempotency-key")?;
-    if idempotency_key
+    } else {
+        None
+    };
+    let idempotency = event_fields::header(headers, "idempotency-key")?;
+    if idempotency
         .as_ref()
         .is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES)
     {
@@ -327,14 +343,60 @@ fn conditions(headers: &HeaderMap) -> Result<Conditions, Problem> {
             "Idempotency-Key takes 1 to {MAX_KEY_BYTES} bytes"
         )));
     }
+    let client = ClientAddress::of_request(&parts.extensions);
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
     Ok(Conditions {
-        newest: newest.transpose()?,
-        idempotency_key,
+        newest,
+        idempotency: idempotency.map(|key| IdempotencyKey {
+            key,
+            publisher: hasher.hash_one(client),
+        }),
     })
 }
 
-async fn whole_text(state: &AppState, body: Body) -> Result<String, Problem> {
+/// The ids that `If-Match` names; none for `*`, which any event matches. Weak tags match nothing: the comparison is strong.
+fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EventId>>, Problem> {
+    let wrong = || {
+        Problem::bad_request(
+            "If-Match takes the id of the topic's newest event in double quotes, such as \"#x-1\", several of them with commas between, or *",
+        )
+    };
+    let mut ids = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        let mut rest = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| wrong())?
+            .trim();
+        if rest == "*" {
+            return Ok(None);
+        }
+        while !rest.is_empty() {
+            let (is_weak, tag) = match rest.strip_prefix("W/") {
+                Some(tag) => (true, tag),
+                None => (false, rest),
+            };
+            let (id, after) = match tag.strip_prefix('"') {
+                Some(tag) => tag.split_once('"').ok_or_else(wrong)?,
+                // An id as it stands in a receipt, without quotes.
+                None => tag.split_at(tag.find(',').unwrap_or(tag.len())),
+            };
+            if !is_weak {
+                ids.push(EventId::new(id.trim()).map_err(|_| wrong())?);
+            }
+            rest = after.trim_start();
+            rest = match rest.strip_prefix(',') {
+                Some(next) => next.trim_start(),
+                None if rest.is_empty() => rest,
+                None => return Err(wrong()),
+            };
+        }
+    }
+    Ok(Some(ids))
+}
+
+async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
     let limit = state.settings.max_body_bytes();
+    request_body::check_length(&parts.headers, limit)?;
+    let mut held = HeldBytes::new(state, parts);
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
@@ -342,8 +404,13 @@ async fn whole_text(state: &AppState, body: Body) -> Result<String, Problem> {
         if bytes.len() + chunk.len() > limit {
             return Err(Problem::too_large(limit));
         }
+        held.add(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
+    text(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| {
         Problem::bad_request(
             "the body is not UTF-8: an event's data is text; encode bytes, as base64 say",
@@ -353,11 +420,7 @@ async fn whole_text(state: &AppState, body: Body) -> Result<String, Problem> {
 
 /// The type of a request's body, in lower case and without parameters; empty if it does not say.
 fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let name = value.split(';').next().unwrap_or_default().trim();
+    let name = request_body::media_type(headers);
     [
         "multipart/form-data",
         "text/event-stream",
@@ -408,4 +471,31 @@ fn is_false(value: &bool) -> bool {
 
 fn is_zero(value: &usize) -> bool {
     *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(value: &str) -> Option<Vec<String>> {
+        let headers = HeaderMap::from_iter([(header::IF_MATCH, value.parse().expect("a header"))]);
+        let ids = if_match(&headers).expect("a condition")?;
+        Some(ids.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn if_match_is_a_list_of_strong_tags_or_any() {
+        assert_eq!(ids("*"), None);
+        assert_eq!(ids("\"#x-1\""), Some(vec!["#x-1".to_owned()]));
+        assert_eq!(
+            ids("\"a\", W/\"weak\",\"b,c\" , d"),
+            Some(["a", "b,c", "d"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(ids("W/\"a\""), Some(vec![]));
+        for wrong in ["\"a", "\"a\" \"b\"", "\"\""] {
+            let headers =
+                HeaderMap::from_iter([(header::IF_MATCH, wrong.parse().expect("a header"))]);
+            assert!(if_match(&headers).is_err(), "{wrong}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
+use crate::server::access::Caller;
 use crate::server::client_address::ClientAddress;
 use crate::server::delivery::Pace;
 use crate::server::event_stream::{self, Extras, Patience};
@@ -84,11 +85,13 @@ impl StreamQuery {
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
-        if let Some(id) = last_event_id_header(headers)? {
-            return after("the header Last-Event-ID", id);
+        // One that a browser sends without having seen an event is empty.
+        let by_header = headers.get(LAST_EVENT_ID_HEADER);
+        if let Some(id) = by_header.filter(|id| !id.is_empty()) {
+            return Ok(after(&String::from_utf8_lossy(id.as_bytes())));
         }
         if let Some(id) = &self.last_event_id {
-            return after("the query parameter last_event_id", id);
+            return Ok(after(id));
         }
         if let Some(count) = &self.last {
             let detail = "the query parameter last takes a number of events, such as last=10";
@@ -150,7 +153,7 @@ impl Plan {
     /// A problem if the request is wrong.
     pub(super) fn read(
         state: &AppState,
-        headers: &HeaderMap,
+        caller: &Caller<'_>,
         topics: Vec<Topic>,
         query: &StreamQuery,
     ) -> Result<Self, Problem> {
@@ -164,7 +167,10 @@ impl Plan {
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
         }
-        let reader = state.access.reader(headers)?;
+        let reader = state.access.reader(caller)?;
+        for topic in &topics {
+            state.access.check_read(&reader, topic)?;
+        }
         let topics = topics
             .into_iter()
             .map(|topic| WantedTopic {
@@ -175,7 +181,7 @@ impl Plan {
         let slow_reader = query.slow_reader(state.settings.slow_reader)?;
         let subscription = Subscription {
             topics,
-            start: query.start(headers)?,
+            start: query.start(caller.headers)?,
             slow_reader,
         };
         Ok(Self {
@@ -187,13 +193,13 @@ impl Plan {
 
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
-        let Some(admission) = state.admit(client) else {
+        let Some(admission) = state.admit(client, self.subscription.topics.len()) else {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
             Ok(subscriber) => Outcome::Open(subscriber, admission),
             Err(SubscribeError::Ended) => Outcome::Ended,
-            Err(SubscribeError::TooManyTopics) => Outcome::Full,
+            Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
     }
 }
@@ -210,7 +216,7 @@ pub(super) fn open(
     query: &StreamQuery,
 ) -> Result<Response, Problem> {
     let settings = &state.settings;
-    let plan = Plan::read(state, &request.headers, topics, query)?;
+    let plan = Plan::read(state, &Caller::of(request), topics, query)?;
     let is_compressed = settings.stream_compression == StreamCompression::Gzip
         && accepts_encoding(&request.headers, "gzip");
     let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
@@ -248,24 +254,13 @@ pub(super) fn open(
     })
 }
 
-/// The id that a reader comes back with; an empty one is none.
-fn last_event_id_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    match headers
-        .get(LAST_EVENT_ID_HEADER)
-        .map(|value| std::str::from_utf8(value.as_bytes()))
-    {
-        Some(Ok("")) | None => Ok(None),
-        Some(Ok(id)) => Ok(Some(id)),
-        Some(Err(_)) => Err(Problem::bad_request(
-            "the header Last-Event-ID is not UTF-8",
-        )),
+/// A text that cannot be an id is answered as an id that is not known: by a gap. A status would be final for an
+/// EventSource, which sends what some server has given it.
+fn after(text: &str) -> Start {
+    match EventId::new(text) {
+        Ok(id) => Start::after(id),
+        Err(_) => Start::AfterUnknown(EventId::like(text)),
     }
-}
-
-fn after(source: &str, id: &str) -> Result<Start, Problem> {
-    EventId::new(id)
-        .map(Start::after)
-        .map_err(|error| Problem::bad_request(format!("{source} cannot be an event's id: {error}")))
 }
 
 /// A moment, or how long ago it was.

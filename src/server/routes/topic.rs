@@ -1,13 +1,15 @@
 //! One topic: what each method of its URL does, and in which form it is read.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
 use super::{publish, snapshot, websocket};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::server::access::Caller;
 use crate::server::client_address::ClientAddress;
 use crate::server::negotiation::preferred;
 use crate::server::pages;
@@ -47,7 +49,7 @@ pub(crate) async fn any(
         Method::GET | Method::HEAD => get(&state, topic, request).await,
         Method::POST => publish::post(&state, topic, request).await,
         Method::PUT => publish::put(&state, topic, request).await,
-        Method::DELETE => end(&state, &topic, request.headers()),
+        Method::DELETE => end(&state, &topic, &request.into_parts().0),
         _ => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
@@ -69,7 +71,7 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     let (parts, _) = request.into_parts();
     match preferred(&parts.headers, &[CONTENT_TYPE, HTML, JSON]) {
         Some(HTML) => pages::topic(state, &topic, parts).await,
-        Some(JSON) => snapshot::answer(state, &topic, &parts.uri, &parts.headers),
+        Some(JSON) => snapshot::answer(state, &topic, &parts),
         Some(_) => {
             let query = StreamQuery::read(&parts.uri)?.without_topics()?;
             subscribe::open(state, &parts, vec![topic], &query)
@@ -83,8 +85,8 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     }
 }
 
-fn end(state: &AppState, topic: &Topic, headers: &HeaderMap) -> Result<Response, Problem> {
-    state.access.check_publish(headers, topic)?;
+fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
+    state.access.check_publish(&Caller::of(parts), topic)?;
     match state.hub.end(topic) {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(error) => Err(Problem::new(StatusCode::NOT_FOUND, error.to_string())),

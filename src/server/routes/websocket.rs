@@ -5,35 +5,54 @@
 //! itself: `{"id"}` says where the reader is, at first and, with `gap`, where events are missing; `{"consumers"}` how
 //! many there are; `{"published"}` and `{"problem"}` answer a frame of the client's, which is `{"data", "type"?, "id"?}`.
 
-use axum::RequestExt;
+mod arriving;
+
+use axum::body::Body;
 use axum::extract::Request;
-use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use serde::{Deserialize, Serialize};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
+use self::arriving::{Arriving, Watched};
+use super::event_fields::{EventFields, JsonEvent};
 use super::publish::publish;
 use super::subscribe::{Outcome, Plan, StreamQuery};
 use crate::hub::Entry;
-use crate::hub::publication::{Conditions, Publication, check_id, check_type};
+use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
+use crate::server::access::Caller;
 use crate::server::client_address::ClientAddress;
+use crate::server::connections::ConnectionGuard;
 use crate::server::delivery::{Delivery, Ending, Item};
 use crate::server::metrics::Tally;
 use crate::server::problem::Problem;
+use crate::server::request_body::HeldBytes;
 use crate::server::state::AppState;
 
 /// How much larger a frame may be than the data in it: the other members, and escapes.
 const FRAME_ALLOWANCE: usize = 6;
 
+/// The largest frame of a client that may not publish, in bytes: enough for it to learn why.
+const MAX_BYTES_OF_READER: usize = 4 * 1_024;
+
 /// How much is read at once, in bytes. Clients send little, and the buffer is wiped each time that somebody looks whether
 /// they have sent anything: the library's own size makes that half of a delivery's cost.
 const READ_BUFFER_BYTES: usize = 4 * 1_024;
+
+/// How much is sent at once without being counted as held for the client, in bytes.
+const UNCOUNTED_BYTES: usize = 16 * 1_024;
 
 /// What the server sends.
 #[derive(Serialize)]
@@ -65,15 +84,6 @@ struct Receipt<'a> {
     subscribers: usize,
 }
 
-/// What a client sends.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sent {
-    data: String,
-    r#type: Option<String>,
-    id: Option<String>,
-}
-
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let upgrade = headers
@@ -90,16 +100,18 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 pub(super) async fn open(
     state: &AppState,
     topic: Topic,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let query = StreamQuery::read(request.uri())?.without_topics()?;
-    let headers = request.headers().clone();
-    let upgrade = request
-        .extract_parts::<WebSocketUpgrade>()
-        .await
-        .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let plan = Plan::read(state, &headers, vec![topic.clone()], &query)?;
-    let client = ClientAddress::of_request(request.extensions());
+    let (mut parts, _) = request.into_parts();
+    let query = StreamQuery::read(&parts.uri)?.without_topics()?;
+    let handshake = handshake(&parts)?;
+    let upgrade = parts
+        .extensions
+        .remove::<OnUpgrade>()
+        .ok_or_else(|| Problem::bad_request("this connection cannot become a WebSocket"))?;
+    let caller = Caller::of(&parts);
+    let plan = Plan::read(state, &caller, vec![topic.clone()], &query)?;
+    let client = ClientAddress::of_request(&parts.extensions);
     let delivery = match plan.start(state, client) {
         Outcome::Open(subscriber, admission) => Some(Delivery::new(
             subscriber,
@@ -108,61 +120,101 @@ pub(super) async fn open(
             plan.extras.consumers,
         )),
         Outcome::Ended => None,
-        Outcome::Full => {
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "no place is free: come back later",
-            ));
-        }
+        Outcome::Full => return Err(Problem::no_place()),
     };
+    let max_bytes = if state.access.check_publish(&caller, &topic).is_ok() {
+        let max_data = state.settings.max_body_bytes();
+        max_data
+            .saturating_mul(FRAME_ALLOWANCE)
+            .saturating_add(MAX_BYTES_OF_READER)
+    } else {
+        MAX_BYTES_OF_READER
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(max_bytes))
+        .max_frame_size(Some(max_bytes))
+        .read_buffer_size(READ_BUFFER_BYTES);
+    let arriving = Arriving::new(HeldBytes::new(state, &parts));
+    let peer = caller.peer;
+    let guard = parts.extensions.remove::<ConnectionGuard>();
     let state = state.clone();
-    let limit = state
-        .settings
-        .max_body_bytes()
-        .saturating_mul(FRAME_ALLOWANCE);
-    Ok(upgrade
-        .max_message_size(limit)
-        .max_frame_size(limit)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(async move |socket| {
-            let (sink, source) = socket.split();
-            let mut connection = Connection {
-                state,
-                topic,
-                headers,
-                client,
-                sink,
-                source,
-                awaits_pong: false,
-            };
-            let (code, reason) = match delivery {
-                Some(delivery) => connection.run(delivery).await,
-                None => reason_of(Ending::TopicEnded),
-            };
-            let frame = CloseFrame {
-                code,
-                reason: reason.into(),
-            };
-            // A client that has gone needs no reason.
-            let _ = connection.sink.send(Message::Close(Some(frame))).await;
-        }))
+    tokio::spawn(async move {
+        // The socket counts as a connection, and is waited for at a stop, for as long as this task runs.
+        let _guard = guard;
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                tracing::debug!("a connection did not become a WebSocket: {error}");
+                return;
+            }
+        };
+        let watched = Watched::new(TokioIo::new(upgraded), arriving.clone());
+        let socket = WebSocketStream::from_raw_socket(watched, Role::Server, Some(config)).await;
+        let (sink, source) = socket.split();
+        let mut connection = Connection {
+            state,
+            topic,
+            headers: parts.headers,
+            peer,
+            client,
+            sink,
+            source,
+            arriving,
+            awaits_pong: false,
+        };
+        let (code, reason) = match delivery {
+            Some(delivery) => connection.run(delivery).await,
+            None => reason_of(Ending::TopicEnded),
+        };
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        // A client that has gone needs no reason.
+        let _ = connection.sink.send(Message::Close(Some(frame))).await;
+    });
+    Ok(handshake)
+}
+
+/// The answer that makes a connection a WebSocket; RFC 6455, section 4.2.
+fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
+    let mut request = axum::http::Request::builder()
+        .method(Method::GET)
+        .version(parts.version)
+        .uri(parts.uri.clone())
+        .body(())
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    request.headers_mut().clone_from(&parts.headers);
+    let response = create_response(&request).map_err(|error| {
+        Problem::bad_request(format!("this is no WebSocket handshake: {error}"))
+    })?;
+    Ok(response.map(|()| Body::empty()))
 }
 
 struct Connection {
     state: AppState,
     topic: Topic,
     headers: HeaderMap,
+    peer: Option<std::net::IpAddr>,
     client: Option<ClientAddress>,
-    sink: SplitSink<WebSocket, Message>,
-    source: SplitStream<WebSocket>,
+    sink: SplitSink<Socket, Message>,
+    source: SplitStream<Socket>,
+    arriving: Arriving,
     /// A ping has been sent, and nothing has come since.
     awaits_pong: bool,
 }
 
+type Socket = WebSocketStream<Watched<TokioIo<Upgraded>>>;
+
 /// Why a connection is closed: a code of RFC 6455, section 7.4.1, and a sentence.
 type Reason = (CloseCode, &'static str);
 
-const GONE: Reason = (close_code::NORMAL, "the client has closed the connection");
+const GONE: Reason = (CloseCode::Normal, "the client has closed the connection");
+
+const TOO_SLOW: Reason = (
+    CloseCode::Again,
+    "the reader was too slow: come back and resume",
+);
 
 impl Connection {
     /// Sends and hears until one side ends it.
@@ -176,17 +228,29 @@ impl Connection {
         let mut run = None;
         loop {
             if !messages.is_empty() {
-                let Ok(bytes) = self.send(messages).await else {
-                    return GONE;
+                let bytes = messages.iter().map(Message::len).sum();
+                // Until the socket has taken them; a reader that leaves too many has to come back.
+                let held = if bytes > UNCOUNTED_BYTES {
+                    let Ok(share) = delivery.hold(bytes) else {
+                        return TOO_SLOW;
+                    };
+                    Some(share)
+                } else {
+                    None
                 };
+                if self.send(messages).await.is_err() {
+                    return GONE;
+                }
+                drop(held);
                 let mut tally = Tally::default();
                 delivery.hand_over(bytes, run.take().as_deref(), Instant::now(), &mut tally);
                 delivery.metrics().count(&mut tally);
             }
+            let arriving = self.arriving.clone();
             messages = tokio::select! {
                 item = delivery.next() => match item {
                     Ok(Item::Heartbeat) if self.awaits_pong => {
-                        return (close_code::POLICY, "no answer to a ping: come back and resume");
+                        return (CloseCode::Policy, "no answer to a ping: come back and resume");
                     }
                     Ok(Item::Heartbeat) => {
                         self.awaits_pong = true;
@@ -207,14 +271,21 @@ impl Connection {
                     }
                     Err(ending) => return reason_of(ending),
                 },
+                () = arriving.takes_too_long(self.state.settings.request_timeout) => {
+                    return (CloseCode::Policy, "a frame took too long to arrive: send it faster");
+                }
                 heard = self.source.next() => {
                     self.awaits_pong = false;
+                    self.arriving.has_arrived();
                     match heard {
                         Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text))],
                         Some(Ok(Message::Binary(_))) => {
-                            return (close_code::UNSUPPORTED, "send text frames: an event's data is text");
+                            return (CloseCode::Unsupported, "send text frames: an event's data is text");
                         }
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Vec::new(),
+                        Some(Err(WebSocketError::Capacity(_))) => {
+                            return (CloseCode::Size, "the frame is larger than what this client may publish");
+                        }
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                     }
                 }
@@ -222,28 +293,30 @@ impl Connection {
         }
     }
 
-    /// Sends messages together; gives the bytes of their texts.
-    async fn send(&mut self, messages: Vec<Message>) -> Result<usize, axum::Error> {
-        let mut bytes = 0;
+    /// Sends messages together.
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), WebSocketError> {
         for message in messages {
-            if let Message::Text(text) = &message {
-                bytes += text.len();
-            }
             self.sink.feed(message).await?;
         }
-        self.sink.flush().await?;
-        Ok(bytes)
+        self.sink.flush().await
     }
 
-    /// Publishes what a client has sent, under the rules of `POST`; gives the answer.
+    /// Publishes what a client has sent, under the rules of `POST`; gives the answer. Every frame counts for the client's
+    /// rate, also one that cannot be read.
     fn publish(&self, text: &str) -> String {
-        let published = self.publication(text).and_then(|publication| {
-            self.state.rates.check_publish(self.client)?;
-            self.state
-                .access
-                .check_publish(&self.headers, &self.topic)?;
-            publish(&self.state, &self.topic, publication, Conditions::default())
-        });
+        let caller = Caller {
+            headers: &self.headers,
+            peer: self.peer,
+        };
+        let published = self
+            .state
+            .rates
+            .check_publish(self.client)
+            .and_then(|()| self.state.access.check_publish(&caller, &self.topic))
+            .and_then(|_| self.publication(text))
+            .and_then(|publication| {
+                publish(&self.state, &self.topic, publication, Conditions::default())
+            });
         match published {
             Ok(published) => json(&Frame::Published {
                 published: Receipt {
@@ -256,29 +329,19 @@ impl Connection {
     }
 
     fn publication(&self, text: &str) -> Result<Publication, Problem> {
-        let sent: Sent = serde_json::from_str(text).map_err(|error| {
+        let sent: JsonEvent = serde_json::from_str(text).map_err(|error| {
             Problem::bad_request(format!(
-                "the frame is no event: {error}; send {{\"data\": \"…\"}}, with type and id if you like"
+                "the frame is no event: {error}; send {{\"data\": \"…\"}}, with id, type, retry, keep and private if you like"
             ))
         })?;
+        let publication = sent
+            .publication(EventFields::default())
+            .map_err(Problem::bad_request)?;
         let limit = self.state.settings.max_body_bytes();
-        if sent.data.len() > limit {
+        if publication.data.len() > limit {
             return Err(Problem::too_large(limit));
         }
-        Ok(Publication {
-            id: sent
-                .id
-                .map(check_id)
-                .transpose()
-                .map_err(Problem::bad_request)?,
-            event_type: sent
-                .r#type
-                .map(check_type)
-                .transpose()
-                .map_err(Problem::bad_request)?
-                .unwrap_or_default(),
-            ..Publication::text(sent.data)
-        })
+        Ok(publication)
     }
 }
 
@@ -294,26 +357,23 @@ fn event(entry: &Entry) -> String {
 fn reason_of(ending: Ending) -> Reason {
     match ending {
         Ending::Closed => (
-            close_code::AWAY,
+            CloseCode::Away,
             "the stream was closed: come back and resume",
         ),
         Ending::LifetimeOver => (
-            close_code::RESTART,
+            CloseCode::Restart,
             "the stream was open for its lifetime: come back and resume",
         ),
         Ending::Expired => (
-            close_code::POLICY,
+            CloseCode::Policy,
             "the token has expired: come back with a new one",
         ),
         Ending::Idle => (
-            close_code::AWAY,
+            CloseCode::Away,
             "nothing was published for long: come back and resume",
         ),
-        Ending::TooSlow => (
-            close_code::AGAIN,
-            "the reader was too slow: come back and resume",
-        ),
-        Ending::TopicEnded => (close_code::NORMAL, "the topic has ended"),
+        Ending::TooSlow => TOO_SLOW,
+        Ending::TopicEnded => (CloseCode::Normal, "the topic has ended"),
     }
 }
 

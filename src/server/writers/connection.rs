@@ -9,10 +9,11 @@ use mio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::hub::run::Run;
+use crate::server::connections::ConnectionGuard;
 use crate::server::delivery::{Delivery, Ending};
 use crate::server::event_stream::{Chunk, EventStream};
 use crate::server::metrics::Tally;
-use crate::server::places::Place;
+use crate::server::shares::Share;
 
 /// How much one connection may be sent before it is the others' turn, in bytes.
 const TURN_BYTES: usize = 1_024 * 1_024;
@@ -29,11 +30,18 @@ pub(super) struct Connection {
     stream: EventStream,
     /// What is still to be written before the stream is asked again.
     unwritten: Bytes,
+    /// The run that is being written, if it is one that others share.
+    run: Option<Arc<Run>>,
+    /// How much of the run's chunk has been written, while the socket takes no more: then `unwritten` is empty, and what a
+    /// stalled reader holds is the log's own memory.
+    parked_at: Option<usize>,
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
+    /// Accounts for what is unwritten while the socket takes nothing.
+    held: Option<Share>,
     is_ending: bool,
     input_bytes: usize,
-    _place: Place,
+    _guard: ConnectionGuard,
 }
 
 /// What goes on with a connection.
@@ -61,16 +69,14 @@ impl Pass {
         self.framed = None;
     }
 
-    fn frame(&mut self, chunk: Chunk) -> Bytes {
-        let run = match chunk {
-            Chunk::Own { bytes, .. } => return as_http_chunk(&bytes),
-            Chunk::Shared(run) => run,
-        };
+    fn frame(&mut self, run: &Arc<Run>) -> Bytes {
         match &self.framed {
-            Some((framed, bytes)) if Arc::ptr_eq(framed, &run) => bytes.clone(),
+            Some((framed, bytes)) if Arc::ptr_eq(framed, run) => bytes.clone(),
             _ => {
-                let bytes = as_http_chunk(run.frames());
-                self.framed = Some((run, bytes.clone()));
+                // Not from the run's own copy of its frames, which a reader that stalls would keep alive.
+                let frames = run.entries().iter().map(|entry| &entry.frame[..]);
+                let bytes = as_http_chunk(run.frame_bytes(), frames);
+                self.framed = Some((Arc::clone(run), bytes.clone()));
                 bytes
             }
         }
@@ -79,15 +85,18 @@ impl Pass {
 
 impl Connection {
     /// Goes on with a stream whose beginning has been written.
-    pub(super) fn new(socket: TcpStream, stream: EventStream, place: Place) -> Self {
+    pub(super) fn new(socket: TcpStream, stream: EventStream, guard: ConnectionGuard) -> Self {
         Self {
             socket,
             stream,
             unwritten: Bytes::new(),
+            run: None,
+            parked_at: None,
             blocked_since: None,
+            held: None,
             is_ending: false,
             input_bytes: 0,
-            _place: place,
+            _guard: guard,
         }
     }
 
@@ -117,6 +126,7 @@ impl Connection {
     pub(super) fn advance(&mut self, pass: &mut Pass) -> Progress {
         let now = Instant::now();
         let mut turn = TURN_BYTES;
+        self.unpark(pass);
         loop {
             while !self.unwritten.is_empty() {
                 match self.socket.write(&self.unwritten) {
@@ -130,12 +140,14 @@ impl Connection {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.blocked_since.get_or_insert(now);
-                        return Progress::Waits;
+                        return self.wait_for_room();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(_) => return Progress::HasEnded,
                 }
             }
+            self.held = None;
+            self.run = None;
             if self.is_ending {
                 return Progress::HasEnded;
             }
@@ -148,7 +160,13 @@ impl Connection {
                 return Progress::Waits;
             }
             match self.stream.poll(now, &mut pass.tally) {
-                Ok(Some(chunk)) => self.unwritten = pass.frame(chunk),
+                Ok(Some(Chunk::Own { bytes, .. })) => {
+                    self.unwritten = as_http_chunk(bytes.len(), std::iter::once(&bytes[..]));
+                }
+                Ok(Some(Chunk::Shared(run))) => {
+                    self.unwritten = pass.frame(&run);
+                    self.run = Some(run);
+                }
                 Ok(None) => {
                     self.unwritten = Bytes::new();
                     return Progress::Waits;
@@ -158,16 +176,45 @@ impl Connection {
         }
     }
 
+    /// The socket is full. What is unwritten counts as held for the client; if that is too much, the client has to come back.
+    fn wait_for_room(&mut self) -> Progress {
+        if self.held.is_none() {
+            match self.delivery().hold(self.unwritten.len()) {
+                Ok(share) => self.held = Some(share),
+                Err(exhausted) => {
+                    tracing::debug!(?exhausted, "event stream closed: its reader is behind");
+                    return Progress::HasEnded;
+                }
+            }
+        }
+        if let Some(run) = &self.run {
+            let unwritten = std::mem::take(&mut self.unwritten);
+            self.parked_at = Some(chunk_bytes(run.frame_bytes()) - unwritten.len());
+        }
+        Progress::Waits
+    }
+
+    /// Goes on with a chunk that was let go of while the socket took nothing.
+    fn unpark(&mut self, pass: &mut Pass) {
+        if let Some(written) = self.parked_at.take()
+            && let Some(run) = &self.run
+        {
+            self.unwritten = pass.frame(run).slice(written..);
+        }
+    }
+
     /// Ends the stream: what has been begun is still written.
     pub(super) fn end(&mut self, ending: Ending, pass: &mut Pass) -> Progress {
         if self.is_ending {
             return Progress::Waits;
         }
+        self.unpark(pass);
         if self.unwritten.is_empty() {
             self.begin_to_end(ending);
         } else {
             // What waits is whole chunks, of which part may have been written.
             self.unwritten = [&self.unwritten, LAST_CHUNK].concat().into();
+            self.run = None;
             self.is_ending = true;
         }
         self.advance(pass)
@@ -200,11 +247,36 @@ impl Connection {
 }
 
 /// A chunk of a body whose length is not known; RFC 9112, section 7.1.
-fn as_http_chunk(data: &[u8]) -> Bytes {
-    let mut chunk = Vec::with_capacity(data.len() + 12);
+fn as_http_chunk<'a>(bytes: usize, parts: impl Iterator<Item = &'a [u8]>) -> Bytes {
+    let mut chunk = Vec::with_capacity(chunk_bytes(bytes));
     // Writing into a vector cannot fail.
-    let _ = write!(chunk, "{:x}\r\n", data.len());
-    chunk.extend_from_slice(data);
+    let _ = write!(chunk, "{bytes:x}\r\n");
+    for part in parts {
+        chunk.extend_from_slice(part);
+    }
     chunk.extend_from_slice(b"\r\n");
     chunk.into()
+}
+
+/// How many bytes such a chunk has with its size and its line breaks.
+fn chunk_bytes(bytes: usize) -> usize {
+    let digits = usize::BITS
+        .saturating_sub(bytes.leading_zeros())
+        .div_ceil(4)
+        .max(1) as usize;
+    digits + 2 + bytes + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_has_as_many_bytes_as_are_reckoned() {
+        for bytes in [0, 1, 15, 16, 255, 256, 65_535, 65_536] {
+            let data = vec![b'x'; bytes];
+            let chunk = as_http_chunk(bytes, std::iter::once(&data[..]));
+            assert_eq!(chunk.len(), chunk_bytes(bytes));
+        }
+    }
 }

@@ -183,7 +183,7 @@ impl Shard {
         let Arrival {
             socket,
             stream,
-            place: right,
+            guard,
         } = arrival;
         let mut socket = mio::net::TcpStream::from_std(socket);
         let vacant = self.connections.vacant_entry();
@@ -221,7 +221,7 @@ impl Shard {
             }
         }
         vacant.insert(Member {
-            connection: Connection::new(socket, *stream, right),
+            connection: Connection::new(socket, *stream, guard),
             id: self.next_id,
             topics,
             timer: None,
