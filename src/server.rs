@@ -36,10 +36,11 @@ mod telemetry;
 mod tls;
 mod writers;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +61,14 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    telemetry::start(&settings.log);
+    let _logging = match telemetry::start(&settings.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            // There is no log to say it to, and perhaps no standard error either.
+            let _ = writeln!(io::stderr(), "error: cannot start the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     raise_open_files_limit();
     match serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,9 +95,27 @@ async fn serve(settings: Settings) -> io::Result<()> {
     } else {
         "http"
     };
-    // The one line on standard output: scripts wait for it.
-    println!("listening on {scheme}://{}", listener.local_addr()?);
+    announce(format!(
+        "listening on {scheme}://{}",
+        listener.local_addr()?
+    ));
     server.serve(listener).await
+}
+
+/// Prints the one line on standard output, for which scripts wait. A thread of its own does it: standard output may be
+/// closed, or stuck with the log behind the same pipe.
+fn announce(line: String) {
+    let printed = thread::Builder::new()
+        .name("announce".to_owned())
+        .spawn(move || {
+            let mut output = io::stdout();
+            if let Err(error) = writeln!(output, "{line}").and_then(|()| output.flush()) {
+                tracing::warn!("cannot write to standard output ({error}): {line}");
+            }
+        });
+    if let Err(error) = printed {
+        tracing::warn!("cannot write to standard output: {error}");
+    }
 }
 
 /// Listens with room for a crowd that comes back at one moment: who finds none waits a second and more.

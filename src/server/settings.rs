@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -333,7 +333,8 @@ impl SettingsError {
                 source_name: None,
             } => error.exit(),
             other => {
-                eprintln!("{other}");
+                // It may be closed; the exit code says that something is wrong all the same.
+                let _ = writeln!(io::stderr(), "{other}");
                 std::process::exit(2)
             }
         }

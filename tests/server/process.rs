@@ -29,7 +29,13 @@ fn fairwind(flags: &[&str]) -> Command {
 }
 
 async fn start(flags: &[&str]) -> Process {
+    start_logging_to(Stdio::piped(), flags).await
+}
+
+/// Starts it with this as its standard error.
+async fn start_logging_to(log: impl Into<Stdio>, flags: &[&str]) -> Process {
     let mut child = fairwind(&[&["--addr", "127.0.0.1:0"], flags].concat())
+        .stderr(log)
         .spawn()
         .expect("the binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
@@ -75,6 +81,92 @@ async fn finish(mut process: Process) -> (Option<i32>, String) {
 async fn it_says_where_it_listens_and_is_healthy() {
     let process = start(&[]).await;
     assert_eq!(client::get(process.address, "/healthz").await.status, 200);
+}
+
+/// It answers, its clock ticks, and it stops in time.
+async fn works_and_stops(mut process: Process) {
+    let mut events = client::events(process.address, "/events", &[]).await;
+    for _ in 0..3 {
+        events.next().await;
+    }
+    assert_eq!(client::get(process.address, "/healthz").await.status, 200);
+    let started = Instant::now();
+    signal(&process, "-TERM").await;
+    let status = timeout(PATIENCE, process.child.wait())
+        .await
+        .expect("an end")
+        .expect("an exit status");
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// How many lines of the log it has dropped.
+async fn dropped_lines(process: &Process) -> u64 {
+    let numbers = client::get(process.address, "/metrics").await.text().await;
+    let line = numbers
+        .lines()
+        .find_map(|line| line.strip_prefix("fairwind_log_lines_dropped_total "))
+        .expect("the number of dropped lines");
+    line.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_log_on_a_full_disk_stops_nothing_and_its_lines_are_counted() {
+    let full = std::fs::File::create("/dev/full").expect("the device");
+    let process = start_logging_to(full, &["--clock-interval=100ms", "--log=debug"]).await;
+    let counting = async { while dropped_lines(&process).await == 0 {} };
+    timeout(PATIENCE, counting)
+        .await
+        .expect("a line that cannot be written");
+    works_and_stops(process).await;
+}
+
+#[tokio::test]
+async fn a_log_whose_reader_has_gone_stops_nothing() {
+    let mut process = start(&["--clock-interval=100ms", "--log=debug"]).await;
+    drop(process.child.stderr.take());
+    works_and_stops(process).await;
+}
+
+#[tokio::test]
+async fn a_log_whose_reader_is_stuck_stops_nothing() {
+    let (_reader, mut pipe) = std::io::pipe().expect("a pipe");
+    let log = pipe.try_clone().expect("its other handle");
+    // Keeps the pipe full until its reader is dropped.
+    std::thread::spawn(move || while std::io::Write::write_all(&mut pipe, &[b'x'; 512]).is_ok() {});
+    let process = start_logging_to(log, &["--clock-interval=100ms", "--log=trace"]).await;
+    let counting = async { while dropped_lines(&process).await == 0 {} };
+    timeout(PATIENCE, counting)
+        .await
+        .expect("lines that find no room");
+    works_and_stops(process).await;
+}
+
+#[tokio::test]
+async fn a_closed_standard_output_stops_nothing() {
+    let (reader, output) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut child = fairwind(&["--addr=127.0.0.1:0", "--clock-interval=100ms"])
+        .stdout(output)
+        .spawn()
+        .expect("the binary starts");
+    let mut log = BufReader::new(child.stderr.take().expect("standard error")).lines();
+    let reading = async {
+        while let Some(line) = log.next_line().await.expect("a log in UTF-8") {
+            if let Some((_, address)) = line.split_once("listening on http://") {
+                return address.to_owned();
+            }
+        }
+        panic!("the log ended");
+    };
+    // The log says what standard output could not.
+    let address = timeout(PATIENCE, reading).await.expect("a line");
+    let address = address.parse().expect("an address");
+    works_and_stops(Process { child, address }).await;
 }
 
 #[tokio::test]
