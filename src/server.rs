@@ -1,7 +1,7 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
 //! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
-//! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
+//! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
 //! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
 //! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
@@ -32,6 +32,7 @@ mod routes;
 mod signals;
 mod state;
 mod streams;
+mod supervision;
 mod telemetry;
 mod tls;
 mod writers;
@@ -171,7 +172,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the listener's own address cannot be read, or there are no threads to write event streams.
+    /// When the listener's own address cannot be read, there are no threads to write event streams, or a task or thread
+    /// that the server cannot do without has ended unexpectedly.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let Self {
             settings,
@@ -180,11 +182,11 @@ impl Server {
             tls,
         } = self;
         let shutdown = streams.shutdown().clone();
-        let clock = tokio::spawn(feeds::clock::run(
-            hub.clone(),
-            settings.clock_interval,
-            shutdown.clone(),
-        ));
+        let supervisor = streams.supervisor().clone();
+        let clock = supervisor.spawn(
+            "the clock",
+            feeds::clock::run(hub.clone(), settings.clock_interval, shutdown.clone()),
+        );
         let settings = Arc::new(settings);
         let address = listener.local_addr()?;
         let leptos_options = pages::leptos_options(address, &assets::package_folder());
@@ -195,11 +197,15 @@ impl Server {
             address,
             leptos_options,
         );
-        tokio::spawn(state.rates.clone().forget_old_clients(shutdown));
+        supervisor.spawn(
+            "the forgetting of old clients",
+            state.rates.clone().forget_old_clients(shutdown),
+        );
         let router = router::router(state);
         connections::serve(listener, router, tls, &settings, &streams).await?;
         // It ends with the shutdown; a panic in it has been reported where it happened.
         let _ = clock.await;
+        supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -90,7 +90,11 @@ impl EncodeMetric for DelayHistogram {
             .counts
             .each_ref()
             .map(|count| count.load(Ordering::Relaxed));
-        let buckets: Vec<_> = bounds.into_iter().chain([f64::INFINITY]).zip(counts).collect();
+        let buckets: Vec<_> = bounds
+            .into_iter()
+            .chain([f64::INFINITY])
+            .zip(counts)
+            .collect();
         let sum = self.0.sum_nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
         encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
     }

@@ -21,14 +21,15 @@ pub(super) fn listen(streams: &Streams, tls: Option<&Tls>) -> io::Result<()> {
         // Without a certificate SIGHUP keeps its meaning: the terminal is gone, and so is what ran in it.
         let mut hang_up = signal(SignalKind::hangup())?;
         let tls = tls.clone();
-        tokio::spawn(async move {
+        streams.supervisor().spawn("SIGHUP", async move {
             while hang_up.recv().await.is_some() {
                 tls.reload();
             }
         });
     }
+    let supervisor = streams.supervisor().clone();
     let streams = streams.clone();
-    tokio::spawn(async move {
+    supervisor.spawn("the signals", async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,

@@ -6,6 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
+use super::supervision::Supervisor;
 
 /// A handle to all event streams; clones share it.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Streams {
     places: Arc<Semaphore>,
     limit: usize,
     metrics: Metrics,
+    supervisor: Supervisor,
 }
 
 /// The right of one stream to be open; given back when it is dropped.
@@ -34,6 +36,7 @@ impl Streams {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         let places = Arc::new(Semaphore::new(limit));
         Self {
+            supervisor: Supervisor::new(shutdown.clone()),
             shutdown,
             current,
             places,
@@ -50,6 +53,11 @@ impl Streams {
     /// What is counted.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Watches over the tasks and threads that streams depend on.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
     }
 
     /// Cancelled when the server stops; cancel it to stop the server.
