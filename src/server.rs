@@ -18,6 +18,7 @@ mod client_address;
 mod connections;
 mod delivery;
 mod event_stream;
+mod expiry;
 mod gzip;
 mod metrics;
 mod negotiation;

@@ -10,15 +10,14 @@ mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use self::grants::Grants;
 pub(super) use self::token::VerificationKey;
 use self::token::{TOKEN_COOKIE, TokenError, token_of, verify};
+use super::expiry::Expiry;
 use super::problem::Problem;
 use super::settings::{AnonymousPublish, Settings};
 use crate::hub::topic::Topic;
@@ -38,7 +37,7 @@ struct Rules {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reader {
     grants: Grants,
-    expires_at: Option<Instant>,
+    expires_at: Option<Expiry>,
 }
 
 /// What a token says: `{"exp": 1793000000, "publish": ["kitchen", "orders/*"], "subscribe": ["*"]}`.
@@ -91,7 +90,7 @@ impl Access {
         Ok(match self.claims(headers)? {
             None => Reader::default(),
             Some(claims) => Reader {
-                expires_at: end_of(claims.exp),
+                expires_at: Expiry::from_seconds(claims.exp),
                 grants: claims.subscribe,
             },
         })
@@ -179,7 +178,7 @@ impl Reader {
     }
 
     /// When the reader's right to read ends.
-    pub(super) fn expires_at(&self) -> Option<Instant> {
+    pub(super) fn expires_at(&self) -> Option<Expiry> {
         self.expires_at
     }
 }
@@ -193,16 +192,6 @@ fn invalid(error: TokenError) -> Problem {
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"fairwind\", error=\"invalid_token\""),
     )
-}
-
-/// A moment in seconds since 1970 by the clock that streams end by. An end that is too far away for it is none.
-fn end_of(exp: f64) -> Option<Instant> {
-    let since_1970 = Duration::try_from_secs_f64(exp).ok()?;
-    let moment = SystemTime::UNIX_EPOCH.checked_add(since_1970)?;
-    let left = moment
-        .duration_since(SystemTime::now())
-        .unwrap_or(Duration::ZERO);
-    Instant::now().checked_add(left)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::expiry::Expiry;
 use super::metrics::{Metrics, Tally};
 use super::streams::Admission;
 use crate::hub::run::Run;
@@ -38,7 +39,7 @@ pub(super) struct Pace {
     /// How long its socket may take nothing before it is closed.
     pub(super) socket_timeout: Duration,
     /// When the stream ends whatever its lifetime, if its reader's right to read does.
-    pub(super) expires_at: Option<Instant>,
+    pub(super) expires_at: Option<Expiry>,
 }
 
 /// Something to send.
@@ -96,8 +97,8 @@ struct Consumers {
 }
 
 impl Pace {
-    /// The same, but for a stream that ends at a moment, if that comes first.
-    pub(super) fn until(self, expires_at: Option<Instant>) -> Self {
+    /// The same, but for a stream that ends with a token, if that comes first.
+    pub(super) fn until(self, expires_at: Option<Expiry>) -> Self {
         Self { expires_at, ..self }
     }
 
@@ -132,7 +133,7 @@ impl Delivery {
             pace,
             ends_at: pace
                 .expires_at
-                .map_or(lifetime_over, |expires_at| expires_at.min(lifetime_over)),
+                .map_or(lifetime_over, |end| end.at().min(lifetime_over)),
             handed_over: None,
             has_stalled: false,
             last_sent: now,
@@ -311,12 +312,10 @@ impl Delivery {
     }
 
     fn time_is_over(&self, now: Instant) -> Option<Ending> {
-        if now >= self.ends_at {
-            let is_expired = self.pace.expires_at.is_some_and(|at| now >= at);
-            Some(match is_expired {
-                true => Ending::Expired,
-                false => Ending::LifetimeOver,
-            })
+        if self.pace.expires_at.is_some_and(|end| end.is_over(now)) {
+            Some(Ending::Expired)
+        } else if now >= self.ends_at {
+            Some(Ending::LifetimeOver)
         } else if now >= self.last_event + self.pace.idle_timeout {
             Some(Ending::Idle)
         } else {
