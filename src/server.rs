@@ -5,7 +5,7 @@
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
 //! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
 //! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
-//! it is told what is wrong).
+//! it is told what is wrong). `token_command` makes tokens, without a server.
 
 pub mod settings;
 
@@ -36,6 +36,7 @@ mod streams;
 mod supervision;
 mod telemetry;
 mod tls;
+mod token_command;
 mod writers;
 
 use std::io::{self, Write};
@@ -47,6 +48,7 @@ use std::thread;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
+use self::access::Keys;
 use self::settings::Settings;
 use self::state::AppState;
 pub use self::streams::Streams;
@@ -57,8 +59,12 @@ use crate::hub::Hub;
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
 
-/// The whole program: reads the settings, serves until it is told to stop, and says how it went.
+/// The whole program: makes a token if it is asked for one; else reads the settings, serves until it is told to stop, and
+/// says how it went.
 pub fn main() -> ExitCode {
+    if let Some(code) = token_command::run(std::env::args_os()) {
+        return code;
+    }
     let settings = match Settings::load() {
         Ok(settings) => settings,
         Err(error) => error.exit(),
@@ -91,7 +97,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         )
     })?;
     let server = Server::new(settings)?;
-    signals::listen(server.streams(), server.tls.as_ref())?;
+    signals::listen(&server.streams, server.tls.as_ref(), &server.keys)?;
     let scheme = if server.tls.is_some() {
         "https"
     } else {
@@ -139,6 +145,7 @@ pub struct Server {
     hub: Hub,
     streams: Streams,
     tls: Option<Tls>,
+    keys: Keys,
 }
 
 impl Server {
@@ -152,6 +159,7 @@ impl Server {
         let hub = Hub::new(settings.limits());
         let streams = Streams::new(settings.max_streams, CancellationToken::new());
         Ok(Self {
+            keys: Keys::new(&settings),
             settings,
             hub,
             streams,
@@ -181,6 +189,7 @@ impl Server {
             hub,
             streams,
             tls,
+            keys,
         } = self;
         let shutdown = streams.shutdown().clone();
         let supervisor = streams.supervisor().clone();
@@ -195,6 +204,7 @@ impl Server {
             Arc::clone(&settings),
             hub,
             streams.clone(),
+            keys,
             address,
             leptos_options,
         );

@@ -1,11 +1,15 @@
 //! Who may publish and who may read what: the one place where it is decided, for every door.
 //!
-//! * `token`: bearer tokens and the keys that they are checked with
+//! * `token`: bearer tokens and how they are checked
+//! * `keys`: the keys that they are checked with
+//! * `signing`: keys that make them
 //! * `grants`: which topics a token allows
 //! * `origin`: which pages a browser may publish from
 
 mod grants;
+mod keys;
 mod origin;
+mod signing;
 mod token;
 
 use std::net::SocketAddr;
@@ -15,6 +19,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use self::grants::Grants;
+pub(super) use self::keys::Keys;
+pub(super) use self::signing::SigningKey;
 pub(super) use self::token::VerificationKey;
 use self::token::{TOKEN_COOKIE, TokenError, token_of, verify};
 use super::expiry::Expiry;
@@ -27,7 +33,7 @@ use crate::hub::topic::Topic;
 pub(super) struct Access(Arc<Rules>);
 
 struct Rules {
-    keys: Vec<VerificationKey>,
+    keys: Keys,
     anonymous_publish: AnonymousPublish,
     is_on_loopback: bool,
     allowed_origins: Vec<HeaderValue>,
@@ -62,11 +68,10 @@ const PROXY_HEADERS: [HeaderName; 4] = [
 ];
 
 impl Access {
-    /// The rules that the settings and the address that is listened on give.
-    pub(super) fn new(settings: &Settings, address: SocketAddr) -> Self {
-        let keys = settings.jwt_secret_file.iter();
+    /// The rules that the settings, their keys and the address that is listened on give.
+    pub(super) fn new(settings: &Settings, keys: Keys, address: SocketAddr) -> Self {
         Self(Arc::new(Rules {
-            keys: keys.chain(&settings.jwt_public_key).cloned().collect(),
+            keys,
             anonymous_publish: settings.anonymous_publish,
             is_on_loopback: address.ip().to_canonical().is_loopback(),
             allowed_origins: settings.allow_origin.clone(),
@@ -146,9 +151,9 @@ impl Access {
     /// What the request's token says, if there is one and it can be checked.
     fn claims(&self, headers: &HeaderMap) -> Result<Option<Claims>, Problem> {
         match token_of(headers) {
-            Some(token) if !self.0.keys.is_empty() => {
-                verify(&token.text, &self.0.keys).map(Some).map_err(invalid)
-            }
+            Some(token) if !self.0.keys.is_empty() => verify(&token.text, &self.0.keys.current())
+                .map(Some)
+                .map_err(invalid),
             _ => Ok(None),
         }
     }

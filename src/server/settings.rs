@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 use super::access::VerificationKey;
 use super::delivery::Pace;
 use super::rates::Rate;
+use super::token_command;
 use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
 
@@ -262,7 +263,10 @@ impl Settings {
         arguments: Vec<OsString>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
-        let command = Self::command();
+        // Only for the help: whoever asks for it is served elsewhere.
+        let command = Self::command()
+            .subcommand(token_command::command())
+            .args_conflicts_with_subcommands(true);
         let environment = environment_layer(&command, environment)?;
         let mut layer = match config_file(&command, &arguments, &environment)? {
             Some((path, text)) => file_layer(&command, &path, &text)?,
@@ -489,7 +493,7 @@ fn source_of(error: &clap::Error, layer: &Layer, arguments: &[OsString]) -> Opti
     (!is_on_command_line).then(|| given.source_name.clone())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write it like 500ms, 2s, 15m or 1h"))?;
     let longest = Duration::from_secs(366 * 86_400);

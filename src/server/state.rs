@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use leptos::config::LeptosOptions;
 
-use super::access::Access;
+use super::access::{Access, Keys};
 use super::client_address::ClientAddress;
 use super::rates::Rates;
 use super::settings::Settings;
@@ -31,10 +31,11 @@ impl AppState {
         settings: Arc<Settings>,
         hub: Hub,
         streams: Streams,
+        keys: Keys,
         address: SocketAddr,
         leptos_options: LeptosOptions,
     ) -> Self {
-        let access = Access::new(&settings, address);
+        let access = Access::new(&settings, keys, address);
         let rates = Rates::new(&settings, streams.metrics().clone());
         Self(Arc::new(Shared {
             access,

@@ -283,3 +283,155 @@ async fn an_address_in_use_is_named_with_a_way_out() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&address) && said.contains("--addr"), "{said}");
 }
+
+/// A file of its own for one test.
+fn file(name: &str, text: &str) -> String {
+    let name = format!("fairwind-{}-process-{name}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, text).expect("a file");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// What `fairwind token` prints.
+async fn token(flags: &[&str]) -> String {
+    let output = fairwind(&[&["token"], flags].concat())
+        .output()
+        .await
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let token = String::from_utf8(output.stdout).expect("UTF-8");
+    token.strip_suffix('\n').expect("one line").to_owned()
+}
+
+/// Publishes with a token; gives the status.
+async fn publish_with(process: &Process, topic: &str, token: &str) -> u16 {
+    let bearer = format!("Authorization: Bearer {token}");
+    let target = format!("/topics/{topic}");
+    client::send_body(process.address, "POST", &target, &[&bearer], b"1")
+        .await
+        .status
+}
+
+#[tokio::test]
+async fn a_token_of_the_subcommand_holds_where_its_key_is() {
+    let secret = file("secret", "0123456789abcdef0123456789abcdef\n");
+    let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let p256 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rsa-for-tests");
+    let public = [
+        file("ed.pub", &ed25519.public_key_pem()),
+        file("ec.pub", &p256.public_key_pem()),
+        format!("{fixtures}.pub.pem"),
+    ];
+    let private = [
+        file("ed", &ed25519.serialize_pem()),
+        file("ec", &p256.serialize_pem()),
+        format!("{fixtures}.pem"),
+    ];
+    let mut flags = vec!["--jwt-secret-file", &secret];
+    for file in &public {
+        flags.extend(["--jwt-public-key", file]);
+    }
+    let process = start(&flags).await;
+    let rights = ["--publish", "kitchen", "orders/*", "--for", "1h"];
+    let mut tokens = vec![token(&[&["--secret-file", &secret], &rights[..]].concat()).await];
+    for file in &private {
+        tokens.push(token(&[&["--private-key", file], &rights[..]].concat()).await);
+    }
+    for token in &tokens {
+        for (topic, status) in [("kitchen", 200), ("orders/7", 200), ("cellar", 403)] {
+            assert_eq!(
+                publish_with(&process, topic, token).await,
+                status,
+                "{topic}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_made_is_explained() {
+    let secret = file("short", "short\n");
+    for (flags, code, expected) in [
+        (
+            &["--help"][..],
+            0,
+            "--secret-file secret --publish kitchen --for 1h",
+        ),
+        (&[], 2, "--for"),
+        (
+            &["--secret-file", &secret, "--publish=a", "--for=1h"],
+            1,
+            "at least 32",
+        ),
+        (
+            &["--private-key", &secret, "--publish=a", "--for=1h"],
+            1,
+            "Ed25519",
+        ),
+        (
+            &["--secret-file=/nowhere", "--publish=a", "--for=1h"],
+            1,
+            "/nowhere",
+        ),
+    ] {
+        let output = fairwind(&[&["token"], flags].concat())
+            .output()
+            .await
+            .expect("the binary runs");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn sighup_reads_the_keys_again_and_ends_no_stream() {
+    let secret = file("renewed", &"first".repeat(10));
+    let mut process = start(&["--clock-interval=100ms", "--jwt-secret-file", &secret]).await;
+    let mut log = BufReader::new(process.child.stderr.take().expect("standard error")).lines();
+    let mut hang_up = async |process: &Process, wanted: &str| {
+        signal(process, "-HUP").await;
+        let reading = async {
+            while let Some(line) = log.next_line().await.expect("a log in UTF-8") {
+                if line.contains(wanted) {
+                    return;
+                }
+            }
+            panic!("the log ended");
+        };
+        timeout(PATIENCE, reading).await.expect("a line");
+    };
+    let flags = ["--secret-file", &secret, "--publish=*", "--for=1h"];
+    let mut events = client::events(process.address, "/events", &[]).await;
+    let first = token(&flags).await;
+    assert_eq!(publish_with(&process, "kitchen", &first).await, 200);
+
+    file("renewed", &"second".repeat(10));
+    hang_up(&process, "with the keys as they are now").await;
+    let second = token(&flags).await;
+    assert_eq!(publish_with(&process, "kitchen", &first).await, 401);
+    assert_eq!(publish_with(&process, "kitchen", &second).await, 200);
+
+    file("renewed", "short");
+    hang_up(&process, "the old keys stay").await;
+    assert_eq!(publish_with(&process, "kitchen", &second).await, 200);
+    for _ in 0..3 {
+        events.next().await;
+    }
+}
+
+#[tokio::test]
+async fn sighup_without_anything_to_reload_is_logged_and_does_no_harm() {
+    let process = start(&["--clock-interval=100ms"]).await;
+    signal(&process, "-HUP").await;
+    let mut events = client::events(process.address, "/events", &[]).await;
+    for _ in 0..3 {
+        events.next().await;
+    }
+    signal(&process, "-TERM").await;
+    let (code, log) = finish(process).await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("nothing to reload"), "{log}");
+}

@@ -16,7 +16,8 @@ fn access(flags: &[&str], address: &str) -> Access {
     let arguments = std::iter::once("fairwind").chain(flags.iter().copied());
     let settings =
         Settings::read(arguments.map(Into::into).collect(), Vec::new()).expect("settings");
-    Access::new(&settings, address.parse().expect("an address"))
+    let keys = Keys::new(&settings);
+    Access::new(&settings, keys, address.parse().expect("an address"))
 }
 
 /// Written once for all tests.

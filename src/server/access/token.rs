@@ -27,6 +27,14 @@ const P256_PUBLIC_KEY_BYTES: usize = 65;
 pub struct VerificationKey {
     algorithm: Algorithm,
     key: DecodingKey,
+    file: Option<KeyFile>,
+}
+
+/// Where a key came from.
+#[derive(Clone)]
+struct KeyFile {
+    path: String,
+    is_secret: bool,
 }
 
 /// A token as a request carries it.
@@ -68,7 +76,8 @@ impl VerificationKey {
     ///
     /// A message if the file cannot be read or the secret is short.
     pub(in crate::server) fn from_secret_file(path: &str) -> Result<Self, String> {
-        Self::from_secret(&read(path)?)
+        let key = Self::from_secret(&read(path)?)?;
+        Ok(key.with_file(path, true))
     }
 
     /// The public key in a PEM file: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
@@ -77,29 +86,46 @@ impl VerificationKey {
     ///
     /// A message if the file cannot be read or holds no such key.
     pub(in crate::server) fn from_public_key_file(path: &str) -> Result<Self, String> {
-        Self::from_pem(&read(path)?)
+        let key = Self::from_pem(&read(path)?)?;
+        Ok(key.with_file(path, false))
+    }
+
+    /// The key that its file has now.
+    ///
+    /// # Errors
+    ///
+    /// A message that names the file if it cannot be used.
+    pub(super) fn read_again(&self) -> Result<Self, String> {
+        let Some(KeyFile { path, is_secret }) = &self.file else {
+            return Ok(self.clone());
+        };
+        let (setting, key) = if *is_secret {
+            ("--jwt-secret-file", Self::from_secret_file(path))
+        } else {
+            ("--jwt-public-key", Self::from_public_key_file(path))
+        };
+        key.map_err(|error| format!("cannot use {path} for {setting}: {error}"))
+    }
+
+    fn new(algorithm: Algorithm, key: DecodingKey) -> Self {
+        Self {
+            algorithm,
+            key,
+            file: None,
+        }
+    }
+
+    fn with_file(self, path: &str, is_secret: bool) -> Self {
+        let path = path.to_owned();
+        Self {
+            file: Some(KeyFile { path, is_secret }),
+            ..self
+        }
     }
 
     fn from_secret(text: &[u8]) -> Result<Self, String> {
-        let secret = text.strip_suffix(b"\n").unwrap_or(text);
-        let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-        // A public key as a shared secret is how tokens are forged: everybody knows it.
-        if contains(secret, b"-----BEGIN") {
-            return Err(
-                "the file holds a key or certificate in PEM and no secret; give a public key with --jwt-public-key"
-                    .to_owned(),
-            );
-        }
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(format!(
-                "the secret has {} bytes; HS256 needs at least {MIN_SECRET_BYTES}, such as from 'openssl rand -hex 32'",
-                secret.len()
-            ));
-        }
-        Ok(Self {
-            algorithm: Algorithm::HS256,
-            key: DecodingKey::from_secret(secret),
-        })
+        let key = DecodingKey::from_secret(secret_in(text)?);
+        Ok(Self::new(Algorithm::HS256, key))
     }
 
     fn from_pem(pem: &[u8]) -> Result<Self, String> {
@@ -114,22 +140,13 @@ impl VerificationKey {
                 .is_ok_and(|bytes| bytes.len() == P256_PUBLIC_KEY_BYTES)
         };
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            return Ok(Self {
-                algorithm: Algorithm::RS256,
-                key,
-            });
+            return Ok(Self::new(Algorithm::RS256, key));
         }
         if let Some(key) = DecodingKey::from_ec_pem(pem).ok().filter(is_p256) {
-            return Ok(Self {
-                algorithm: Algorithm::ES256,
-                key,
-            });
+            return Ok(Self::new(Algorithm::ES256, key));
         }
         DecodingKey::from_ed_pem(pem)
-            .map(|key| Self {
-                algorithm: Algorithm::EdDSA,
-                key,
-            })
+            .map(|key| Self::new(Algorithm::EdDSA, key))
             .map_err(|_| {
                 "the file holds no public key in PEM for RS256 (RSA), ES256 (P-256) or EdDSA (Ed25519)".to_owned()
             })
@@ -143,11 +160,35 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
+/// The secret in the text of a file: all of it but the line's end.
+///
+/// # Errors
+///
+/// A message if it cannot be a secret.
+pub(super) fn secret_in(text: &[u8]) -> Result<&[u8], String> {
+    let secret = text.strip_suffix(b"\n").unwrap_or(text);
+    let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
+    // A public key as a shared secret is how tokens are forged: everybody knows it.
+    if contains(secret, b"-----BEGIN") {
+        return Err(
+            "the file holds a key or certificate in PEM and no secret; a public key belongs to --jwt-public-key"
+                .to_owned(),
+        );
+    }
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(format!(
+            "the secret has {} bytes; HS256 needs at least {MIN_SECRET_BYTES}, such as from 'openssl rand -hex 32'",
+            secret.len()
+        ));
+    }
+    Ok(secret)
+}
+
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
     memchr::memmem::find(text, wanted).is_some()
 }
 
-fn read(path: &str) -> Result<Vec<u8>, String> {
+pub(super) fn read(path: &str) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("cannot read it: {error}"))
 }
 
