@@ -49,7 +49,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use self::access::Keys;
-use self::settings::Settings;
+use self::settings::{ClockInterval, Settings};
 use self::state::AppState;
 pub use self::streams::Streams;
 use self::tls::Tls;
@@ -193,10 +193,13 @@ impl Server {
         } = self;
         let shutdown = streams.shutdown().clone();
         let supervisor = streams.supervisor().clone();
-        let clock = supervisor.spawn(
-            "the clock",
-            feeds::clock::run(hub.clone(), settings.clock_interval, shutdown.clone()),
-        );
+        let clock = match settings.clock_interval {
+            ClockInterval::Off => None,
+            ClockInterval::Every(interval) => {
+                let ticking = feeds::clock::run(hub.clone(), interval, shutdown.clone());
+                Some(supervisor.spawn("the clock", ticking))
+            }
+        };
         let settings = Arc::new(settings);
         let address = listener.local_addr()?;
         let leptos_options = pages::leptos_options(address, &assets::package_folder());
@@ -215,7 +218,9 @@ impl Server {
         let router = router::router(state);
         connections::serve(listener, router, tls, &settings, &streams).await?;
         // It ends with the shutdown; a panic in it has been reported where it happened.
-        let _ = clock.await;
+        if let Some(clock) = clock {
+            let _ = clock.await;
+        }
         supervisor.result()?;
         tracing::info!("stopped");
         Ok(())

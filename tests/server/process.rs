@@ -171,7 +171,8 @@ async fn a_closed_standard_output_stops_nothing() {
 
 #[tokio::test]
 async fn each_tick_logs_the_exact_number_of_consumers() {
-    let mut process = start(&["--clock-interval", "100ms"]).await;
+    let log = "--log=info,fairwind::feeds=debug";
+    let mut process = start(&["--clock-interval", "100ms", log]).await;
     let mut lines = BufReader::new(process.child.stderr.take().expect("standard error")).lines();
     let mut until = async |wanted: &str| {
         let reading = async {
@@ -194,6 +195,18 @@ async fn each_tick_logs_the_exact_number_of_consumers() {
     until("hello has been sent (consumers: 3)").await;
     drop(events);
     until("hello has been sent (consumers: 0)").await;
+}
+
+#[tokio::test]
+async fn only_the_first_tick_is_logged_unless_more_is_asked_for() {
+    let process = start(&["--clock-interval=100ms"]).await;
+    let mut events = client::events(process.address, "/events", &[]).await;
+    for _ in 0..3 {
+        events.next().await;
+    }
+    signal(&process, "-TERM").await;
+    let (_, log) = finish(process).await;
+    assert_eq!(log.matches("hello has been sent").count(), 1, "{log}");
 }
 
 #[tokio::test]
