@@ -3,7 +3,7 @@
 //! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
 //! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
-//! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
+//! `notices` (lines in the log about clients that are refused or slow), `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
 //! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
 //! it is told what is wrong). `token_command` makes tokens, without a server.
 
@@ -22,6 +22,7 @@ mod expiry;
 mod gzip;
 mod metrics;
 mod negotiation;
+mod notices;
 mod pages;
 mod places;
 mod problem;
@@ -210,6 +211,10 @@ impl Server {
             keys,
             address,
             leptos_options,
+        );
+        supervisor.spawn(
+            "the notices",
+            notices::report_what_was_left_out(shutdown.clone()),
         );
         supervisor.spawn(
             "the forgetting of old clients",

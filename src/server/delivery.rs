@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::expiry::Expiry;
 use super::metrics::{Metrics, Tally};
+use super::notices::Kind;
 use super::streams::Admission;
 use crate::hub::run::Run;
 use crate::hub::subscriber::{Read, Subscriber};
@@ -286,7 +287,7 @@ impl Delivery {
     fn fall_behind(&mut self) -> Read {
         let read = self.subscriber.fall_behind();
         if !matches!(read, Read::TooSlow) {
-            self.admission.metrics.slow_readers.inc();
+            self.count_as_slow("was sent on to the newest events");
         }
         read
     }
@@ -304,11 +305,21 @@ impl Delivery {
             }
             Read::Nothing => Ok(None),
             Read::TooSlow => {
-                metrics.slow_readers.inc();
+                self.count_as_slow("was disconnected");
                 Err(Ending::TooSlow)
             }
             Read::End => Err(Ending::TopicEnded),
         }
+    }
+
+    fn count_as_slow(&self, outcome: &str) {
+        self.admission.metrics.slow_readers.inc();
+        Kind::SlowReader.notice(None, || {
+            let patience = humantime::format_duration(self.pace.write_timeout);
+            format!(
+                "a reader that is too slow {outcome}: it took nothing for {patience} (--write-timeout), or its next event is no longer kept"
+            )
+        });
     }
 
     fn time_is_over(&self, now: Instant) -> Option<Ending> {
@@ -343,7 +354,7 @@ impl Drop for Delivery {
             .handed_over
             .is_some_and(|at| at.elapsed() >= self.pace.write_timeout);
         if was_stalled {
-            self.admission.metrics.slow_readers.inc();
+            self.count_as_slow("was disconnected");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::client_address::{ClientAddress, TrustedProxies, is_trusted};
 use super::metrics::Metrics;
+use super::notices::Kind;
 use super::settings::Settings;
 
 /// Counts connections.
@@ -52,7 +53,12 @@ impl Places {
         let is_taken = shared.lock().take(client, shared.most, shared.most_of_one);
         if !is_taken {
             shared.metrics.refused_connections.inc();
-            tracing::debug!(%peer, "connection refused: there are too many");
+            Kind::Connection.notice(Some(ClientAddress::new(peer)), || {
+                format!(
+                    "its connection was closed at once: there are as many as --max-connections ({}) or --max-connections-per-address ({}) allow",
+                    shared.most, shared.most_of_one
+                )
+            });
             return None;
         }
         shared.metrics.connections.inc();

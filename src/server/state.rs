@@ -8,6 +8,7 @@ use leptos::config::LeptosOptions;
 
 use super::access::{Access, Keys};
 use super::client_address::ClientAddress;
+use super::notices::Kind;
 use super::rates::Rates;
 use super::settings::Settings;
 use super::streams::{Admission, Streams};
@@ -50,10 +51,25 @@ impl AppState {
     /// Lets a client open one more stream, or not if there are enough, it opens them too often, or the server
     /// is stopping.
     pub(super) fn admit(&self, client: Option<ClientAddress>) -> Option<Admission> {
-        match self.rates.may_open_stream(client) {
-            true => self.streams.admit(),
-            false => None,
+        if !self.rates.may_open_stream(client) {
+            Kind::Stream.notice(client, || {
+                format!(
+                    "it opens streams more often than --stream-rate ({}) allows",
+                    self.settings.stream_rate
+                )
+            });
+            return None;
         }
+        let admission = self.streams.admit();
+        if admission.is_none() && !self.streams.shutdown().is_cancelled() {
+            Kind::Stream.notice(client, || {
+                format!(
+                    "its stream was not opened: there are as many as --max-streams ({}) allows",
+                    self.settings.max_streams
+                )
+            });
+        }
+        admission
     }
 }
 

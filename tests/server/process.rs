@@ -448,3 +448,65 @@ async fn sighup_without_anything_to_reload_is_logged_and_does_no_harm() {
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("nothing to reload"), "{log}");
 }
+
+#[tokio::test]
+async fn refusals_limits_and_slow_readers_are_logged_once_each_and_then_counted() {
+    let secret = file("notices", &"secret".repeat(10));
+    let process = start(&[
+        "--clock-interval=1h",
+        "--write-timeout=200ms",
+        "--max-streams=1",
+        "--publish-rate=14/h",
+        "--jwt-secret-file",
+        &secret,
+    ])
+    .await;
+    for _ in 0..5 {
+        assert_eq!(publish_with(&process, "kitchen", "x").await, 401);
+    }
+    let mut slow = client::events_with_little_room(process.address, "/topics/kitchen").await;
+    slow.read_opening().await;
+    for _ in 0..3 {
+        client::events(process.address, "/events", &[]).await;
+    }
+    let flags = ["--secret-file", &secret, "--publish=*", "--for=1h"];
+    let bearer = format!("Authorization: Bearer {}", token(&flags).await);
+    let mut statuses = Vec::new();
+    for _ in 0..11 {
+        let (target, body) = ("/topics/kitchen", vec![b'x'; 1_000_000]);
+        let headers = [bearer.as_str()];
+        let answer = client::send_body(process.address, "POST", target, &headers, &body).await;
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses, [[200; 9].as_slice(), &[429; 2]].concat());
+    let gone = async {
+        let count = "fairwind_slow_readers_total 1";
+        while !client::get(process.address, "/metrics")
+            .await
+            .text()
+            .await
+            .contains(count)
+        {}
+    };
+    timeout(PATIENCE, gone).await.expect("a slow reader");
+    signal(&process, "-TERM").await;
+    let (code, log) = finish(process).await;
+    assert_eq!(code, Some(0));
+    for (line, count) in [
+        (
+            "WARN fairwind::server::notices: 127.0.0.1: 401 for POST /topics/kitchen",
+            1,
+        ),
+        ("4 more requests that were not allowed", 1),
+        (
+            "127.0.0.1: its stream was not opened: there are as many as --max-streams (1)",
+            1,
+        ),
+        ("2 more streams that were not opened", 1),
+        ("127.0.0.1: 429 for POST /topics/kitchen", 1),
+        ("1 more requests over a limit", 1),
+        ("a reader that is too slow was disconnected", 1),
+    ] {
+        assert_eq!(log.matches(line).count(), count, "{line} in\n{log}");
+    }
+}
