@@ -45,8 +45,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use self::access::Keys;
@@ -79,7 +81,10 @@ pub fn main() -> ExitCode {
         }
     };
     raise_open_files_limit();
-    match serve(settings) {
+    let served = check_wall_clock(SystemTime::now())
+        .and_then(|()| runtime())
+        .and_then(|runtime| runtime.block_on(serve(settings)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -88,7 +93,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// HTTP, tokens and ids cannot say a time before 1970. A machine without a clock of its own starts there, until the network
+/// has told it the time.
+fn check_wall_clock(now: SystemTime) -> io::Result<()> {
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(io::Error::other(
+            "the machine's clock stands before 1970; set it, or start the server when it has been set",
+        )),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(connections::prepare_thread)
+        .build()
+}
+
 async fn serve(settings: Settings) -> io::Result<()> {
     let address = settings.addr;
     let listener = listen(address).map_err(|error| {
@@ -236,5 +258,20 @@ impl Server {
 fn raise_open_files_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!("cannot raise the limit of open files, which limits connections: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_whose_clock_stands_before_1970_is_told_so() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        let refused = check_wall_clock(before).expect_err("a refusal").to_string();
+        assert!(refused.contains("clock"), "{refused}");
+        check_wall_clock(SystemTime::UNIX_EPOCH).expect("a time");
     }
 }

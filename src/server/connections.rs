@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -136,6 +136,17 @@ pub(super) async fn serve(
         tracing::info!("closing the connections that are still open");
     }
     Ok(())
+}
+
+/// Prepares a thread that will serve connections: the HTTP library renders the date once for each thread and again when
+/// the clock has gone on. If it had to do so for the first time when the clock was set to before 1970, it would panic.
+pub(super) fn prepare_thread() {
+    let (socket, _) = tokio::io::duplex(1);
+    let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+    let mut context = Context::from_waker(Waker::noop());
+    // It ends at once, since nothing is at its other end.
+    let _ = pin!(connection).poll(&mut context);
 }
 
 impl Server {
