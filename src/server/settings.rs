@@ -132,7 +132,8 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it again
+    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it
+    /// and the keys for tokens again
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 

@@ -510,3 +510,34 @@ async fn refusals_limits_and_slow_readers_are_logged_once_each_and_then_counted(
         assert_eq!(log.matches(line).count(), count, "{line} in\n{log}");
     }
 }
+
+/// The first piece of code in a language that the document about access shows.
+fn documented(language: &str) -> &'static str {
+    let document = include_str!("../../docs/access.md");
+    let (_, code) = document
+        .split_once(&format!("```{language}\n"))
+        .expect("a piece of code");
+    code.split_once("```").expect("its end").0
+}
+
+#[tokio::test]
+async fn the_documented_programs_make_tokens_that_hold() {
+    let folder = std::env::temp_dir().join(format!("fairwind-{}-tokens", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "0123456789abcdef".repeat(4) + "\n").expect("a file");
+    let process = start(&["--jwt-secret-file", secret.to_str().expect("UTF-8")]).await;
+    for (language, program, name) in [("python", "python3", "a.py"), ("js", "node", "a.mjs")] {
+        std::fs::write(folder.join(name), documented(language)).expect("a file");
+        let output = Command::new(program)
+            .arg(name)
+            .current_dir(&folder)
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("{program} is needed to test the document: {error}"));
+        let token = String::from_utf8(output.stdout).expect("UTF-8");
+        let status = publish_with(&process, "kitchen", token.trim_end()).await;
+        assert_eq!(status, 200, "{program}");
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder");
+}
