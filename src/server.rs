@@ -1,11 +1,11 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
 //! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
-//! `signals` (what the operating system asks for), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
+//! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
-//! `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
+//! `notices` (lines in the log about clients that are refused or slow), `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
 //! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
-//! it is told what is wrong).
+//! it is told what is wrong). `token_command` makes tokens, without a server.
 
 pub mod settings;
 
@@ -18,9 +18,11 @@ mod client_address;
 mod connections;
 mod delivery;
 mod event_stream;
+mod expiry;
 mod gzip;
 mod metrics;
 mod negotiation;
+mod notices;
 mod pages;
 mod pieces;
 mod places;
@@ -34,19 +36,25 @@ mod shares;
 mod signals;
 mod state;
 mod streams;
+mod supervision;
 mod telemetry;
 mod tls;
+mod token_command;
 mod writers;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use self::settings::Settings;
+use self::access::Keys;
+use self::settings::{AnonymousPublish, ClockInterval, Settings};
 use self::state::AppState;
 pub use self::streams::{StreamLimits, Streams};
 use self::tls::Tls;
@@ -56,15 +64,29 @@ use crate::hub::Hub;
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
 
-/// The whole program: reads the settings, serves until it is told to stop, and says how it went.
+/// The whole program: makes a token if it is asked for one; else reads the settings, serves until it is told to stop, and
+/// says how it went.
 pub fn main() -> ExitCode {
+    if let Some(code) = token_command::run(std::env::args_os()) {
+        return code;
+    }
     let settings = match Settings::load() {
         Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    telemetry::start(&settings.log);
+    let _logging = match telemetry::start(&settings.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            // There is no log to say it to, and perhaps no standard error either.
+            let _ = writeln!(io::stderr(), "error: cannot start the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     raise_open_files_limit();
-    match serve(settings) {
+    let served = check_wall_clock(SystemTime::now())
+        .and_then(|()| runtime())
+        .and_then(|runtime| runtime.block_on(serve(settings)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -73,7 +95,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// HTTP, tokens and ids cannot say a time before 1970. A machine without a clock of its own starts there, until the network
+/// has told it the time.
+fn check_wall_clock(now: SystemTime) -> io::Result<()> {
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(io::Error::other(
+            "the machine's clock stands before 1970; set it, or start the server when it has been set",
+        )),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(connections::prepare_thread)
+        .build()
+}
+
 async fn serve(settings: Settings) -> io::Result<()> {
     let address = settings.addr;
     let listener = listen(address).map_err(|error| {
@@ -83,15 +122,47 @@ async fn serve(settings: Settings) -> io::Result<()> {
         )
     })?;
     let server = Server::new(settings)?;
-    signals::listen(server.streams(), server.tls.as_ref())?;
+    signals::listen(&server.streams, server.tls.as_ref(), &server.keys)?;
+    warn_of_open_publishing(&server.settings);
     let scheme = if server.tls.is_some() {
         "https"
     } else {
         "http"
     };
-    // The one line on standard output: scripts wait for it.
-    println!("listening on {scheme}://{}", listener.local_addr()?);
+    announce(format!(
+        "listening on {scheme}://{}",
+        listener.local_addr()?
+    ));
     server.serve(listener).await
+}
+
+/// Who may publish without a token is a setting; that it is not the safe one is said once.
+fn warn_of_open_publishing(settings: &Settings) {
+    match settings.anonymous_publish {
+        AnonymousPublish::Off => {}
+        AnonymousPublish::Local => tracing::warn!(
+            "programs of this machine may publish without a token (--anonymous-publish=local): let no reverse proxy lead here"
+        ),
+        AnonymousPublish::On => {
+            tracing::warn!("every client may publish without a token (--anonymous-publish=on)");
+        }
+    }
+}
+
+/// Prints the one line on standard output, for which scripts wait. A thread of its own does it: standard output may be
+/// closed, or stuck with the log behind the same pipe.
+fn announce(line: String) {
+    let printed = thread::Builder::new()
+        .name("announce".to_owned())
+        .spawn(move || {
+            let mut output = io::stdout();
+            if let Err(error) = writeln!(output, "{line}").and_then(|()| output.flush()) {
+                tracing::warn!("cannot write to standard output ({error}): {line}");
+            }
+        });
+    if let Err(error) = printed {
+        tracing::warn!("cannot write to standard output: {error}");
+    }
 }
 
 /// Listens with room for a crowd that comes back at one moment: who finds none waits a second and more.
@@ -113,6 +184,7 @@ pub struct Server {
     hub: Hub,
     streams: Streams,
     tls: Option<Tls>,
+    keys: Keys,
 }
 
 impl Server {
@@ -126,6 +198,7 @@ impl Server {
         let hub = Hub::new(settings.limits());
         let streams = Streams::new(settings.stream_limits(), CancellationToken::new());
         Ok(Self {
+            keys: Keys::new(&settings),
             settings,
             hub,
             streams,
@@ -147,20 +220,25 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the listener's own address cannot be read, or there are no threads to write event streams.
+    /// When the listener's own address cannot be read, there are no threads to write event streams, or a task or thread
+    /// that the server cannot do without has ended unexpectedly.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let Self {
             settings,
             hub,
             streams,
             tls,
+            keys,
         } = self;
         let shutdown = streams.shutdown().clone();
-        let clock = tokio::spawn(feeds::clock::run(
-            hub.clone(),
-            settings.clock_interval,
-            shutdown.clone(),
-        ));
+        let supervisor = streams.supervisor().clone();
+        let clock = match settings.clock_interval {
+            ClockInterval::Off => None,
+            ClockInterval::Every(interval) => {
+                let ticking = feeds::clock::run(hub.clone(), interval, shutdown.clone());
+                Some(supervisor.spawn("the clock", ticking))
+            }
+        };
         let settings = Arc::new(settings);
         let address = listener.local_addr()?;
         let leptos_options = pages::leptos_options(address, &assets::package_folder());
@@ -168,14 +246,25 @@ impl Server {
             Arc::clone(&settings),
             hub,
             streams.clone(),
+            keys,
             address,
             leptos_options,
         );
-        tokio::spawn(state.rates.clone().forget_old_clients(shutdown));
+        supervisor.spawn(
+            "the notices",
+            notices::report_what_was_left_out(shutdown.clone()),
+        );
+        supervisor.spawn(
+            "the forgetting of old clients",
+            state.rates.clone().forget_old_clients(shutdown),
+        );
         let router = router::router(state);
         connections::serve(listener, router, tls, &settings, &streams).await?;
         // It ends with the shutdown; a panic in it has been reported where it happened.
-        let _ = clock.await;
+        if let Some(clock) = clock {
+            let _ = clock.await;
+        }
+        supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -185,5 +274,20 @@ impl Server {
 fn raise_open_files_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!("cannot raise the limit of open files, which limits connections: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_whose_clock_stands_before_1970_is_told_so() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        let refused = check_wall_clock(before).expect_err("a refusal").to_string();
+        assert!(refused.contains("clock"), "{refused}");
+        check_wall_clock(SystemTime::UNIX_EPOCH).expect("a time");
     }
 }

@@ -1,27 +1,32 @@
 //! Who may publish and who may read what: the one place where it is decided, for every door.
 //!
-//! * `token`: bearer tokens and the keys that they are checked with
+//! * `token`: bearer tokens and how they are checked
+//! * `keys`: the keys that they are checked with
+//! * `signing`: keys that make them
 //! * `grants`: which topics a token allows
 //! * `origin`: which pages a browser may publish from
 
 mod grants;
+mod keys;
 mod origin;
+mod signing;
 mod token;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use self::grants::Grants;
+pub(super) use self::keys::Keys;
+pub(super) use self::signing::SigningKey;
 pub(super) use self::token::VerificationKey;
 use self::token::{TOKEN_COOKIE, TokenError, token_of, verify};
 use super::client_address::{TrustedProxies, is_trusted};
+use super::expiry::Expiry;
 use super::problem::Problem;
 use super::settings::{AnonymousPublish, OperatorAccess, ReadAccess, Settings};
 use crate::hub::topic::Topic;
@@ -31,7 +36,7 @@ use crate::hub::topic::Topic;
 pub(super) struct Access(Arc<Rules>);
 
 struct Rules {
-    keys: Vec<VerificationKey>,
+    keys: Keys,
     anonymous_publish: AnonymousPublish,
     read: ReadAccess,
     list_topics: OperatorAccess,
@@ -54,14 +59,14 @@ pub(super) struct Caller<'a> {
 pub(super) struct Reader {
     grants: Grants,
     has_token: bool,
-    expires_at: Option<Instant>,
+    expires_at: Option<Expiry>,
 }
 
 /// A client that may publish to a topic.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Publisher {
     /// When its right to publish ends.
-    pub(super) expires_at: Option<Instant>,
+    pub(super) expires_at: Option<Expiry>,
     /// Whether it may read the topic's private events.
     pub(super) sees_private: bool,
 }
@@ -108,11 +113,10 @@ impl<'a> Caller<'a> {
 }
 
 impl Access {
-    /// The rules that the settings and the address that is listened on give.
-    pub(super) fn new(settings: &Settings, address: SocketAddr) -> Self {
-        let keys = settings.jwt_secret_file.iter();
+    /// The rules that the settings, their keys and the address that is listened on give.
+    pub(super) fn new(settings: &Settings, keys: Keys, address: SocketAddr) -> Self {
         Self(Arc::new(Rules {
-            keys: keys.chain(&settings.jwt_public_key).cloned().collect(),
+            keys,
             anonymous_publish: settings.anonymous_publish,
             read: settings.read,
             list_topics: settings.list_topics,
@@ -142,7 +146,7 @@ impl Access {
             None => Reader::default(),
             Some(claims) => Reader {
                 has_token: true,
-                expires_at: end_of(claims.exp),
+                expires_at: Expiry::from_seconds(claims.exp),
                 grants: claims.subscribe,
             },
         })
@@ -219,7 +223,7 @@ impl Access {
                 expires_at: claims
                     .as_ref()
                     .filter(|_| has_grant)
-                    .and_then(|claims| end_of(claims.exp)),
+                    .and_then(|claims| Expiry::from_seconds(claims.exp)),
                 sees_private: claims.is_some_and(|claims| claims.subscribe.cover(topic)),
             });
         }
@@ -297,9 +301,9 @@ impl Access {
     /// What the request's token says, if there is one and it can be checked.
     fn claims(&self, headers: &HeaderMap) -> Result<Option<Claims>, Problem> {
         match token_of(headers) {
-            Some(token) if !self.0.keys.is_empty() => {
-                verify(&token.text, &self.0.keys).map(Some).map_err(invalid)
-            }
+            Some(token) if !self.0.keys.is_empty() => verify(&token.text, &self.0.keys.current())
+                .map(Some)
+                .map_err(invalid),
             _ => Ok(None),
         }
     }
@@ -345,7 +349,7 @@ impl Reader {
     }
 
     /// When the reader's right to read ends.
-    pub(super) fn expires_at(&self) -> Option<Instant> {
+    pub(super) fn expires_at(&self) -> Option<Expiry> {
         self.expires_at
     }
 }
@@ -381,16 +385,6 @@ fn invalid(error: TokenError) -> Problem {
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"fairwind\", error=\"invalid_token\""),
     )
-}
-
-/// A moment in seconds since 1970 by the clock that streams end by. An end that is too far away for it is none.
-fn end_of(exp: f64) -> Option<Instant> {
-    let since_1970 = Duration::try_from_secs_f64(exp).ok()?;
-    let moment = SystemTime::UNIX_EPOCH.checked_add(since_1970)?;
-    let left = moment
-        .duration_since(SystemTime::now())
-        .unwrap_or(Duration::ZERO);
-    Instant::now().checked_add(left)
 }
 
 #[cfg(test)]

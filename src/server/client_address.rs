@@ -1,5 +1,6 @@
 //! Who a request comes from, as far as limits are concerned: the address of its connection, or what a trusted proxy says.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub(super) struct ClientAddress(IpAddr);
 /// The networks whose word is taken for where a request comes from.
 pub(super) type TrustedProxies = Arc<[IpNet]>;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How many of the 128 bits of an IPv6 address tell one client from another: who has one address of a network has all
 /// of it.
@@ -38,7 +39,7 @@ impl ClientAddress {
 
     /// From the right, the first address that is not a trusted proxy's: whatever stands left of it, the client may have
     /// written itself.
-    fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    pub(super) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let forwarded: Vec<&str> = headers
             .get_all(X_FORWARDED_FOR)
             .iter()
@@ -56,6 +57,12 @@ impl ClientAddress {
             client = address.to_canonical();
         }
         Self::new(client)
+    }
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

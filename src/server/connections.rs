@@ -15,13 +15,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -38,8 +39,11 @@ use tracing::Level;
 
 use self::activity::{Activity, Verdict};
 use self::lent::{Lender, lend};
+use super::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use super::event_stream::{EventStream, Patience, Transfer};
+use super::notices;
 use super::places::{Place, Places};
+use super::problem::Refusal;
 use super::settings::Settings;
 use super::streams::Streams;
 use super::tls::Tls;
@@ -92,6 +96,7 @@ struct Server {
     write_timeout: Duration,
     writers: Writers,
     shutdown: CancellationToken,
+    trusted: TrustedProxies,
 }
 
 enum Protocol {
@@ -146,6 +151,17 @@ pub(super) async fn serve(
     Ok(())
 }
 
+/// Prepares a thread that will serve connections: the HTTP library renders the date once for each thread and again when
+/// the clock has gone on. If it had to do so for the first time when the clock was set to before 1970, it would panic.
+pub(super) fn prepare_thread() {
+    let (socket, _) = tokio::io::duplex(1);
+    let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+    let mut context = Context::from_waker(Waker::noop());
+    // It ends at once, since nothing is at its other end.
+    let _ = pin!(connection).poll(&mut context);
+}
+
 impl Server {
     fn new(
         router: Router,
@@ -174,6 +190,7 @@ impl Server {
             write_timeout: settings.socket_timeout(settings.slow_reader),
             writers: Writers::start(streams)?,
             shutdown: streams.shutdown().clone(),
+            trusted: settings.trusted_proxy.as_slice().into(),
         })
     }
 
@@ -263,7 +280,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
+        let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
         let guard = guard.clone();
         let transfer = Arc::new(OnceLock::<Transfer>::new());
         let wanted = lender.map(|_| Arc::clone(&transfer));
@@ -273,7 +290,7 @@ impl Server {
             let wanted = wanted
                 .clone()
                 .filter(|_| request.version() == Version::HTTP_11);
-            let answered = answer(router.clone(), peer, request);
+            let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
             async move {
                 let mut response = answered.await?;
                 if let Some(wanted) = wanted
@@ -322,11 +339,11 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::new(self.request_timeout, self.write_timeout);
-        let router = self.router.clone();
+        let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
         let watching = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let request_is_open = watching.begin();
-            let answered = answer(router.clone(), peer, request);
+            let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
             async move {
                 let mut response = answered.await?;
                 let patience = response.extensions_mut().remove::<Patience>();
@@ -363,6 +380,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn answer(
     router: Router,
+    trusted: TrustedProxies,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -381,11 +399,55 @@ async fn answer(
     }
     let asked =
         tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
-    let answered = router.oneshot(request).await;
+    let origin = Origin::of(&request);
+    let mut answered = router.oneshot(request).await;
+    if let Ok(response) = &mut answered
+        && let Some(Refusal(detail)) = response.extensions_mut().remove::<Refusal>()
+    {
+        notice_refusal(response.status(), &detail, &origin, peer, &trusted);
+    }
     if let (Some((method, uri)), Ok(response)) = (asked, &answered) {
         tracing::debug!(%peer, %method, %uri, status = response.status().as_u16(), "answered");
     }
     answered
+}
+
+/// What has to be known of a request to write about its refusal in the log.
+struct Origin {
+    method: Method,
+    path: PathAndQuery,
+    forwarded: HeaderMap,
+}
+
+impl Origin {
+    fn of(request: &Request<Body>) -> Self {
+        let forwarded = request.headers().get_all(X_FORWARDED_FOR).iter();
+        let path = request.uri().path_and_query().cloned();
+        Self {
+            method: request.method().clone(),
+            path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
+            // Of most requests it is empty, and takes no memory.
+            forwarded: forwarded
+                .map(|value| (X_FORWARDED_FOR, value.clone()))
+                .collect(),
+        }
+    }
+}
+
+fn notice_refusal(
+    status: StatusCode,
+    detail: &str,
+    origin: &Origin,
+    peer: SocketAddr,
+    trusted: &TrustedProxies,
+) {
+    if let Some(kind) = notices::Kind::of(status) {
+        let client = ClientAddress::of(peer.ip(), &origin.forwarded, trusted);
+        let Origin { method, path, .. } = origin;
+        kind.notice(Some(client), || {
+            format!("{} for {method} {path}: {detail}", status.as_u16())
+        });
+    }
 }
 
 /// What the client speaks without TLS; who knows beforehand that this is an HTTP/2 server begins with its preface.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::expiry::Expiry;
 use super::metrics::{Metrics, Tally};
+use super::notices::Kind;
 use super::shares::{Exhausted, Share};
 use super::streams::Admission;
 use crate::hub::run::Run;
@@ -39,7 +41,7 @@ pub(super) struct Pace {
     /// How long its socket may take nothing before it is closed.
     pub(super) socket_timeout: Duration,
     /// When the stream ends whatever its lifetime, if its reader's right to read does.
-    pub(super) expires_at: Option<Instant>,
+    pub(super) expires_at: Option<Expiry>,
 }
 
 /// Something to send.
@@ -97,8 +99,8 @@ struct Consumers {
 }
 
 impl Pace {
-    /// The same, but for a stream that ends at a moment, if that comes first.
-    pub(super) fn until(self, expires_at: Option<Instant>) -> Self {
+    /// The same, but for a stream that ends with a token, if that comes first.
+    pub(super) fn until(self, expires_at: Option<Expiry>) -> Self {
         Self { expires_at, ..self }
     }
 
@@ -133,7 +135,7 @@ impl Delivery {
             pace,
             ends_at: pace
                 .expires_at
-                .map_or(lifetime_over, |expires_at| expires_at.min(lifetime_over)),
+                .map_or(lifetime_over, |end| end.at().min(lifetime_over)),
             handed_over: None,
             has_stalled: false,
             last_sent: now,
@@ -299,7 +301,7 @@ impl Delivery {
     fn fall_behind(&mut self) -> Read {
         let read = self.subscriber.fall_behind();
         if !matches!(read, Read::TooSlow) {
-            self.admission.metrics.slow_readers.inc();
+            self.count_as_slow("was sent on to the newest events");
         }
         read
     }
@@ -317,20 +319,28 @@ impl Delivery {
             }
             Read::Nothing => Ok(None),
             Read::TooSlow => {
-                metrics.slow_readers.inc();
+                self.count_as_slow("was disconnected");
                 Err(Ending::TooSlow)
             }
             Read::End => Err(Ending::TopicEnded),
         }
     }
 
+    fn count_as_slow(&self, outcome: &str) {
+        self.admission.metrics.slow_readers.inc();
+        Kind::SlowReader.notice(None, || {
+            let patience = humantime::format_duration(self.pace.write_timeout);
+            format!(
+                "a reader that is too slow {outcome}: it took nothing for {patience} (--write-timeout), or its next event is no longer kept"
+            )
+        });
+    }
+
     fn time_is_over(&self, now: Instant) -> Option<Ending> {
-        if now >= self.ends_at {
-            let is_expired = self.pace.expires_at.is_some_and(|at| now >= at);
-            Some(match is_expired {
-                true => Ending::Expired,
-                false => Ending::LifetimeOver,
-            })
+        if self.pace.expires_at.is_some_and(|end| end.is_over(now)) {
+            Some(Ending::Expired)
+        } else if now >= self.ends_at {
+            Some(Ending::LifetimeOver)
         } else if now >= self.last_event + self.pace.idle_timeout {
             Some(Ending::Idle)
         } else {
@@ -358,7 +368,7 @@ impl Drop for Delivery {
             .handed_over
             .is_some_and(|at| at.elapsed() >= self.pace.write_timeout);
         if was_stalled {
-            self.admission.metrics.slow_readers.inc();
+            self.count_as_slow("was disconnected");
         }
     }
 }

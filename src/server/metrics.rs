@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::telemetry;
 use crate::hub::Totals;
 
 /// All numbers; clones share them.
@@ -34,6 +35,7 @@ pub(super) struct Numbers {
     topics: Gauge,
     log_bytes: Gauge,
     held_bytes: Gauge,
+    log_lines_dropped: Counter,
 }
 
 /// The media type of the numbers.
@@ -90,7 +92,11 @@ impl EncodeMetric for DelayHistogram {
             .counts
             .each_ref()
             .map(|count| count.load(Ordering::Relaxed));
-        let buckets: Vec<_> = bounds.into_iter().chain([f64::MAX]).zip(counts).collect();
+        let buckets: Vec<_> = bounds
+            .into_iter()
+            .chain([f64::INFINITY])
+            .zip(counts)
+            .collect();
         let sum = self.0.sum_nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
         encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
     }
@@ -118,6 +124,7 @@ impl Default for Metrics {
             topics: Gauge::default(),
             log_bytes: Gauge::default(),
             held_bytes: Gauge::default(),
+            log_lines_dropped: Counter::default(),
         };
         numbers.register();
         Self(Arc::new(numbers))
@@ -192,6 +199,11 @@ impl Numbers {
             Unit::Bytes,
             self.log_bytes.clone(),
         );
+        to.register(
+            "log_lines_dropped",
+            "Lines of the server's own log that could not be written to standard error",
+            self.log_lines_dropped.clone(),
+        );
         to.register_with_unit(
             "publish_to_socket",
             "Time from an event's entry into the log until it is handed to a socket; replays are not counted",
@@ -228,6 +240,9 @@ impl Numbers {
         self.published
             .inner()
             .store(hub.published, Ordering::Relaxed);
+        self.log_lines_dropped
+            .inner()
+            .store(telemetry::dropped_lines(), Ordering::Relaxed);
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -273,7 +288,9 @@ mod tests {
             "fairwind_slow_readers_total 0",
             "fairwind_publish_to_socket_seconds_bucket{le=\"0.0025\"} 0",
             "fairwind_publish_to_socket_seconds_bucket{le=\"0.005\"} 1",
+            "fairwind_publish_to_socket_seconds_bucket{le=\"+Inf\"} 1",
             "fairwind_publish_to_socket_seconds_count 1",
+            "fairwind_log_lines_dropped_total 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

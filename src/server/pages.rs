@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{IntoView, use_context};
@@ -16,13 +16,14 @@ use leptos_axum::ResponseOptions;
 
 use super::access::Caller;
 use super::problem::Problem;
+use super::settings::ClockInterval;
 use super::state::AppState;
 use crate::app::pages::topics::TopicList;
 use crate::app::{messages, not_found_shell, shell, topics_shell};
 use crate::hub::Page;
 use crate::hub::topic::Topic;
 use crate::protocol::page::{PageEvent, TopicPage};
-use crate::protocol::{CLOCK_PATH, FILTER, topic_path};
+use crate::protocol::{CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
 const RENDERED_EVENTS: usize = 20;
@@ -50,8 +51,11 @@ pub(super) fn leptos_options(address: SocketAddr, package_folder: &str) -> Lepto
     }
 }
 
-/// `GET /`: the clock.
+/// `GET /`: the clock, or the list of topics where there is no clock.
 pub(super) async fn clock(State(state): State<AppState>, request: Request<Body>) -> Response {
+    if state.settings.clock_interval == ClockInterval::Off {
+        return Redirect::temporary(TOPICS_PATH).into_response();
+    }
     let (parts, _) = request.into_parts();
     let page = TopicPage {
         is_clock: true,

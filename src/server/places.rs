@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::client_address::{ClientAddress, TrustedProxies, is_trusted};
 use super::metrics::Metrics;
+use super::notices::Kind;
 use super::settings::Settings;
-use super::shares::{Share, Shares};
+use super::shares::{Exhausted, Share, Shares};
 
 /// Counts connections.
 pub(super) struct Places {
@@ -46,7 +47,15 @@ impl Places {
             }
             Err(exhausted) => {
                 self.metrics.refused_connections.inc();
-                tracing::debug!(%peer, ?exhausted, "connection refused: there are too many");
+                Kind::Connection.notice(Some(ClientAddress::new(peer)), || {
+                    let setting = match exhausted {
+                        Exhausted::InAll => "--max-connections",
+                        Exhausted::OfClient => "--max-connections-per-address",
+                    };
+                    format!(
+                        "its connection was closed at once: there are as many as {setting} allows"
+                    )
+                });
                 None
             }
         }

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::access::VerificationKey;
 use super::delivery::Pace;
 use super::rates::Rate;
 use super::streams::StreamLimits;
+use super::token_command;
 use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
 
@@ -34,17 +36,18 @@ use crate::hub::subscriber::SlowReader;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fairwind", version, max_term_width = 110)]
 pub struct Settings {
-    /// Address and port to listen on; port 0 lets the system choose
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    /// Address and port to listen on, such as 0.0.0.0:8080, localhost:8080, or 8080 alone for this machine only; port 0
+    /// lets the system choose
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub addr: SocketAddr,
 
     /// File to read settings from [default: Leptos.toml in the current folder, if there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Time between two ticks of the clock, 100ms to 1h
+    /// Time between two ticks of the clock, 100ms to 1h, or 'off': then there is no clock, and /events does not exist
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = clock_interval)]
-    pub clock_interval: Duration,
+    pub clock_interval: ClockInterval,
 
     /// Most events kept of one topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
@@ -55,7 +58,7 @@ pub struct Settings {
     pub history_age: Duration,
 
     /// Most memory that kept events take, over all topics
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = history_size)]
     pub history_bytes: ByteSize,
 
     /// How long a reader waits before it connects again; spread by a fifth to either side for each stream
@@ -95,7 +98,7 @@ pub struct Settings {
     pub max_topics: usize,
 
     /// Largest body of a request to publish one event, and largest event of a stream that is published
-    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = body_size)]
     pub max_body: ByteSize,
 
     /// Most event streams open at once. Further clients get 200 with 'retry:' and an immediate end, so that an EventSource
@@ -157,7 +160,8 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it again
+    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it
+    /// and the keys for tokens again
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -180,7 +184,7 @@ pub struct Settings {
     pub jwt_public_key: Vec<VerificationKey>,
 
     /// Who may publish without a token
-    #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, default_missing_value = "on")]
     pub anonymous_publish: AnonymousPublish,
 
     /// Who may read events that are not private. The clock is public always
@@ -198,6 +202,15 @@ pub struct Settings {
     /// What is logged to standard error: error, warn, info, debug or trace, also for each part (info,fairwind=debug)
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: LogFilter,
+}
+
+/// How often the clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockInterval {
+    /// Never: there is no clock.
+    Off,
+    /// Once in this time.
+    Every(Duration),
 }
 
 /// Whether event streams are compressed.
@@ -326,7 +339,11 @@ impl Settings {
         arguments: Vec<OsString>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
-        let command = Self::command();
+        // Only for the help: whoever asks for it is served elsewhere.
+        let command = Self::command()
+            .subcommand(token_command::command())
+            .args_conflicts_with_subcommands(true)
+            .mut_args(take_values_with_hyphens);
         let environment = environment_layer(&command, environment)?;
         let mut layer = match config_file(&command, &arguments, &environment)? {
             Some((path, text)) => file_layer(&command, &path, &text)?,
@@ -411,7 +428,8 @@ impl SettingsError {
                 source_name: None,
             } => error.exit(),
             other => {
-                eprintln!("{other}");
+                // It may be closed; the exit code says that something is wrong all the same.
+                let _ = writeln!(io::stderr(), "{other}");
                 std::process::exit(2)
             }
         }
@@ -546,6 +564,12 @@ fn with_defaults(command: Command, layer: &Layer) -> Command {
     })
 }
 
+/// What follows a setting is its value, even if it begins with a hyphen: then the error about it names the setting.
+fn take_values_with_hyphens(argument: Arg) -> Arg {
+    let needs_value = argument.get_action().takes_values() && argument.get_num_args().is_none();
+    argument.allow_hyphen_values(needs_value)
+}
+
 fn argument<'a>(command: &'a Command, id: &str) -> Option<&'a Arg> {
     command
         .get_arguments()
@@ -566,22 +590,75 @@ fn source_of(error: &clap::Error, layer: &Layer, arguments: &[OsString]) -> Opti
     (!is_on_command_line).then(|| given.source_name.clone())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// The range of every duration but the clock's.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+const CLOCK_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(3_600);
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write it like 500ms, 2s, 15m or 1h"))?;
-    let longest = Duration::from_secs(366 * 86_400);
-    if duration.is_zero() || duration > longest {
-        return Err("it must be more than nothing and at most 366d".to_owned());
+    if !(SHORTEST..=LONGEST).contains(&duration) {
+        return Err("it must be from 1ms to 366d".to_owned());
     }
     Ok(duration)
 }
 
-fn clock_interval(text: &str) -> Result<Duration, String> {
-    let interval = duration(text)?;
-    if interval < Duration::from_millis(100) || interval > Duration::from_secs(3_600) {
-        return Err("it must be from 100ms to 1h".to_owned());
+fn clock_interval(text: &str) -> Result<ClockInterval, String> {
+    if text == "off" {
+        return Ok(ClockInterval::Off);
     }
-    Ok(interval)
+    match duration(text) {
+        Ok(interval) if CLOCK_INTERVALS.contains(&interval) => Ok(ClockInterval::Every(interval)),
+        _ => Err("it must be from 100ms to 1h, such as 2s, or 'off'".to_owned()),
+    }
+}
+
+/// An address with its port, as people write it. A name is looked up; an address of IPv4 is preferred, since that is what
+/// `localhost` means to most programs.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || {
+        "write it like 127.0.0.1:8080, [::1]:8080 or localhost:8080; 8080 or :8080 alone is 127.0.0.1:8080, and every address is 0.0.0.0:8080 or [::]:8080"
+            .to_owned()
+    };
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    if name.is_empty() || name.contains([':', '/', '[']) {
+        return Err(wrong());
+    }
+    let found: Vec<_> = (name, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("cannot find the address of '{name}': {error}; {}", wrong()))?
+        .collect();
+    let v4 = found.iter().find(|address| address.is_ipv4());
+    v4.or(found.first()).copied().ok_or_else(wrong)
+}
+
+fn history_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::kib(1)..=ByteSize::tib(1))
+}
+
+fn body_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(1)..=ByteSize::gib(1))
+}
+
+fn size(text: &str, range: RangeInclusive<ByteSize>) -> Result<ByteSize, String> {
+    match text.parse() {
+        Ok(size) if range.contains(&size) => Ok(size),
+        _ => Err(format!(
+            "it must be a size from {} to {}, such as 64KiB or 1MiB",
+            range.start(),
+            range.end()
+        )),
+    }
 }
 
 /// A network, or a single address.

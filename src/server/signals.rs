@@ -1,10 +1,11 @@
 //! What the operating system asks for: SIGINT and SIGTERM stop the server, SIGUSR1 ends all streams and lets it go on,
-//! SIGHUP reads the certificate again.
+//! SIGHUP reads the certificate and the keys again.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::access::Keys;
 use super::streams::Streams;
 use super::tls::Tls;
 
@@ -13,22 +14,15 @@ use super::tls::Tls;
 /// # Errors
 ///
 /// When the system does not let the process handle its signals.
-pub(super) fn listen(streams: &Streams, tls: Option<&Tls>) -> io::Result<()> {
+pub(super) fn listen(streams: &Streams, tls: Option<&Tls>, keys: &Keys) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut close_all = signal(SignalKind::user_defined1())?;
-    if let Some(tls) = tls {
-        // Without a certificate SIGHUP keeps its meaning: the terminal is gone, and so is what ran in it.
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            while hang_up.recv().await.is_some() {
-                tls.reload();
-            }
-        });
-    }
-    let streams = streams.clone();
-    tokio::spawn(async move {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let has_terminal = io::stdin().is_terminal();
+    let supervisor = streams.supervisor().clone();
+    let (streams, tls, keys) = (streams.clone(), tls.cloned(), keys.clone());
+    supervisor.spawn("the signals", async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
@@ -37,10 +31,30 @@ pub(super) fn listen(streams: &Streams, tls: Option<&Tls>) -> io::Result<()> {
                     tracing::info!("ending all streams: their readers will come back and resume");
                     streams.close_all();
                 }
+                _ = hang_up.recv() => {
+                    // The signal's first meaning: the terminal is gone in which the server was started.
+                    if has_terminal && !io::stdin().is_terminal() {
+                        break;
+                    }
+                    reload(tls.as_ref(), &keys);
+                }
             }
         }
         tracing::info!("stopping");
         streams.shutdown().cancel();
     });
     Ok(())
+}
+
+/// Reads again what can be changed while the server runs. No stream ends.
+fn reload(tls: Option<&Tls>, keys: &Keys) {
+    if let Some(tls) = tls {
+        tls.reload();
+    }
+    if !keys.is_empty() {
+        keys.reload();
+    }
+    if tls.is_none() && keys.is_empty() {
+        tracing::info!("nothing to reload: there is no certificate and no key");
+    }
 }

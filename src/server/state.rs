@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 
-use super::access::Access;
+use super::access::{Access, Keys};
 use super::client_address::ClientAddress;
+use super::notices::Kind;
 use super::problem::Problem;
 use super::rates::Rates;
 use super::request_body;
@@ -35,10 +36,11 @@ impl AppState {
         settings: Arc<Settings>,
         hub: Hub,
         streams: Streams,
+        keys: Keys,
         address: SocketAddr,
         leptos_options: LeptosOptions,
     ) -> Self {
-        let access = Access::new(&settings, address);
+        let access = Access::new(&settings, keys, address);
         let rates = Rates::new(&settings, streams.metrics().clone());
         Self(Arc::new(Shared {
             access,
@@ -53,11 +55,16 @@ impl AppState {
     /// Lets a client open one more stream, of so many topics. None when the limit of streams, of subscriptions or the
     /// client's rate is reached, or the server is stopping.
     pub(super) fn admit(&self, client: Option<ClientAddress>, topics: usize) -> Option<Admission> {
-        if self.rates.may_open_stream(client) {
-            self.streams.admit(client, topics)
-        } else {
-            None
+        if !self.rates.may_open_stream(client) {
+            Kind::Stream.notice(client, || {
+                format!(
+                    "it opens streams more often than --stream-rate ({}) allows",
+                    self.settings.stream_rate
+                )
+            });
+            return None;
         }
+        self.streams.admit(client, topics)
     }
 
     /// Accounts for bytes that are held until a client has taken an answer.

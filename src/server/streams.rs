@@ -6,7 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::client_address::ClientAddress;
 use super::metrics::Metrics;
+use super::notices::Kind;
 use super::shares::{Exhausted, Share, Shares};
+use super::supervision::Supervisor;
 
 /// A handle to all event streams; clones share it.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ pub struct Streams {
     subscriptions: Shares,
     held_bytes: Shares,
     metrics: Metrics,
+    supervisor: Supervisor,
 }
 
 /// How much there may be at once, in all and of one client.
@@ -49,6 +52,7 @@ impl Streams {
         let shares = |[in_all, of_one]: [usize; 2]| Shares::new(in_all, of_one);
         Self {
             current: Arc::new(Mutex::new(shutdown.child_token())),
+            supervisor: Supervisor::new(shutdown.clone()),
             shutdown,
             open: shares(limits.streams),
             subscriptions: shares(limits.subscriptions),
@@ -77,6 +81,11 @@ impl Streams {
         &self.metrics
     }
 
+    /// Watches over the tasks and threads that streams depend on.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Cancelled when the server stops; cancel it to stop the server.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
@@ -103,16 +112,24 @@ impl Streams {
         if self.shutdown.is_cancelled() {
             return None;
         }
-        let take = |shares: &Shares, amount, what: &'static str| {
+        let take = |shares: &Shares, amount, setting: &'static str| {
             let refused = |exhausted: Exhausted| {
                 self.metrics.refused_streams.inc();
-                tracing::debug!(?client, ?exhausted, "stream refused: too many {what}");
+                Kind::Stream.notice(client, || {
+                    let of_one = match exhausted {
+                        Exhausted::InAll => "",
+                        Exhausted::OfClient => "-per-address",
+                    };
+                    format!(
+                        "its stream was not opened: there are as many as {setting}{of_one} allows"
+                    )
+                });
             };
             shares.take(client, amount).map_err(refused).ok()
         };
         Some(Admission {
-            _stream: take(&self.open, 1, "streams")?,
-            _subscriptions: take(&self.subscriptions, topics, "subscriptions")?,
+            _stream: take(&self.open, 1, "--max-streams")?,
+            _subscriptions: take(&self.subscriptions, topics, "--max-subscriptions")?,
             ended: self.current(),
             metrics: self.metrics.clone(),
             client,

@@ -33,6 +33,7 @@ use self::shard::{BELL, Shard};
 use super::connections::ConnectionGuard;
 use super::event_stream::EventStream;
 use super::streams::Streams;
+use super::supervision::Supervisor;
 use crate::hub::listeners::{Listener, News, TopicId};
 
 /// All writers.
@@ -64,10 +65,11 @@ struct Arrival {
 struct Inbox(Mailbox<Mail, Box<dyn Fn() + Send + Sync>>);
 
 impl Inbox {
-    fn new(waker: Waker) -> Self {
+    fn new(waker: Waker, supervisor: Supervisor) -> Self {
         Self(Mailbox::new(Box::new(move || {
             if let Err(error) = waker.wake() {
-                tracing::error!("a writer of event streams cannot be woken: {error}");
+                let failure = format!("a writer of event streams cannot be woken: {error}");
+                supervisor.fail(failure);
             }
         })))
     }
@@ -100,13 +102,17 @@ impl Writers {
         };
         for number in 0..count {
             let poll = Poll::new()?;
-            let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), BELL)?));
+            let waker = Waker::new(poll.registry(), BELL)?;
+            let inbox = Arc::new(Inbox::new(waker, streams.supervisor().clone()));
             let metrics = streams.metrics().clone();
             let shard = Shard::new(poll, Arc::clone(&inbox), metrics);
             let running = writers.threads.token();
-            let thread = thread::Builder::new().name(format!("writer-{number}"));
-            thread.spawn(move || {
+            let name = format!("writer-{number}");
+            // Without it, its share of the streams would stay open and be sent nothing.
+            let vital = streams.supervisor().vital(name.clone());
+            thread::Builder::new().name(name).spawn(move || {
                 shard.run();
+                drop(vital);
                 drop(running);
             })?;
             writers.inboxes.push(inbox);

@@ -102,8 +102,7 @@ async fn a_stream_ends_with_its_readers_token() {
     let started = Instant::now();
     events.read_to_end().await;
     assert!(started.elapsed() < Duration::from_secs(3));
-    // The page learns that it needs a new token, and does not read on without what is private.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    // The page learns at once that it needs a new token, and does not read on without what is private.
     let again = client::send(server.address, "GET", "/topics/kitchen", &[&bearer]).await;
     assert_eq!(again.status, 401);
     assert!(

@@ -313,3 +313,25 @@ async fn healthz_says_ok() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.text().await, "ok\n");
 }
+
+#[tokio::test]
+async fn without_a_clock_its_urls_say_so_and_the_first_page_is_the_list_of_topics() {
+    let server = TestServer::start(&["--clock-interval=off"]).await;
+    for target in ["/events", "/topics/clock", "/topics?topic=clock"] {
+        let answer = client::get(server.address, target).await;
+        assert_eq!(answer.status, 404, "{target}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert!(answer.text().await.contains("--clock-interval off"));
+    }
+    let publish = client::send_body(server.address, "POST", "/topics/clock", &[], b"1").await;
+    assert_eq!(publish.status, 404);
+    let first = client::send(server.address, "GET", "/", &["Accept: text/html"]).await;
+    assert_eq!(first.status, 307);
+    assert_eq!(first.header("location"), Some("/topics"));
+    let kitchen = client::events(server.address, "/topics/kitchen", &[]).await;
+    drop(kitchen);
+    server.stop().await;
+}

@@ -1,9 +1,11 @@
 //! Who may do what under which settings.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -16,7 +18,8 @@ fn access(flags: &[&str], address: &str) -> Access {
     let arguments = arguments.chain(flags.iter().copied());
     let settings =
         Settings::read(arguments.map(Into::into).collect(), Vec::new()).expect("settings");
-    Access::new(&settings, address.parse().expect("an address"))
+    let keys = Keys::new(&settings);
+    Access::new(&settings, keys, address.parse().expect("an address"))
 }
 
 /// Written once for all tests.
@@ -235,7 +238,7 @@ async fn a_reader_sees_what_its_token_names_until_the_token_ends() {
         .expect("a reader");
     assert!(reader.may_read_private(&topic("a/b")));
     assert!(!reader.may_read_private(&topic("b")));
-    let left = reader.expires_at().expect("an end") - Instant::now();
+    let left = reader.expires_at().expect("an end").at() - Instant::now();
     assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(57));
     let anybody = access.reader(&here(&headers(&NONE))).expect("a reader");
     assert!(!anybody.may_read_private(&topic("a/b")));

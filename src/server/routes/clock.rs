@@ -9,6 +9,7 @@ use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::negotiation::accepts;
 use crate::server::problem::Problem;
+use crate::server::settings::ClockInterval;
 use crate::server::state::AppState;
 
 /// `GET` and `HEAD`: the stream, whatever else the client would rather have; the clock's page is elsewhere.
@@ -16,6 +17,7 @@ pub(crate) async fn stream(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Response, Problem> {
+    check_exists(&state, &Topic::clock())?;
     if !accepts(request.headers(), CONTENT_TYPE) {
         let detail = format!(
             "this is an event stream: ask for it with 'Accept: {CONTENT_TYPE}', or with no Accept at all"
@@ -25,4 +27,20 @@ pub(crate) async fn stream(
     let query = StreamQuery::read(request.uri())?.without_topics()?;
     let (parts, _) = request.into_parts();
     subscribe::open(&state, &parts, vec![Topic::clock()], &query)
+}
+
+/// Refuses the clock's topic where there is no clock.
+///
+/// # Errors
+///
+/// A problem that names the setting.
+pub(super) fn check_exists(state: &AppState, topic: &Topic) -> Result<(), Problem> {
+    let is_off = state.settings.clock_interval == ClockInterval::Off;
+    if is_off && *topic == Topic::clock() {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "the clock is off on this server (--clock-interval off), and its topic with it; other topics are at /topics/NAME",
+        ));
+    }
+    Ok(())
 }

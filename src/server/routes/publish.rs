@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::event_fields::{self, EventFields, TextFields};
 use super::incoming::{Incoming, Wrong};
@@ -263,7 +263,8 @@ async fn stream(
 /// Waits until a publisher may publish no longer.
 async fn expiry(publisher: &Publisher) {
     match publisher.expires_at {
-        Some(at) => sleep_until(at).await,
+        Some(expiry) if expiry.is_over(Instant::now()) => {}
+        Some(expiry) => sleep_until(expiry.at()).await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
-use super::{publish, snapshot, websocket};
+use super::{clock, publish, snapshot, websocket};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::access::Caller;
@@ -42,6 +42,7 @@ pub(crate) async fn any(
         state.rates.check_publish(client)?;
     }
     let topic = read_topic(&name)?;
+    clock::check_exists(&state, &topic)?;
     match *request.method() {
         Method::GET if websocket::is_wanted(request.headers()) => {
             websocket::open(&state, topic, request).await

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::clock;
 use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
@@ -63,8 +64,13 @@ pub(crate) async fn get(
                     "name 1 to {MAX_TOPICS} topics, as in /topics?topic=a&topic=b; the list of all is there as {JSON}"
                 )));
             }
-            let topics: Result<_, _> = query.topic.iter().map(|name| read_topic(name)).collect();
-            subscribe::open(&state, &parts, topics?, &query)
+            let topics: Result<Vec<_>, _> =
+                query.topic.iter().map(|name| read_topic(name)).collect();
+            let topics = topics?;
+            for topic in &topics {
+                clock::check_exists(&state, topic)?;
+            }
+            subscribe::open(&state, &parts, topics, &query)
         }
         Some(_) if parts.uri.query().is_some() => Err(Problem::bad_request(
             "the list of topics takes no query; leave it out",

@@ -37,6 +37,7 @@ use crate::server::client_address::ClientAddress;
 use crate::server::connections::ConnectionGuard;
 use crate::server::delivery::{Delivery, Ending, Item};
 use crate::server::metrics::Tally;
+use crate::server::notices;
 use crate::server::problem::Problem;
 use crate::server::request_body::HeldBytes;
 use crate::server::state::AppState;
@@ -324,7 +325,15 @@ impl Connection {
                     subscribers: published.subscribers,
                 },
             }),
-            Err(problem) => format!("{{\"problem\":{}}}", problem.to_json()),
+            Err(problem) => {
+                if let Some(kind) = notices::Kind::of(problem.status) {
+                    let (status, topic) = (problem.status.as_u16(), &self.topic);
+                    kind.notice(self.client, || {
+                        format!("{status} for a frame to {topic}: {}", problem.detail)
+                    });
+                }
+                format!("{{\"problem\":{}}}", problem.to_json())
+            }
         }
     }
 

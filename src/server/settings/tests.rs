@@ -45,7 +45,10 @@ impl Drop for File {
 fn without_any_source_the_defaults_count() {
     let settings = read(&[], &[]).expect("defaults");
     assert_eq!(settings.addr.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.clock_interval, Duration::from_secs(2));
+    assert_eq!(
+        settings.clock_interval,
+        ClockInterval::Every(Duration::from_secs(2))
+    );
     assert_eq!(settings.history_bytes, ByteSize::mib(64));
     assert_eq!(settings.slow_reader, SlowReader::Disconnect);
     assert!(settings.stream_header.is_empty());
@@ -62,7 +65,10 @@ fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
         &[("FAIRWIND_CLOCK_INTERVAL", "2s"), ("FAIRWIND_RETRY", "2s")],
     )
     .expect("settings");
-    assert_eq!(settings.clock_interval, Duration::from_secs(1));
+    assert_eq!(
+        settings.clock_interval,
+        ClockInterval::Every(Duration::from_secs(1))
+    );
     assert_eq!(settings.retry, Duration::from_secs(2));
     assert_eq!(settings.heartbeat, Duration::from_secs(3));
 }
@@ -137,6 +143,84 @@ fn an_invalid_value_is_named_with_its_source_and_what_would_be_right() {
         by_file.contains("--history-events") && by_file.contains(&*file),
         "{by_file}"
     );
+}
+
+#[test]
+fn an_address_is_taken_as_people_write_it() {
+    let address = |text: &str| {
+        let settings = read(&["--addr", text], &[]);
+        settings.map(|settings| settings.addr.to_string())
+    };
+    for (text, expected) in [
+        ("0.0.0.0:80", "0.0.0.0:80"),
+        ("[::1]:8080", "[::1]:8080"),
+        ("localhost:8080", "127.0.0.1:8080"),
+        (":8080", "127.0.0.1:8080"),
+        ("8080", "127.0.0.1:8080"),
+    ] {
+        assert_eq!(address(text).expect("an address"), expected, "{text}");
+    }
+    for text in [
+        "",
+        ":",
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "http://localhost:8080",
+        "a:99999",
+    ] {
+        let error = address(text).expect_err("a refusal").to_string();
+        assert!(
+            error.contains("--addr") && error.contains("localhost:8080"),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_value_outside_its_range_is_refused_with_the_range() {
+    for (flags, expected) in [
+        (&["--history-events", "-1"][..], "from 1 on"),
+        (&["--history-bytes", "-1"], "from 1.0 KiB to 1.0 TiB"),
+        (&["--history-bytes", "0"], "from 1.0 KiB"),
+        (&["--max-body", "0"], "from 1 B to 1.0 GiB"),
+        (&["--max-body", "2GiB"], "to 1.0 GiB"),
+        (&["--write-timeout", "1ns"], "from 1ms to 366d"),
+        (&["--write-timeout", "-1s"], "2s"),
+        (&["--retry", "0s"], "from 1ms"),
+        (&["--heartbeat", "367d"], "to 366d"),
+        (&["--max-streams", "--log"], "from 1 on"),
+        (&["--clock-interval", "soon"], "'off'"),
+        (&["--anonymous-publish", "sometimes"], "[possible values"),
+    ] {
+        let error = message(read(flags, &[]));
+        assert!(
+            error.contains(flags[0]) && error.contains(expected),
+            "{flags:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_flag_that_needs_no_value_takes_one_with_a_space_or_a_sign_between() {
+    for (flags, expected) in [
+        (&["--anonymous-publish"][..], AnonymousPublish::On),
+        (&["--anonymous-publish", "off"], AnonymousPublish::Off),
+        (&["--anonymous-publish=off"], AnonymousPublish::Off),
+        (
+            &["--anonymous-publish", "--log=debug"],
+            AnonymousPublish::On,
+        ),
+    ] {
+        let settings = read(flags, &[]).expect("settings");
+        assert_eq!(settings.anonymous_publish, expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn the_clock_can_be_off() {
+    let settings = read(&["--clock-interval=off"], &[]).expect("settings");
+    assert_eq!(settings.clock_interval, ClockInterval::Off);
 }
 
 #[test]

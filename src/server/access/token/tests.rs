@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -79,7 +79,13 @@ fn a_public_key_is_never_taken_for_a_secret() {
         checked(&forged, &[rsa]),
         Err(TokenError::WrongAlgorithm("RS256".to_owned()))
     );
-    assert!(VerificationKey::from_secret(RSA_PUBLIC.as_bytes()).is_err());
+    for before in ["", "\n", "\u{feff}", "Subject: us\n"] {
+        let file = format!("{before}{RSA_PUBLIC}");
+        assert!(
+            VerificationKey::from_secret(file.as_bytes()).is_err(),
+            "{before:?}"
+        );
+    }
 }
 
 #[test]
@@ -116,7 +122,38 @@ fn of_several_keys_any_may_fit_and_one_must() {
     let token = by_secret(&json!({"exp": in_an_hour()}));
     let other = VerificationKey::from_secret(&[7; 32]).expect("a key");
     assert!(checked(&token, &[other.clone(), secret()]).is_ok());
-    assert_eq!(checked(&token, &[other]), Err(TokenError::WrongSignature));
+    let refused = checked(&token, &[other]).expect_err("a refusal");
+    assert_eq!(refused, TokenError::WrongSignature(Algorithm::HS256));
+    assert!(
+        refused.to_string().contains("not decoded"),
+        "what many get wrong: {refused}"
+    );
+}
+
+#[test]
+fn from_its_end_on_a_token_does_not_hold() {
+    for end in [json!(100), json!(100.5)] {
+        let claims = json!({"exp": end, "nbf": 50});
+        let end = end.as_f64().expect("a number");
+        assert_eq!(check_times(&claims, end - 0.001), Ok(()));
+        for now in [end, end + 0.001] {
+            assert_eq!(check_times(&claims, now), Err(TokenError::Expired), "{now}");
+        }
+        assert_eq!(check_times(&claims, 50.0), Ok(()));
+        assert_eq!(check_times(&claims, 49.999), Err(TokenError::NotYet));
+    }
+    assert_eq!(check_times(&json!({"exp": 1}), -5.0), Ok(()), "before 1970");
+}
+
+#[test]
+fn a_token_that_asks_for_an_extension_is_refused() {
+    let header = Header {
+        crit: Some(vec!["exp".to_owned()]),
+        ..Header::new(Algorithm::HS256)
+    };
+    let claims = json!({"exp": in_an_hour()});
+    let token = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).expect("a token");
+    assert_eq!(checked(&token, &[secret()]), Err(TokenError::Critical));
 }
 
 #[test]
