@@ -53,13 +53,16 @@ pub const TOPIC_EVENT: &str = "topic";
 /// its type. A publisher may use it too: where it has this meaning, publishers' types are not on the wire.
 pub const TYPE_EVENT: &str = "type";
 
-/// The types of the events that only the server sends.
-pub const RESERVED_EVENTS: [&str; 5] = [
+/// The types that no publisher may use. The first five are those of the server's own events; `error` and `open` are the
+/// EventSource's own, and an event of that type would call a page's `onerror` or `onopen`.
+pub const RESERVED_EVENTS: [&str; 7] = [
     CONSUMERS_EVENT,
     HEARTBEAT_EVENT,
     GAP_EVENT,
     END_EVENT,
     TOPIC_EVENT,
+    "error",
+    "open",
 ];
 
 /// Where topics are: the list of all, and each below it.

@@ -34,6 +34,8 @@ async fn any_text_in_the_path_is_a_topic() {
         ("orders/7", "orders/7"),
         ("orders%2F7", "orders/7"),
         ("%E4%B8%8A%20x%3Fy%23z", "上 x?y#z"),
+        ("a//b/", "a//b/"),
+        ("/", "/"),
     ] {
         let mut events = client::events(server.address, &format!("/topics/{path}"), &[]).await;
         events.read_opening().await;
@@ -43,12 +45,23 @@ async fn any_text_in_the_path_is_a_topic() {
     for (path, expected) in [
         ("a%0Ab", "control character"),
         (&"x".repeat(1_025), "1024"),
-        ("%FF", ""),
+        ("%FF", "UTF-8"),
+        ("a/%2E%2e/b", "segment '..'"),
+        (".", "segment '.'"),
     ] {
-        let answer = client::get(server.address, &format!("/topics/{path}")).await;
-        assert_eq!(answer.status, 400);
-        assert!(answer.text().await.contains(expected));
+        for method in ["GET", "POST", "DELETE"] {
+            let target = format!("/topics/{path}");
+            let answer = client::send_body(server.address, method, &target, &[], b"hi").await;
+            assert_eq!(answer.status, 400, "{target}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("application/problem+json")
+            );
+            assert!(answer.text().await.contains(expected), "{target}");
+        }
     }
+    let several = client::get(server.address, "/topics?topic=a&topic=..").await;
+    assert_eq!(several.status, 400);
 }
 
 #[tokio::test]
