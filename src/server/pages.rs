@@ -122,17 +122,15 @@ fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool
         with_private,
     };
     let snapshot = state.hub.snapshot(topic, &newest);
-    let first = snapshot.events.len().saturating_sub(RENDERED_EVENTS);
-    let (before, shown) = snapshot.events.split_at(first);
+    let newest = snapshot.events.iter().rev().take(RENDERED_EVENTS).rev();
+    let shown = PageEvent::newest(newest.map(|entry| &entry.event));
+    let before = &snapshot.events[..snapshot.events.len() - shown.len()];
     TopicPage {
         origin: origin(&parts.headers, &parts.uri, state.leptos_options.site_addr),
         topic: topic.to_string(),
         is_clock: false,
         stream_path: topic_path(topic.as_str()),
-        events: shown
-            .iter()
-            .map(|entry| PageEvent::new(&entry.event))
-            .collect(),
+        events: shown,
         before: before.last().map(|entry| entry.event.id.clone()),
         last_event_id: snapshot.last_event_id,
         consumers: snapshot.subscribers,
