@@ -80,8 +80,6 @@ pub const SAID_COPIED_EVENT: &str = "Copied the event’s data.";
 pub const SAID_EVENT_NOT_COPIED: &str =
     "The browser refused the clipboard. The event is selected, for you to copy.";
 
-/// Title of the list of topics.
-pub const TOPICS_TITLE: &str = "Topics – Fairwind";
 /// The list of topics when there is none.
 pub const TOPICS_EMPTY: &str = "No topic is alive. A topic comes into being with its first event or its first reader: open one below.";
 /// Link that makes the list anew.
@@ -102,11 +100,6 @@ pub const COLUMN_NEWEST: &str = "Last event";
 pub const NONE_YET: &str = "none yet";
 /// Behind the name of a topic that has ended.
 pub const HAS_ENDED: &str = "ended";
-
-/// Title of a topic's page.
-pub fn topic_title(topic: &str) -> String {
-    format!("{topic} – {NAME}")
-}
 
 /// What the list of topics shows.
 pub fn topics_moment(moment: &str, left_out: usize) -> String {
@@ -279,14 +272,58 @@ pub const SAID_COPIED: &str = "Copied. The command shows this stream from here o
 /// Said when the browser refused the clipboard, and the command is selected instead.
 pub const SAID_NOT_COPIED: &str = "The browser refused the clipboard. The command is selected at the foot of the page, for you to copy.";
 
-/// Title of the answer for a path where nothing is.
-pub const NOT_FOUND_TITLE: &str = "Nothing here – Fairwind";
-/// Heading of that answer.
-pub const NOT_FOUND_HEADING: &str = "Nothing lies this way";
-/// What that answer says.
-pub const NOT_FOUND_TEXT: &str = "There is no page at this address.";
-/// Link from there.
-pub const NOT_FOUND_LINK: &str = "Back to the clock";
+/// Link from the page of a refused request.
+pub const TO_THE_CLOCK: &str = "The clock";
+/// Link from the page of a refused request.
+pub const TO_THE_TOPICS: &str = "The topics";
+/// Link from the page of a refused request.
+pub const TO_THE_STREAM: &str = "The clock’s raw stream";
+/// Link to the page whose form was refused.
+pub const BACK_TO_TOPIC: &str = "Back to the topic";
+
+/// What kind of refusal an HTTP status is.
+pub fn problem_heading(status: u16) -> &'static str {
+    match status {
+        400 => "The server cannot take this",
+        401 => "This needs a valid token",
+        403 => "This is not allowed",
+        404 => "Nothing lies this way",
+        405 => "Not with this method",
+        406 => "Not in this form",
+        408 => "This took too long",
+        409 | 412 => "The topic has moved on",
+        413 => "This is too large",
+        429 => "Too many requests",
+        503 => "The server is full",
+        501 => "The server does not do this",
+        _ => "This did not work",
+    }
+}
+
+/// What a reader in front of a browser can do about a refusal. Empty where the server's own words say it.
+pub fn problem_remedy(status: u16) -> &'static str {
+    match status {
+        401 => {
+            "A browser sends its token in the cookie fairwind_token. Get a new token where this one came from, or delete the cookie to read what is public."
+        }
+        403 => "The operator of this server decides who may publish and read.",
+        413 => "Go back and send less at once, or send many events as one stream.",
+        408 | 429 | 503 => "Wait a moment, then go back and try again.",
+        _ => "",
+    }
+}
+
+/// The title of a page.
+pub fn titled(heading: &str) -> String {
+    format!("{heading} – {NAME}")
+}
+
+/// A server's words as a sentence: they begin in lower case, and have no full stop.
+pub fn sentence(words: &str) -> String {
+    let mut rest = words.trim_end_matches('.').chars();
+    let first = rest.next().map(|c| c.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), rest.as_str())
+}
 
 /// The connection in a word or two.
 pub fn connection_word(connection: &Connection) -> &'static str {

@@ -16,8 +16,9 @@ use leptos_axum::ResponseOptions;
 
 use super::problem::Problem;
 use super::state::AppState;
+use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::TopicList;
-use crate::app::{messages, not_found_shell, shell, topics_shell};
+use crate::app::{messages, problem_shell, shell, topics_shell};
 use crate::hub::Page;
 use crate::hub::topic::Topic;
 use crate::protocol::page::{PageEvent, TopicPage};
@@ -60,7 +61,7 @@ pub(super) async fn clock(State(state): State<AppState>, request: Request<Body>)
         stream_path: CLOCK_PATH.to_owned(),
         ..topic_page(&state, &Topic::clock(), &parts, false)
     };
-    render_live(&state, parts, page).await
+    render_live(&state, page).await
 }
 
 /// `GET` and `HEAD` of a topic, for a browser.
@@ -87,30 +88,13 @@ pub(super) async fn topic(
         refusal,
         ..topic_page(state, topic, &parts, with_private)
     };
-    let mut response = render_live(state, parts, page).await;
-    response
-        .headers_mut()
-        .append(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(render_live(state, page).await)
 }
 
 /// The list of topics, for a browser.
-pub(super) async fn topics(
-    state: &AppState,
-    status: StatusCode,
-    parts: Parts,
-    list: TopicList,
-) -> Response {
+pub(super) async fn topics(state: &AppState, status: StatusCode, list: TopicList) -> Response {
     let options = state.leptos_options.clone();
-    let request = Request::from_parts(parts, Body::empty());
-    let mut response = render(request, status, move || {
-        topics_shell(options.clone(), list.clone())
-    })
-    .await;
-    response
-        .headers_mut()
-        .append(header::VARY, HeaderValue::from_static("accept"));
-    response
+    render(status, move || topics_shell(options.clone(), list.clone())).await
 }
 
 /// A topic as its page shows it now.
@@ -140,13 +124,9 @@ fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool
     }
 }
 
-async fn render_live(state: &AppState, parts: Parts, page: TopicPage) -> Response {
+async fn render_live(state: &AppState, page: TopicPage) -> Response {
     let options = state.leptos_options.clone();
-    let request = Request::from_parts(parts, Body::empty());
-    render(request, StatusCode::OK, move || {
-        shell(options.clone(), page.clone())
-    })
-    .await
+    render(StatusCode::OK, move || shell(options.clone(), page.clone())).await
 }
 
 /// What the page's list is to be filtered by. A page's URL gets parameters from elsewhere, which mean nothing here.
@@ -158,17 +138,20 @@ fn filter(uri: &Uri) -> String {
     filter.map_or(String::new(), |(_, filter)| filter.replace('\0', ""))
 }
 
-/// What a browser is shown where there is nothing.
-pub(super) async fn not_found(State(state): State<AppState>, request: Request<Body>) -> Response {
+/// A request that was refused, for a browser.
+pub(super) async fn problem(
+    state: &AppState,
+    status: StatusCode,
+    problem: RefusedRequest,
+) -> Response {
     let options = state.leptos_options.clone();
-    render(request, StatusCode::NOT_FOUND, move || {
-        not_found_shell(options.clone())
+    render(status, move || {
+        problem_shell(options.clone(), problem.clone())
     })
     .await
 }
 
 async fn render<View>(
-    request: Request<Body>,
     status: StatusCode,
     view: impl Fn() -> View + Clone + Send + Sync + 'static,
 ) -> Response
@@ -180,6 +163,7 @@ where
             return;
         };
         response.set_status(status);
+        response.insert_header(header::VARY, HeaderValue::from_static("accept"));
         // A page shows one moment, and its policy names a nonce: nobody may keep it.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in SECURITY_HEADERS {
@@ -192,6 +176,9 @@ where
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }
     };
+    // The pages are made from data and know no URL. Leptos panics on a request whose URL has no path, such as that of
+    // CONNECT, so it gets one that is always the same.
+    let request = Request::new(Body::empty());
     leptos_axum::render_app_async_with_context(set_headers, view)(request).await
 }
 

@@ -70,6 +70,10 @@ impl Problem {
     }
 }
 
+/// A problem's own words, in the extensions of its answer: a browser is shown them on a page.
+#[derive(Debug, Clone)]
+pub(super) struct Detail(pub(super) String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let headers = [
@@ -81,6 +85,7 @@ impl IntoResponse for Problem {
         ];
         let mut response = (self.status, headers, self.to_json()).into_response();
         response.headers_mut().extend(self.headers);
+        response.extensions_mut().insert(Detail(self.detail));
         response
     }
 }

@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -52,7 +51,7 @@ pub(crate) async fn get(
         false => &[CONTENT_TYPE, HTML, JSON],
     };
     match preferred(&parts.headers, forms) {
-        Some(HTML) => page(&state, parts).await,
+        Some(HTML) => page(&state, &parts.uri).await,
         Some(CONTENT_TYPE) => {
             let query = StreamQuery::read(&parts.uri)?;
             let count = query.topic.len();
@@ -85,9 +84,9 @@ fn names_topics(uri: &Uri) -> bool {
 }
 
 /// The list for a browser, or the way to a topic that the reader names.
-async fn page(state: &AppState, parts: Parts) -> Result<Response, Problem> {
+async fn page(state: &AppState, uri: &Uri) -> Result<Response, Problem> {
     let pairs: Vec<(String, String)> =
-        serde_html_form::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
     let name = pairs.into_iter().find(|(name, _)| name == OPEN);
     let mut refused = None;
     if let Some((_, name)) = name {
@@ -109,7 +108,7 @@ async fn page(state: &AppState, parts: Parts) -> Result<Response, Problem> {
         left_out,
         refused,
     };
-    Ok(pages::topics(state, status, parts, list).await)
+    Ok(pages::topics(state, status, list).await)
 }
 
 fn moment(at: SystemTime) -> Moment {
