@@ -24,6 +24,8 @@ use crate::protocol::page::TopicPage;
 use components::wind::Wind;
 use page_text::PageText;
 use pages::clock::ClockPage;
+use pages::help::HelpPage;
+use pages::older::OlderPage;
 use pages::problem::{ProblemPage, RefusedRequest};
 use pages::topic::LiveTopicPage;
 use pages::topics::{TopicList, TopicsPage};
@@ -55,6 +57,18 @@ pub fn problem_shell(options: LeptosOptions, problem: RefusedRequest) -> impl In
 pub fn topics_shell(options: LeptosOptions, list: TopicList) -> impl IntoView {
     let title = messages::titled(messages::TOPICS);
     document(options, title, (), view! { <TopicsPage list /> })
+}
+
+/// The whole HTML document of a topic's older events.
+pub fn older_shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
+    let title = messages::titled(&messages::older_events(&page.topic));
+    document(options, title, (), view! { <OlderPage page /> })
+}
+
+/// The whole HTML document that says what the server can do.
+pub fn help_shell(options: LeptosOptions, origin: String, refusal: String) -> impl IntoView {
+    let title = messages::titled(messages::HELP);
+    document(options, title, (), view! { <HelpPage origin refusal /> })
 }
 
 /// An HTML document. What the browser hydrates stands first in its body.

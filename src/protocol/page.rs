@@ -12,6 +12,9 @@ pub const MAX_RENDERED_BYTES: usize = 4_096;
 /// reader has taken it.
 pub const MAX_PAGE_WEIGHT: usize = 128 << 10;
 
+/// How far the events are counted that a page does not show.
+pub const MAX_OLDER: usize = 1_000;
+
 /// A topic's page at one moment: the browser subscribes from [`Self::last_event_id`], so that between the page and the
 /// stream nothing is missed and nothing comes twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub struct TopicPage {
     pub events: Vec<PageEvent>,
     /// The event before the first of [`Self::events`], if there is one.
     pub before: Option<EventId>,
+    /// How many events are kept before the first of [`Self::events`], counted up to [`MAX_OLDER`].
+    pub older: usize,
     /// Where the log stood when the page was rendered.
     pub last_event_id: EventId,
     /// How many consumers the topic had then.

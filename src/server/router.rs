@@ -21,7 +21,7 @@ use super::routes::{clock, health, metrics, topic, topics};
 use super::settings::Settings;
 use super::state::AppState;
 use super::{assets, pages};
-use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
+use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
@@ -79,6 +79,7 @@ pub(super) fn router(state: AppState) -> Router {
         .route("/healthz", get(health::healthz).fallback(wrong_method))
         .route("/readyz", get(health::readyz).fallback(wrong_method))
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
+        .route(HELP_PATH, get(pages::help).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found))
         .layer(

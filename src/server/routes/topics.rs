@@ -13,7 +13,7 @@ use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::Summary;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{OPEN, TOPIC, topic_path};
+use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::negotiation::preferred;
 use crate::server::pages;
 use crate::server::problem::Problem;
@@ -27,6 +27,9 @@ const HTML: &str = "text/html";
 
 /// The most topics on the page that lists them.
 const MAX_LISTED: usize = 500;
+
+/// How long their names may be together, in bytes: a page is in memory as a whole until its reader has taken it.
+const MAX_LISTED_BYTES: usize = 32 << 10;
 
 /// A topic in the list.
 #[derive(Serialize)]
@@ -85,11 +88,9 @@ fn names_topics(uri: &Uri) -> bool {
 
 /// The list for a browser, or the way to a topic that the reader names.
 async fn page(state: &AppState, uri: &Uri) -> Result<Response, Problem> {
-    let pairs: Vec<(String, String)> =
-        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
-    let name = pairs.into_iter().find(|(name, _)| name == OPEN);
+    let name = pages::parameter(uri, OPEN);
     let mut refused = None;
-    if let Some((_, name)) = name {
+    if let Some(name) = name {
         match read_topic(&name) {
             Ok(topic) => return Ok(Redirect::to(&topic_path(topic.as_str())).into_response()),
             Err(problem) => refused = Some((name, problem.detail)),
@@ -100,12 +101,20 @@ async fn page(state: &AppState, uri: &Uri) -> Result<Response, Problem> {
         Some(_) => StatusCode::BAD_REQUEST,
     };
     let mut topics = state.hub.topics();
-    let left_out = topics.len().saturating_sub(MAX_LISTED);
-    topics.truncate(MAX_LISTED);
+    let mut room = MAX_LISTED_BYTES;
+    let fitting = topics.iter().take(MAX_LISTED).take_while(|summary| {
+        let left = room.checked_sub(summary.topic.as_str().len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    });
+    let listed = fitting.count();
+    let left_out = topics.len() - listed;
+    topics.truncate(listed);
     let list = TopicList {
         moment: moment(SystemTime::now()),
         topics: topics.into_iter().map(ListedTopic::from).collect(),
         left_out,
+        is_refreshing: pages::parameter(uri, REFRESH).is_some(),
         refused,
     };
     Ok(pages::topics(state, status, list).await)
