@@ -48,7 +48,7 @@ export class Fairwind {
   }
 
   async start(): Promise<void> {
-    const child = spawn('./fairwind', ['--addr', this.address, ...this.args], {
+    const child = spawn('./fairwind', ['--addr', this.address, '--anonymous-publish=auto', ...this.args], {
       cwd: this.installation.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

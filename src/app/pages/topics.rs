@@ -77,7 +77,7 @@ pub fn TopicsPage(
             <h1>{messages::TOPICS}</h1>
             <p class="moment">
                 {messages::topics_moment(&list.moment.text, list.left_out)} " "
-                <a href=reload>{messages::TOPICS_RELOAD}</a> " " <a href=other>{words}</a>
+                <a href=reload>{messages::TOPICS_RELOAD}</a> " · " <a href=other>{words}</a>
             </p>
             <form class="open" method="get" action=TOPICS_PATH>
                 <label for="open">{messages::OPEN_LABEL}</label>
