@@ -2,20 +2,18 @@
 
 /// The shortest command that shows the stream from now on.
 pub fn plain(origin: &str, stream_path: &str) -> String {
-    let url = format!("{origin}{stream_path}");
-    // A topic's name may have in it what a shell acts on.
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_~%[]".contains(c);
-    if url.chars().all(is_plain) {
-        format!("curl -N {url}")
-    } else {
-        format!("curl -N {}", quoted(&url))
-    }
+    format!("curl -N {}", word(&format!("{origin}{stream_path}")))
 }
 
-/// The text as one word of a POSIX shell, whatever is in it: a topic's name may come from any publisher, and the reader
-/// will paste this into a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// A URL as one word of a POSIX shell, whatever is in it: a topic's name may come from any publisher, and the reader will
+/// paste this into a shell.
+pub fn word(url: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_~%[]".contains(c);
+    if url.chars().all(is_plain) {
+        url.to_owned()
+    } else {
+        format!("'{}'", url.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

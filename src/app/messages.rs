@@ -133,7 +133,7 @@ pub fn topics_refresh(seconds: u32) -> String {
 }
 
 /// Link that ends that.
-pub const TOPICS_STAND: &str = "Stop refreshing";
+pub const TOPICS_STOP: &str = "Stop refreshing";
 
 /// What the list of topics shows.
 pub fn topics_moment(moment: &str, left_out: usize) -> String {
@@ -325,11 +325,11 @@ pub fn problem_heading(status: u16) -> &'static str {
         405 => "Not with this method",
         406 => "Not in this form",
         408 => "This took too long",
-        409 | 412 => "The topic has moved on",
+        409 | 412 => "This does not fit what is there",
         413 => "This is too large",
         429 => "Too many requests",
-        503 => "The server is full",
         501 => "The server does not do this",
+        503 => "Not now",
         _ => "This did not work",
     }
 }

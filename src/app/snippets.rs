@@ -83,7 +83,7 @@ while True:
 }
 
 /// The text as a literal of both languages. What publishers choose stands in it percent-encoded.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -1,5 +1,8 @@
 //! The words and examples of the page of help.
 
+use crate::app::curl;
+use crate::app::snippets::literal;
+
 /// What a topic is.
 pub const TOPICS_ARE_URLS: &str = "Every URL /topics/NAME of this server is a topic. A browser gets its page, a program its stream of events, and a POST publishes to it.";
 /// Link.
@@ -17,9 +20,10 @@ pub const READ_TEXT: &str = "In a terminal, or in a page of any origin. An Event
 /// A program under it.
 pub fn read_in_a_page(url: &str) -> String {
     format!(
-        "const events = new EventSource('{url}');
+        "const events = new EventSource({});
 events.onmessage = ({{ data }}) => console.log(data);
-"
+",
+        literal(url)
     )
 }
 
@@ -36,7 +40,7 @@ pub const STATE_TEXT: &str = "A snapshot says where its stream goes on, so nothi
 /// A program under it.
 pub fn state_then_live(url: &str) -> String {
     format!(
-        "const topic = '{url}';
+        "const topic = {};
 async function begin() {{
   const answer = await fetch(topic, {{ headers: {{ Accept: 'application/json' }} }});
   const snapshot = await answer.json();
@@ -48,7 +52,8 @@ async function begin() {{
   events.addEventListener('end', () => events.close());
 }}
 begin();
-"
+",
+        literal(url)
     )
 }
 
@@ -59,11 +64,14 @@ pub const STREAMED_TEXT: &str = "Each line of JSON is published as it arrives. A
 
 /// Commands under it.
 pub fn streamed(url: &str) -> String {
+    let topic = format!("{url}-answer");
+    let whole = format!("{topic}?last_event_id=earliest");
+    let (topic, whole) = (curl::word(&topic), curl::word(&whole));
     format!(
         r#"printf '{{"data":"%s"}}\n' once upon a time |
-  curl -T - -H 'Content-Type: application/x-ndjson' {url}-answer
-curl -X DELETE {url}-answer
-curl -N '{url}-answer?last_event_id=earliest'
+  curl -T - -H 'Content-Type: application/x-ndjson' {topic}
+curl -X DELETE {topic}
+curl -N {whole}
 "#
     )
 }
@@ -77,11 +85,12 @@ pub const SEVERAL_TEXT: &str =
 /// A program under it.
 pub fn several(origin: &str) -> String {
     format!(
-        "const events = new EventSource('{origin}/topics?topic=kitchen&topic=garden');
+        "const events = new EventSource({});
 let topic;
 events.addEventListener('topic', ({{ data }}) => {{ topic = data; }});
 events.onmessage = ({{ data }}) => console.log(topic, data);
-"
+",
+        literal(&format!("{origin}/topics?topic=kitchen&topic=garden"))
     )
 }
 

@@ -21,9 +21,10 @@ pub fn HelpPage(
     let topic = topic_path(EXAMPLE);
     let url = format!("{origin}{topic}");
     let read = curl::plain(&origin, &topic);
-    let publish = format!("curl -d 'tea is ready' {url}");
+    let word = curl::word(&url);
+    let publish = format!("curl -d 'tea is ready' {word}");
     let publish_with_token =
-        format!("curl -H 'Authorization: Bearer TOKEN' -d 'tea is ready' {url}");
+        format!("curl -H 'Authorization: Bearer TOKEN' -d 'tea is ready' {word}");
     let refusal = (!refusal.is_empty()).then(|| view! { <p class="refusal">{refusal}</p> });
     view! {
         <Masthead is_heading=false />

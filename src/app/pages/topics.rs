@@ -65,7 +65,7 @@ pub fn TopicsPage(
     let refreshing = format!("{TOPICS_PATH}?{REFRESH}={REFRESH_SECONDS}");
     let (ways, words) = if list.is_refreshing {
         let ways = [&*refreshing, TOPICS_PATH];
-        (ways, messages::TOPICS_STAND.to_owned())
+        (ways, messages::TOPICS_STOP.to_owned())
     } else {
         let ways = [TOPICS_PATH, &*refreshing];
         (ways, messages::topics_refresh(REFRESH_SECONDS))
