@@ -24,7 +24,9 @@ use crate::protocol::page::TopicPage;
 use components::wind::Wind;
 use page_text::PageText;
 use pages::clock::ClockPage;
-use pages::not_found::NotFoundPage;
+use pages::help::HelpPage;
+use pages::older::OlderPage;
+use pages::problem::{ProblemPage, RefusedRequest};
 use pages::topic::LiveTopicPage;
 use pages::topics::{TopicList, TopicsPage};
 
@@ -32,62 +34,62 @@ use pages::topics::{TopicList, TopicsPage};
 pub fn shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
     let title = match page.is_clock {
         true => messages::PAGE_TITLE.to_owned(),
-        false => messages::topic_title(&page.topic),
+        false => messages::titled(&page.topic),
     };
     let description = page
         .is_clock
         .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
     provide_context(page);
+    let scripts = view! { <HydrationScripts options=options.clone() /> };
+    document(options, title, (description, scripts), App())
+}
+
+/// The whole HTML document of a request that was refused. Like all that follow it has no script: there is nothing to bring
+/// to life.
+pub fn problem_shell(options: LeptosOptions, problem: RefusedRequest) -> impl IntoView {
+    let title = messages::titled(messages::problem_heading(problem.status));
+    let robots = view! { <meta name="robots" content="noindex" /> };
+    let page = view! { <ProblemPage problem /> };
+    document(options, title, robots, page)
+}
+
+/// The whole HTML document that lists the topics.
+pub fn topics_shell(options: LeptosOptions, list: TopicList) -> impl IntoView {
+    let title = messages::titled(messages::TOPICS);
+    document(options, title, (), view! { <TopicsPage list /> })
+}
+
+/// The whole HTML document of a topic's older events.
+pub fn older_shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
+    let title = messages::titled(&messages::older_events(&page.topic));
+    document(options, title, (), view! { <OlderPage page /> })
+}
+
+/// The whole HTML document that says what the server can do.
+pub fn help_shell(options: LeptosOptions, origin: String, refusal: String) -> impl IntoView {
+    let title = messages::titled(messages::HELP);
+    document(options, title, (), view! { <HelpPage origin refusal /> })
+}
+
+/// An HTML document. What the browser hydrates stands first in its body.
+fn document(
+    options: LeptosOptions,
+    title: String,
+    head: impl IntoView,
+    body: impl IntoView,
+) -> impl IntoView {
     view! {
         <!DOCTYPE html>
         <html lang="en" dir="ltr">
             <head>
                 <CommonHead options=options.clone() />
                 <title>{title}</title>
-                {description}
-                <AutoReload options=options.clone() />
-                <HydrationScripts options=options />
+                <AutoReload options=options />
+                {head}
             </head>
             <body>
-                <App />
+                {body}
                 // Behind the page, and outside what is hydrated: decoration need not be in the WebAssembly.
-                <Wind />
-            </body>
-        </html>
-    }
-}
-
-/// The whole HTML document that answers a path where nothing is. It has no script: there is nothing to bring to life.
-pub fn not_found_shell(options: LeptosOptions) -> impl IntoView {
-    view! {
-        <!DOCTYPE html>
-        <html lang="en" dir="ltr">
-            <head>
-                <CommonHead options=options.clone() />
-                <title>{messages::NOT_FOUND_TITLE}</title>
-                <meta name="robots" content="noindex" />
-                <AutoReload options=options />
-            </head>
-            <body>
-                <NotFoundPage />
-                <Wind />
-            </body>
-        </html>
-    }
-}
-
-/// The whole HTML document that lists the topics. It has no script either.
-pub fn topics_shell(options: LeptosOptions, list: TopicList) -> impl IntoView {
-    view! {
-        <!DOCTYPE html>
-        <html lang="en" dir="ltr">
-            <head>
-                <CommonHead options=options.clone() />
-                <title>{messages::TOPICS_TITLE}</title>
-                <AutoReload options=options />
-            </head>
-            <body>
-                <TopicsPage list />
                 <Wind />
             </body>
         </html>

@@ -1,5 +1,6 @@
 //! What server and browser must agree on. Nothing here does I/O; everything compiles for both sides.
 
+use page::TopicPage;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub mod event;
@@ -53,13 +54,16 @@ pub const TOPIC_EVENT: &str = "topic";
 /// its type. A publisher may use it too: where it has this meaning, publishers' types are not on the wire.
 pub const TYPE_EVENT: &str = "type";
 
-/// The types of the events that only the server sends.
-pub const RESERVED_EVENTS: [&str; 5] = [
+/// The types that no publisher may use. The first five are those of the server's own events; `error` and `open` are the
+/// EventSource's own, and an event of that type would call a page's `onerror` or `onopen`.
+pub const RESERVED_EVENTS: [&str; 7] = [
     CONSUMERS_EVENT,
     HEARTBEAT_EVENT,
     GAP_EVENT,
     END_EVENT,
     TOPIC_EVENT,
+    "error",
+    "open",
 ];
 
 /// Where topics are: the list of all, and each below it.
@@ -94,6 +98,15 @@ pub const OPEN: &str = "open";
 /// Query parameter of a topic's page: what its list is filtered by.
 pub const FILTER: &str = "filter";
 
+/// Query parameter of a topic's page and of its snapshot: the event before which the events are wanted.
+pub const BEFORE: &str = "before";
+
+/// Query parameter of the list's page: the browser loads it again and again.
+pub const REFRESH: &str = "refresh";
+
+/// What this server can do, for people.
+pub const HELP_PATH: &str = "/help";
+
 /// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
 /// to the topic itself gets its page.
 pub fn raw_path(topic: &str) -> String {
@@ -101,6 +114,13 @@ pub fn raw_path(topic: &str) -> String {
         "{TOPICS_PATH}?{TOPIC}={}",
         utf8_percent_encode(topic, NON_ALPHANUMERIC)
     )
+}
+
+/// The page of the events before those of a page, if there are any.
+pub fn older_path(page: &TopicPage) -> Option<String> {
+    let first = page.events.first().filter(|_| page.older > 0)?;
+    let id = utf8_percent_encode(first.event.id.as_str(), NON_ALPHANUMERIC);
+    Some(format!("{}?{BEFORE}={id}", topic_path(&page.topic)))
 }
 
 /// The URL of a topic, from the root of the server on.

@@ -4,7 +4,7 @@
 //! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
 //! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
 //! `notices` (lines in the log about clients that are refused or slow), `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
-//! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation` and `problem` (what a client asked for, and how
+//! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation`, `problem` and `problem_pages` (what a client asked for, and how
 //! it is told what is wrong). `token_command` makes tokens, without a server.
 
 pub mod settings;
@@ -27,6 +27,7 @@ mod pages;
 mod pieces;
 mod places;
 mod problem;
+mod problem_pages;
 mod query;
 mod rates;
 mod request_body;

@@ -48,7 +48,8 @@ export class Fairwind {
   }
 
   async start(): Promise<void> {
-    const child = spawn('./fairwind', ['--addr', this.address, '--log', 'info,fairwind::feeds=debug', ...this.args], {
+    const flags = ['--anonymous-publish=local', '--log', 'info,fairwind::feeds=debug'];
+    const child = spawn('./fairwind', ['--addr', this.address, ...flags, ...this.args], {
       cwd: this.installation.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

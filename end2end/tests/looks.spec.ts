@@ -8,7 +8,11 @@ for (const width of WIDTHS) {
     test.describe(`${width} px, ${colorScheme}`, () => {
       test.use({ viewport: { width, height: 844 }, colorScheme });
 
-      for (const [name, path] of [['the clock', '/'], ['the page where nothing is', '/nowhere']]) {
+      for (const [name, path] of [
+        ['the clock', '/'],
+        ['the page where nothing is', '/nowhere'],
+        ['the page of help', '/help'],
+      ]) {
         test(`${name} fits`, async ({ consoleWatch, page, server }, testInfo) => {
           consoleWatch.allowStatus(404, `${server.url}/nowhere`);
           await expect.poll(() => server.ticks()).toBeGreaterThan(10);

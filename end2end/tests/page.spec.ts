@@ -40,7 +40,8 @@ test('where nothing is, a page says so', async ({ clock, page, consoleWatch, ser
   const response = await page.goto('/nowhere');
   expect(response?.status()).toBe(404);
   await expect(page.getByRole('heading', { name: 'Nothing lies this way' })).toBeVisible();
-  await page.getByRole('link', { name: 'Back to the clock' }).click();
+  await expect(page.getByText('topics are at /topics/NAME')).toBeVisible();
+  await page.getByRole('link', { name: 'The clock', exact: true }).click();
   await expect(clock.messages).toBeVisible();
 });
 

@@ -63,7 +63,11 @@ test('the list of topics leads to each, and opens others', async ({ clock, kitch
   const row = page.getByRole('row', { name: /kitchen/ });
   await expect(row.getByRole('cell').nth(0)).toContainText('1');
   await expect(row.locator('time')).toHaveText(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
-  await expect(page.getByText('This page does not change by itself')).toBeVisible();
+  await page.getByRole('link', { name: 'Refresh every 5 s' }).click();
+  await expect(page.getByRole('link', { name: 'Stop refreshing' })).toBeVisible();
+  const moment = await page.getByText('What was alive at').innerText();
+  await expect(page.getByText('What was alive at')).not.toHaveText(moment);
+  await page.getByRole('link', { name: 'Stop refreshing' }).click();
   await row.getByRole('link', { name: 'kitchen' }).click();
   await expect(kitchen.rows).toHaveCount(1);
 

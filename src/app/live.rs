@@ -27,6 +27,8 @@ pub struct EventStream {
     pub seconds_left: RwSignal<u32>,
     /// The newest message's data, or its beginning; stands still while paused.
     pub newest: RwSignal<String>,
+    /// Whether the page came with a message.
+    pub had_message: bool,
     /// Seconds since the newest message came over the stream; stands still while paused.
     pub age: RwSignal<Option<u32>>,
     /// How many messages came over the stream; stands still while paused.
@@ -100,7 +102,7 @@ pub enum Wish {
     ToggleConnection,
     /// Open a lost stream without waiting any longer.
     TryNow,
-    /// Put the command or program for exactly this stream, from where the page is, into the clipboard.
+    /// Put the command or program that reads this stream into the clipboard.
     CopyAs(Language),
     /// Put the data of the event in the row of this number into the clipboard.
     CopyMessage(u64),
@@ -138,6 +140,7 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
         ready_state: RwSignal::new(ReadyState::Closed),
         seconds_left: RwSignal::new(0),
         newest: RwSignal::new(newest_text(newest.map_or("", |event| &event.data))),
+        had_message: newest.is_some(),
         age: RwSignal::new(None),
         received: RwSignal::new(0),
         consumers: RwSignal::new(u64::try_from(page.consumers).unwrap_or(u64::MAX)),
@@ -688,11 +691,10 @@ mod in_browser {
         }
 
         fn copy_as(&self, language: Language) {
-            let id = self.last_event_id.borrow();
             let command = match language {
-                Language::Curl => curl::resuming(&self.origin, &self.url, &id),
-                Language::JavaScript => snippets::javascript(&self.origin, &self.stream_path, &id),
-                Language::Python => snippets::python(&self.origin, &self.stream_path, &id),
+                Language::Curl => curl::plain(&self.origin, &self.stream_path),
+                Language::JavaScript => snippets::javascript(&self.origin, &self.stream_path),
+                Language::Python => snippets::python(&self.origin, &self.stream_path),
             };
             let this = Weak::clone(&self.this);
             clipboard::write(&command.clone(), move |is_written| {

@@ -453,6 +453,7 @@ mod tests {
                 event("#a-3", "end", None),
             ],
             before: None,
+            older: 0,
             last_event_id: EventId::new("#a-3").expect("an id"),
             consumers: 0,
             has_ended: true,

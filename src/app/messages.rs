@@ -1,11 +1,14 @@
 //! Every sentence that a reader sees or hears, so that they can be read, and one day translated, in one place. Pure
 //! functions of data.
 
+pub mod help;
+
 use super::connection::{Connection, ReadyState, Reason, Retry};
 use super::filter::Wrong;
 use super::live::Publishing;
 use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES};
 use super::snippets::Language;
+use crate::protocol::page::MAX_OLDER;
 
 /// The product's name, and the heading of its page.
 pub const NAME: &str = "Fairwind";
@@ -37,6 +40,10 @@ pub fn without_script_html(raw_path: &str) -> String {
     )
 }
 
+/// Accessible name of the links to the other pages.
+pub const SITE_LABEL: &str = "Site";
+/// Link to the page that says what this server can do, and that page's heading.
+pub const HELP: &str = "Help";
 /// Link to the list of topics, and that page's heading.
 pub const TOPICS: &str = "Topics";
 
@@ -80,10 +87,13 @@ pub const SAID_COPIED_EVENT: &str = "Copied the event’s data.";
 pub const SAID_EVENT_NOT_COPIED: &str =
     "The browser refused the clipboard. The event is selected, for you to copy.";
 
-/// Title of the list of topics.
-pub const TOPICS_TITLE: &str = "Topics – Fairwind";
+/// In place of the list of topics, where the reader may not see it.
+pub fn topics_closed(reason: &str) -> String {
+    format!("The list is not shown: {reason}. A topic whose name you know opens above.")
+}
+
 /// The list of topics when there is none.
-pub const TOPICS_EMPTY: &str = "No topic is alive. A topic comes into being with its first event or its first reader: open one below.";
+pub const TOPICS_EMPTY: &str = "No topic is alive. A topic comes into being with its first event or its first reader: open one above.";
 /// Link that makes the list anew.
 pub const TOPICS_RELOAD: &str = "Reload";
 /// Label of the field that opens a topic.
@@ -103,10 +113,32 @@ pub const NONE_YET: &str = "none yet";
 /// Behind the name of a topic that has ended.
 pub const HAS_ENDED: &str = "ended";
 
-/// Title of a topic's page.
-pub fn topic_title(topic: &str) -> String {
-    format!("{topic} – {NAME}")
+/// Link to the events before those of a page.
+pub fn older(count: usize) -> String {
+    if count < MAX_OLDER {
+        format!("{} older", number_of(count))
+    } else {
+        format!("{} and more older", number_of(MAX_OLDER))
+    }
 }
+
+/// Title and heading of the page of older events.
+pub fn older_events(topic: &str) -> String {
+    format!("{topic}: older events")
+}
+
+/// Link from the older events to the page that goes on.
+pub const TO_THE_LIVE_PAGE: &str = "The newest, live";
+/// The list of older events when there are none.
+pub const OLDER_EMPTY: &str = "No older events are kept.";
+
+/// Link that has the list of topics loaded again and again.
+pub fn topics_refresh(seconds: u32) -> String {
+    format!("Refresh every {seconds} s")
+}
+
+/// Link that ends that.
+pub const TOPICS_STOP: &str = "Stop refreshing";
 
 /// What the list of topics shows.
 pub fn topics_moment(moment: &str, left_out: usize) -> String {
@@ -117,7 +149,7 @@ pub fn topics_moment(moment: &str, left_out: usize) -> String {
             number_of(left_out)
         ),
     };
-    format!("What was alive at {moment}. This page does not change by itself.{left_out}")
+    format!("What was alive at {moment}.{left_out}")
 }
 
 /// How much of the list passes the filter.
@@ -149,7 +181,7 @@ pub fn said_copied(language: Language) -> &'static str {
     match language {
         Language::Curl => SAID_COPIED,
         Language::JavaScript | Language::Python => {
-            "Copied. The program reads this stream from here on."
+            "Copied. The program prints the newest events, and those that follow."
         }
     }
 }
@@ -233,7 +265,7 @@ pub const FACT_READY_STATE: &str = "readyState";
 /// Name of the fact.
 pub const FACT_LAST_EVENT: &str = "Last message";
 /// Name of the fact.
-pub const FACT_MESSAGES: &str = "Received";
+pub const FACT_MESSAGES: &str = "Received here";
 /// Name of the fact.
 pub const FACT_CONSUMERS: &str = "Watching now";
 /// The number of consumers while nobody tells it.
@@ -275,18 +307,62 @@ pub const SAID_CLEARED: &str = "Cleared. The count of received messages goes on.
 /// Said when the list was cleared while it is paused.
 pub const SAID_CLEARED_PAUSED: &str = "Cleared. The messages that wait are kept.";
 /// Said when the command is in the clipboard.
-pub const SAID_COPIED: &str = "Copied. The command shows this stream from here on.";
+pub const SAID_COPIED: &str = "Copied. The command shows what is published from then on.";
 /// Said when the browser refused the clipboard, and the command is selected instead.
 pub const SAID_NOT_COPIED: &str = "The browser refused the clipboard. The command is selected at the foot of the page, for you to copy.";
 
-/// Title of the answer for a path where nothing is.
-pub const NOT_FOUND_TITLE: &str = "Nothing here – Fairwind";
-/// Heading of that answer.
-pub const NOT_FOUND_HEADING: &str = "Nothing lies this way";
-/// What that answer says.
-pub const NOT_FOUND_TEXT: &str = "There is no page at this address.";
-/// Link from there.
-pub const NOT_FOUND_LINK: &str = "Back to the clock";
+/// Link from the page of a refused request.
+pub const TO_THE_CLOCK: &str = "The clock";
+/// Link from the page of a refused request.
+pub const TO_THE_TOPICS: &str = "The topics";
+/// Link from the page of a refused request.
+pub const TO_THE_STREAM: &str = "The clock’s raw stream";
+/// Link to the page whose form was refused.
+pub const BACK_TO_TOPIC: &str = "Back to the topic";
+
+/// What kind of refusal an HTTP status is.
+pub fn problem_heading(status: u16) -> &'static str {
+    match status {
+        400 => "The server cannot take this",
+        401 => "This needs a valid token",
+        403 => "This is not allowed",
+        404 => "Nothing lies this way",
+        405 => "Not with this method",
+        406 => "Not in this form",
+        408 => "This took too long",
+        409 | 412 => "This does not fit what is there",
+        413 => "This is too large",
+        429 => "Too many requests",
+        501 => "The server does not do this",
+        503 => "Not now",
+        _ => "This did not work",
+    }
+}
+
+/// What a reader in front of a browser can do about a refusal. Empty where the server's own words say it.
+pub fn problem_remedy(status: u16) -> &'static str {
+    match status {
+        401 => {
+            "A browser sends its token in the cookie fairwind_token. Get a new token where this one came from, or delete the cookie to read what is public."
+        }
+        403 => "The operator of this server decides who may publish and read.",
+        413 => "Go back and send less at once, or send many events as one stream.",
+        408 | 429 | 503 => "Wait a moment, then go back and try again.",
+        _ => "",
+    }
+}
+
+/// The title of a page.
+pub fn titled(heading: &str) -> String {
+    format!("{heading} – {NAME}")
+}
+
+/// A server's words as a sentence: they begin in lower case, and have no full stop.
+pub fn sentence(words: &str) -> String {
+    let mut rest = words.trim_end_matches('.').chars();
+    let first = rest.next().map(|c| c.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), rest.as_str())
+}
 
 /// The connection in a word or two.
 pub fn connection_word(connection: &Connection) -> &'static str {
@@ -355,9 +431,10 @@ pub fn ready_state(ready_state: ReadyState) -> &'static str {
     }
 }
 
-/// How long ago the last message came.
-pub fn age(seconds: Option<u32>) -> String {
+/// How long ago the last message came over the stream; `had_message` says whether the page came with one.
+pub fn age(seconds: Option<u32>, had_message: bool) -> String {
     match seconds {
+        None if had_message => "before you came".to_owned(),
         None => "none yet".to_owned(),
         Some(0) => "just now".to_owned(),
         Some(seconds @ ..60) => format!("{seconds} s ago"),
@@ -449,8 +526,10 @@ mod tests {
             Some(7_200),
         ]
         .into_iter()
-        .map(age)
+        .map(|seconds| age(seconds, false))
         .collect();
+        assert_eq!(age(None, true), "before you came");
+        assert_eq!(age(Some(3), true), "3 s ago");
         assert_eq!(
             texts,
             [

@@ -25,6 +25,7 @@ impl Display for PageText {
         write_number(f, page.is_clock.into())?;
         write_number(f, page.has_ended.into())?;
         write_number(f, page.consumers)?;
+        write_number(f, page.older)?;
         for PageEvent { event, whole_bytes } in &page.events {
             write_text(f, event.id.as_str())?;
             write_text(f, event.event_type.as_str())?;
@@ -97,6 +98,7 @@ fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
     let is_clock = reader.number()? != 0;
     let has_ended = reader.number()? != 0;
     let consumers = reader.number()?;
+    let older = reader.number()?;
     let mut events = Vec::new();
     while !reader.rest.is_empty() {
         events.push(PageEvent {
@@ -115,6 +117,7 @@ fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
         stream_path,
         events,
         before,
+        older,
         last_event_id,
         consumers,
         has_ended,
@@ -170,6 +173,7 @@ mod tests {
                 .then(|| EventId::new("#a-0"))
                 .transpose()
                 .ok()?,
+            older: 21,
             last_event_id: EventId::new("#a-3").ok()?,
             consumers: 3,
             has_ended: true,

@@ -1,9 +1,7 @@
-//! Programs that read exactly the page's stream, from where the page is: for whoever goes on in an editor. The one for a
-//! terminal is in [`super::curl`].
+//! Programs that read a page's topic, for a reader who goes on in an editor. They begin with the newest events and resume
+//! by themselves, so they work tomorrow as well. The command for a terminal is in [`super::curl`].
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use crate::protocol::{AS_EVENT, LAST_EVENT_ID, TYPES};
+use crate::protocol::{AS_EVENT, TYPES};
 
 /// In what a reader wants to read the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +14,14 @@ pub enum Language {
     Python,
 }
 
-/// The stream in JavaScript.
-pub fn javascript(origin: &str, stream_path: &str, last_event_id: &str) -> String {
-    let url = format!(
-        "{origin}{stream_path}?{TYPES}={AS_EVENT}&{}",
-        resume(last_event_id)
-    );
+/// The query with which a program begins.
+const FIRST: &str = "last=10";
+
+/// The stream in JavaScript. An EventSource resumes by itself: the id that it sends counts more than the query.
+pub fn javascript(origin: &str, stream_path: &str) -> String {
+    let url = literal(&format!("{origin}{stream_path}?{TYPES}={AS_EVENT}&{FIRST}"));
     format!(
-        r#"const source = new EventSource({});
+        r#"const source = new EventSource({url});
 let type = 'message';
 source.onopen = () => {{ type = 'message'; }};
 source.addEventListener('type', (event) => {{ type = event.data; }});
@@ -33,45 +31,59 @@ source.onmessage = ({{ data, lastEventId }}) => {{
   console.log(lastEventId, type, data);
   type = 'message';
 }};
-"#,
-        literal(&url)
+"#
     )
 }
 
-/// The stream in Python.
-pub fn python(origin: &str, stream_path: &str, last_event_id: &str) -> String {
-    let url = format!("{origin}{stream_path}?{}", resume(last_event_id));
+/// The stream in Python: until the topic has ended, or the server says that the request is wrong.
+pub fn python(origin: &str, stream_path: &str) -> String {
+    let url = literal(&format!("{origin}{stream_path}?{FIRST}"));
     format!(
-        r#"import urllib.request
+        r#"import http.client, time, urllib.error, urllib.request
 
-request = urllib.request.Request({}, headers={{"Accept": "text/event-stream"}})
-with urllib.request.urlopen(request) as stream:
+url = {url}
+last_id, wait = "", 2.0
+
+
+def read(stream):
+    global last_id, wait
     event, data = {{}}, []
     for line in stream:
-        line = line.decode().rstrip("\r\n")
-        name, _, value = line.partition(":")
+        name, _, value = line.decode().rstrip("\r\n").partition(":")
+        value = value.removeprefix(" ")
         if name == "data":
-            data.append(value.removeprefix(" "))
-        elif name in ("id", "event"):
-            event[name] = value.removeprefix(" ")
-        elif not line:
+            data.append(value)
+        elif name == "retry":
+            wait = int(value) / 1000
+        elif name:
+            event[name] = value
+        elif not line.strip():
+            last_id = event.get("id", last_id)
             if data:
-                print(event.get("id"), event.get("event", "message"), "\n".join(data), flush=True)
+                print(last_id, event.get("event", "message"), "\n".join(data), flush=True)
+            if event.get("event") == "end":
+                return True
             event, data = {{}}, []
-"#,
-        literal(&url)
-    )
-}
+    return stream.status == 204  # the topic has ended
 
-fn resume(last_event_id: &str) -> String {
-    format!(
-        "{LAST_EVENT_ID}={}",
-        utf8_percent_encode(last_event_id, NON_ALPHANUMERIC)
+
+while True:
+    headers = {{"Accept": "text/event-stream", "Last-Event-ID": last_id.encode()}}
+    try:
+        if read(urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)):
+            break
+    except urllib.error.HTTPError as error:
+        if error.code < 500 and error.code != 429:
+            raise SystemExit(error.read().decode())
+    except (OSError, http.client.HTTPException) as error:
+        print("reconnecting:", error, flush=True)
+    time.sleep(wait)
+"#
     )
 }
 
 /// The text as a literal of both languages. What publishers choose stands in it percent-encoded.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -80,24 +92,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_goes_on_after_the_last_event() {
+    fn a_program_begins_with_the_newest_events_and_names_no_id() {
         for program in [
-            javascript("http://h", "/topics/a", "#1f-12"),
-            python("http://h", "/topics/a", "#1f-12"),
+            javascript("http://h", "/topics/a"),
+            python("http://h", "/topics/a"),
         ] {
             assert!(program.contains("\"http://h/topics/a?"), "{program}");
-            assert!(program.contains("last_event_id=%231f%2D12\""), "{program}");
+            assert!(program.contains("last=10\""), "{program}");
+            assert!(!program.contains("last_event_id="), "{program}");
         }
     }
 
     #[test]
-    fn an_id_cannot_leave_its_quotes() {
-        for id in ["\"); alert(1); (\"", "\\", "a\u{202e}b"] {
-            let program = javascript("http://h\"", "/topics/a", id);
-            let url = program.lines().next().unwrap_or_default();
-            assert!(url.starts_with("const source = new EventSource(\"http://h\\\"/topics/a?"));
-            assert!(url.ends_with("\");") && url.is_ascii());
-            assert_eq!(url.matches('"').count(), 3);
-        }
+    fn a_url_cannot_leave_its_quotes() {
+        let program = javascript("http://h\"", "/topics/a");
+        let url = program.lines().next().unwrap_or_default();
+        assert!(url.starts_with("const source = new EventSource(\"http://h\\\"/topics/a?"));
+        assert!(url.ends_with("\");"));
+        assert_eq!(url.matches('"').count(), 3);
     }
 }

@@ -136,7 +136,7 @@ pub fn check_id(text: String) -> Result<EventId, String> {
 pub fn check_type(text: String) -> Result<EventType, String> {
     if RESERVED_EVENTS.contains(&text.as_str()) {
         return Err(format!(
-            "events of type '{text}' come from the server alone; choose another type"
+            "events of type '{text}' come from the server alone or from the EventSource itself; choose another type"
         ));
     }
     EventType::new(text).map_err(|error| format!("the type cannot be one: {error}"))

@@ -6,7 +6,9 @@ use std::sync::Arc;
 /// The longest name of a topic, in bytes; percent-encoded it then still fits into every common limit for a URL.
 pub const MAX_TOPIC_BYTES: usize = 1_024;
 
-/// The name of a topic: 1 to [`MAX_TOPIC_BYTES`] bytes of UTF-8 without control characters. Cheap to clone.
+/// The name of a topic: 1 to [`MAX_TOPIC_BYTES`] bytes of UTF-8 without control characters, and without the segments `.`
+/// and `..`. Every URL parser resolves those (as `%2E` too), so that a link to such a topic would lead to another one.
+/// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
 
@@ -22,6 +24,11 @@ pub enum TopicError {
     /// The text has a control character.
     #[error("a topic's name has the control character {0:?}; leave control characters out")]
     ControlCharacter(char),
+    /// A segment of the text is `.` or `..`.
+    #[error(
+        "a topic's name has the segment '{0}', which URLs resolve as a step between folders; use another word there"
+    )]
+    DotSegment(&'static str),
 }
 
 impl Topic {
@@ -29,7 +36,7 @@ impl Topic {
     ///
     /// # Errors
     ///
-    /// [`TopicError`] if it is empty, too long, or has control characters.
+    /// [`TopicError`] if it is empty, too long, has control characters, or segments that no URL can carry.
     pub fn new(name: &str) -> Result<Self, TopicError> {
         if name.is_empty() {
             return Err(TopicError::Empty);
@@ -37,10 +44,15 @@ impl Topic {
         if name.len() > MAX_TOPIC_BYTES {
             return Err(TopicError::TooLong(name.len()));
         }
-        match name.chars().find(|c| c.is_control()) {
-            Some(c) => Err(TopicError::ControlCharacter(c)),
-            None => Ok(Self(name.into())),
+        if let Some(c) = name.chars().find(|c| c.is_control()) {
+            return Err(TopicError::ControlCharacter(c));
         }
+        for segment in [".", ".."] {
+            if name.split('/').any(|part| part == segment) {
+                return Err(TopicError::DotSegment(segment));
+            }
+        }
+        Ok(Self(name.into()))
     }
 
     /// The topic that the clock publishes to.
@@ -62,7 +74,51 @@ impl fmt::Display for Topic {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::protocol::{TOPICS_PATH, topic_path};
+
+    /// Names made of what means something to a URL parser, and of anything else.
+    fn name() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            3 => prop::sample::select(vec![
+                "/", ".", "..", "%2e", "%2E", "%2F", "%", "\\", "?", "#", ":", "@", "//", " ", "http:", "a",
+            ])
+            .prop_map(str::to_owned),
+            1 => any::<char>().prop_map(String::from),
+        ];
+        prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_survives_a_browsers_url_parser(name in name()) {
+            let Ok(topic) = Topic::new(&name) else { return Ok(()) };
+            let page = url::Url::parse("http://127.0.0.1:8080/topics").expect("a URL");
+            let link = page.join(&topic_path(topic.as_str())).expect("a link");
+            prop_assert_eq!((link.query(), link.fragment()), (None, None));
+            prop_assert_eq!(link.origin(), page.origin());
+            let path = link.path().strip_prefix(TOPICS_PATH).and_then(|path| path.strip_prefix('/'));
+            let path = path.expect("a topic's path");
+            prop_assert_eq!(percent_encoding::percent_decode_str(path).decode_utf8_lossy(), name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_url_would_resolve_is_refused() {
+        for name in [".", "..", "a/../b", "a/./b", "../x", "a/.."] {
+            assert!(
+                matches!(Topic::new(name), Err(TopicError::DotSegment(_))),
+                "{name}"
+            );
+        }
+        for name in [
+            "...", "a.b", ".a", "..a/b..", "/", "a//b", "a/", "%2E", "a\\..\\b",
+        ] {
+            assert!(Topic::new(name).is_ok(), "{name}");
+        }
+    }
 
     #[test]
     fn any_text_without_control_characters_names_a_topic() {

@@ -8,6 +8,13 @@ use super::event::{Event, EventId};
 /// that heavy.
 pub const MAX_RENDERED_BYTES: usize = 4_096;
 
+/// How much a page's events weigh together, at most: see [`PageEvent::weight`]. A page is in memory as a whole until its
+/// reader has taken it.
+pub const MAX_PAGE_WEIGHT: usize = 128 << 10;
+
+/// How far the events are counted that a page does not show.
+pub const MAX_OLDER: usize = 1_000;
+
 /// A topic's page at one moment: the browser subscribes from [`Self::last_event_id`], so that between the page and the
 /// stream nothing is missed and nothing comes twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +31,8 @@ pub struct TopicPage {
     pub events: Vec<PageEvent>,
     /// The event before the first of [`Self::events`], if there is one.
     pub before: Option<EventId>,
+    /// How many events are kept before the first of [`Self::events`], counted up to [`MAX_OLDER`].
+    pub older: usize,
     /// Where the log stood when the page was rendered.
     pub last_event_id: EventId,
     /// How many consumers the topic had then.
@@ -52,11 +61,44 @@ impl PageEvent {
         let (data, is_cut) = start_of(&event.data, MAX_RENDERED_BYTES);
         Self {
             event: Event {
+                id: event.id.clone(),
+                event_type: event.event_type.clone(),
                 data: data.replace('\0', "\u{fffd}"),
-                ..event.clone()
             },
             whole_bytes: is_cut.then_some(event.data.len()),
         }
+    }
+
+    /// The newest of these events that a page has room for, oldest first.
+    pub fn newest<'a>(events: impl DoubleEndedIterator<Item = &'a Event>) -> Vec<Self> {
+        let mut room = MAX_PAGE_WEIGHT;
+        let mut shown: Vec<Self> = events
+            .rev()
+            .map(Self::new)
+            .map_while(|event| {
+                room = room.checked_sub(event.weight())?;
+                Some(event)
+            })
+            .collect();
+        shown.reverse();
+        shown
+    }
+
+    /// The event's size as HTML and as a script carry it, roughly: a character that either of them escapes counts as five.
+    fn weight(&self) -> usize {
+        let Event {
+            id,
+            event_type,
+            data,
+        } = &self.event;
+        let is_escaped = |c: &char| match c.is_ascii() {
+            true => matches!(c, '<' | '>' | '&' | '"' | '\\' | '\x00'..='\x1f' | '\x7f'),
+            false => !c.is_alphanumeric(),
+        };
+        [id.as_str(), event_type.as_str(), data]
+            .iter()
+            .map(|text| text.len() + 4 * text.chars().filter(is_escaped).count())
+            .sum()
     }
 }
 
@@ -87,5 +129,23 @@ mod tests {
         assert_eq!(shown.whole_bytes, Some(8_000));
         assert!(shown.event.data.starts_with("上\u{fffd}上"));
         assert_eq!(shown.event.data.chars().count(), 2_048);
+    }
+
+    #[test]
+    fn a_page_has_the_newest_events_that_fit() {
+        let event = |data: String| Event {
+            id: EventId::new("#a-1").expect("an id"),
+            event_type: EventType::default(),
+            data,
+        };
+        let shown = |text: &str| {
+            let long = event(text.repeat(1 << 20));
+            let events: Vec<Event> = (0..20).map(|_| long.clone()).collect();
+            PageEvent::newest(std::iter::once(&event("first".to_owned())).chain(&events))
+        };
+        let plain = shown("x");
+        assert_eq!((plain.len(), plain[0].event.data.as_str()), (21, "first"));
+        assert_eq!(shown("<").len(), 6, "HTML writes < in four bytes");
+        assert!(PageEvent::newest([].iter()).is_empty());
     }
 }

@@ -5,15 +5,13 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::negotiation::{accepts_encoding, wants_html};
-use super::pages;
+use super::negotiation::accepts_encoding;
 use super::problem::{Problem, wrong_method};
-use super::state::AppState;
+use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
 
 /// What cargo-leptos has built. A build without it (plain cargo, as for tests) has no files.
 #[derive(RustEmbed)]
@@ -64,32 +62,30 @@ pub(super) fn package_folder() -> String {
 }
 
 /// Whatever no route has taken: a file of the site, or nothing.
-pub(super) async fn file_or_not_found(state: State<AppState>, request: Request<Body>) -> Response {
+///
+/// # Errors
+///
+/// A problem that says where something is.
+pub(super) async fn file_or_not_found(request: Request<Body>) -> Result<Response, Problem> {
+    if request.method() == Method::CONNECT {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "this server is no proxy; it does not take CONNECT",
+        ));
+    }
     let path = request.uri().path();
-    let Some((name, cache_control)) = locate(path) else {
-        return not_found(state, request).await;
+    let nothing = || {
+        let detail = format!(
+            "there is nothing at {path}; topics are at {TOPICS_PATH}/NAME, and the clock's event stream is at {CLOCK_PATH}"
+        );
+        Problem::new(StatusCode::NOT_FOUND, detail)
     };
+    let (name, cache_control) = locate(path).ok_or_else(nothing)?;
     if request.method() == Method::GET || request.method() == Method::HEAD {
-        return match answer(&name, cache_control, request.headers()) {
-            Some(response) => response,
-            None => not_found(state, request).await,
-        };
+        return answer(&name, cache_control, request.headers()).ok_or_else(nothing);
     }
-    match Site::get(&name) {
-        Some(_) => wrong_method(request.method().clone()).await,
-        None => not_found(state, request).await,
-    }
-}
-
-async fn not_found(state: State<AppState>, request: Request<Body>) -> Response {
-    if wants_html(request.headers()) {
-        return pages::not_found(state, request).await;
-    }
-    let detail = format!(
-        "there is nothing at {}; the clock's event stream is at /events",
-        request.uri().path()
-    );
-    Problem::new(StatusCode::NOT_FOUND, detail).into_response()
+    Site::get(&name).ok_or_else(nothing)?;
+    Ok(wrong_method(request.method().clone()).await)
 }
 
 /// The name in the site of the file that a URL's path means, and how long it may be kept.

@@ -43,7 +43,7 @@ use super::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use super::event_stream::{EventStream, Patience, Transfer};
 use super::notices;
 use super::places::{Place, Places};
-use super::problem::Refusal;
+use super::problem::Detail;
 use super::settings::Settings;
 use super::streams::Streams;
 use super::tls::Tls;
@@ -402,7 +402,7 @@ async fn answer(
     let origin = Origin::of(&request);
     let mut answered = router.oneshot(request).await;
     if let Ok(response) = &mut answered
-        && let Some(Refusal(detail)) = response.extensions_mut().remove::<Refusal>()
+        && let Some(Detail(detail)) = response.extensions_mut().remove::<Detail>()
     {
         notice_refusal(response.status(), &detail, &origin, peer, &trusted);
     }

@@ -35,9 +35,13 @@ pub(super) fn preferred<'a>(headers: &HeaderMap, media_types: &[&'a str]) -> Opt
     })
 }
 
-/// Whether the client asks for HTML by name, as a browser does that shows a page.
-pub(super) fn wants_html(headers: &HeaderMap) -> bool {
-    quality(headers, header::ACCEPT, &["text/html"]) > 0.0
+/// Whether the client would rather read HTML than JSON, as a browser does that shows a page.
+pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+    const HTML: &str = "text/html";
+    preferred(
+        headers,
+        &["application/problem+json", "application/json", HTML],
+    ) == Some(HTML)
 }
 
 /// Whether the client takes a content coding, such as `gzip`. No `Accept-Encoding` means none.
@@ -123,10 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn only_who_names_html_wants_html() {
-        assert!(wants_html(&headers(header::ACCEPT, "text/html,*/*;q=0.8")));
-        assert!(!wants_html(&headers(header::ACCEPT, "*/*")));
-        assert!(!wants_html(&HeaderMap::new()));
+    fn a_browser_prefers_html_and_a_program_does_not() {
+        let prefers = |accept| prefers_html(&headers(header::ACCEPT, accept));
+        assert!(prefers(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        ));
+        assert!(prefers("text/html"));
+        assert!(!prefers("*/*"));
+        assert!(!prefers("text/event-stream"));
+        assert!(!prefers("application/json, text/html;q=0.5"));
+        assert!(!prefers("text/html;q=0"));
+        assert!(!prefers_html(&HeaderMap::new()));
     }
 
     #[test]

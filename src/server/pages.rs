@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use any_spawner::Executor;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
@@ -15,21 +16,28 @@ use leptos::prelude::{IntoView, use_context};
 use leptos_axum::ResponseOptions;
 
 use super::access::Caller;
+use super::client_address::is_trusted;
 use super::problem::Problem;
 use super::settings::ClockInterval;
 use super::state::AppState;
-use crate::app::pages::topics::TopicList;
-use crate::app::{messages, not_found_shell, shell, topics_shell};
+use crate::app::pages::help;
+use crate::app::pages::problem::RefusedRequest;
+use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
+use crate::app::{help_shell, messages, older_shell, problem_shell, shell, topics_shell};
 use crate::hub::Page;
 use crate::hub::topic::Topic;
-use crate::protocol::page::{PageEvent, TopicPage};
-use crate::protocol::{CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
+use crate::protocol::event::EventId;
+use crate::protocol::page::{MAX_OLDER, PageEvent, TopicPage};
+use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
 const RENDERED_EVENTS: usize = 20;
 
 /// The crate's name as cargo-leptos calls the site's files.
 const OUTPUT_NAME: &str = "fairwind";
+
+/// The scheme by which a client reached a reverse proxy.
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The variable by which cargo-leptos says on which port it tells pages to reload.
 const RELOAD_PORT: &str = "LEPTOS_RELOAD_PORT";
@@ -60,16 +68,16 @@ pub(super) async fn clock(State(state): State<AppState>, request: Request<Body>)
     let page = TopicPage {
         is_clock: true,
         stream_path: CLOCK_PATH.to_owned(),
-        ..topic_page(&state, &Topic::clock(), &parts, false)
+        ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
-    render_live(&state, parts, page).await
+    render_live(&state, page).await
 }
 
-/// `GET` and `HEAD` of a topic, for a browser.
+/// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
 ///
 /// # Errors
 ///
-/// A problem if the reader has a token that does not hold.
+/// A problem if the reader has a token that does not hold, or the event cannot be one.
 pub(super) async fn topic(
     state: &AppState,
     topic: &Topic,
@@ -79,65 +87,86 @@ pub(super) async fn topic(
     let reader = state.access.reader(&caller)?;
     state.access.check_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
-    // The page's own form will send what it sends from here, whichever page has led the reader here.
-    let refusal = match state.access.authorize_publish(&caller, topic) {
+    if let Some(before) = parameter(&parts.uri, BEFORE) {
+        let before = EventId::new(before).map_err(|error| {
+            Problem::bad_request(format!("{BEFORE} cannot be an event's id: {error}"))
+        })?;
+        let page = topic_page(state, topic, &parts, with_private, Some(before));
+        let options = state.leptos_options.clone();
+        let view = move || older_shell(options.clone(), page.clone());
+        return Ok(render(StatusCode::OK, view).await);
+    }
+    let filter = parameter(&parts.uri, FILTER).unwrap_or_default();
+    let page = TopicPage {
+        // It goes into the page as it is, and NUL cannot.
+        filter: filter.replace('\0', ""),
+        refusal: refusal(state, topic, &parts),
+        ..topic_page(state, topic, &parts, with_private, None)
+    };
+    Ok(render_live(state, page).await)
+}
+
+/// Why a page's reader may not publish from it; empty if the reader may.
+fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> String {
+    match state.access.authorize_publish(&Caller::of(parts), topic) {
         Ok(_) => String::new(),
         Err(problem) => messages::refusal(problem.status.as_u16(), &problem.detail),
-    };
-    let page = TopicPage {
-        filter: filter(&parts.uri),
-        refusal,
-        ..topic_page(state, topic, &parts, with_private)
-    };
-    let mut response = render_live(state, parts, page).await;
-    response
-        .headers_mut()
-        .append(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    }
+}
+
+/// `GET /help`: what this server can do.
+pub(super) async fn help(State(state): State<AppState>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let origin = origin(&state, &parts);
+    let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
+    let refusal = refusal.unwrap_or_default();
+    let options = state.leptos_options.clone();
+    render(StatusCode::OK, move || {
+        help_shell(options.clone(), origin.clone(), refusal.clone())
+    })
+    .await
 }
 
 /// The list of topics, for a browser.
-pub(super) async fn topics(
-    state: &AppState,
-    status: StatusCode,
-    parts: Parts,
-    list: TopicList,
-) -> Response {
+pub(super) async fn topics(state: &AppState, status: StatusCode, list: TopicList) -> Response {
     let options = state.leptos_options.clone();
-    let request = Request::from_parts(parts, Body::empty());
-    let mut response = render(request, status, move || {
-        topics_shell(options.clone(), list.clone())
-    })
-    .await;
-    response
-        .headers_mut()
-        .append(header::VARY, HeaderValue::from_static("accept"));
+    let is_refreshing = list.is_refreshing;
+    let mut response = render(status, move || topics_shell(options.clone(), list.clone())).await;
+    if is_refreshing {
+        let seconds = HeaderValue::from(REFRESH_SECONDS);
+        response.headers_mut().insert(header::REFRESH, seconds);
+    }
     response
 }
 
-/// A topic as its page shows it now.
-fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool) -> TopicPage {
-    let newest = Page {
-        // One more than is shown: the stream from there on begins with the first that is shown.
-        count: RENDERED_EVENTS + 1,
+/// A topic as its page shows it now: its newest events, or those before one of them.
+fn topic_page(
+    state: &AppState,
+    topic: &Topic,
+    parts: &Parts,
+    with_private: bool,
+    before: Option<EventId>,
+) -> TopicPage {
+    let wanted = Page {
+        // More than are shown: the stream goes on after the event before them, and the page says how many there are.
+        count: RENDERED_EVENTS + MAX_OLDER,
         // Of each event, the page shows a little.
         max_bytes: usize::MAX,
-        before: None,
+        before,
         with_private,
     };
-    let snapshot = state.hub.snapshot(topic, &newest);
-    let first = snapshot.events.len().saturating_sub(RENDERED_EVENTS);
-    let (before, shown) = snapshot.events.split_at(first);
+    let snapshot = state.hub.snapshot(topic, &wanted);
+    let newest = snapshot.events.iter().rev().take(RENDERED_EVENTS).rev();
+    let shown = PageEvent::newest(newest.map(|entry| &entry.event));
+    let before = &snapshot.events[..snapshot.events.len() - shown.len()];
     TopicPage {
-        origin: origin(&parts.headers, &parts.uri, state.leptos_options.site_addr),
+        origin: origin(state, parts),
         topic: topic.to_string(),
         is_clock: false,
         stream_path: topic_path(topic.as_str()),
-        events: shown
-            .iter()
-            .map(|entry| PageEvent::new(&entry.event))
-            .collect(),
+        events: shown,
         before: before.last().map(|entry| entry.event.id.clone()),
+        older: before.len().min(MAX_OLDER),
         last_event_id: snapshot.last_event_id,
         consumers: snapshot.subscribers,
         has_ended: snapshot.has_ended,
@@ -146,35 +175,34 @@ fn topic_page(state: &AppState, topic: &Topic, parts: &Parts, with_private: bool
     }
 }
 
-async fn render_live(state: &AppState, parts: Parts, page: TopicPage) -> Response {
+async fn render_live(state: &AppState, page: TopicPage) -> Response {
     let options = state.leptos_options.clone();
-    let request = Request::from_parts(parts, Body::empty());
-    render(request, StatusCode::OK, move || {
-        shell(options.clone(), page.clone())
-    })
-    .await
+    render(StatusCode::OK, move || shell(options.clone(), page.clone())).await
 }
 
-/// What the page's list is to be filtered by. A page's URL gets parameters from elsewhere, which mean nothing here.
-fn filter(uri: &Uri) -> String {
+/// A parameter of a page's URL. Others get there from elsewhere, and mean nothing here.
+pub(super) fn parameter(uri: &Uri, name: &str) -> Option<String> {
     let pairs: Vec<(String, String)> =
         serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
-    let filter = pairs.into_iter().find(|(name, _)| name == FILTER);
-    // It goes into the page as it is, and NUL cannot.
-    filter.map_or(String::new(), |(_, filter)| filter.replace('\0', ""))
+    pairs
+        .into_iter()
+        .find_map(|(known, value)| (known == name).then_some(value))
 }
 
-/// What a browser is shown where there is nothing.
-pub(super) async fn not_found(State(state): State<AppState>, request: Request<Body>) -> Response {
+/// A request that was refused, for a browser.
+pub(super) async fn problem(
+    state: &AppState,
+    status: StatusCode,
+    problem: RefusedRequest,
+) -> Response {
     let options = state.leptos_options.clone();
-    render(request, StatusCode::NOT_FOUND, move || {
-        not_found_shell(options.clone())
+    render(status, move || {
+        problem_shell(options.clone(), problem.clone())
     })
     .await
 }
 
 async fn render<View>(
-    request: Request<Body>,
     status: StatusCode,
     view: impl Fn() -> View + Clone + Send + Sync + 'static,
 ) -> Response
@@ -186,6 +214,7 @@ where
             return;
         };
         response.set_status(status);
+        response.insert_header(header::VARY, HeaderValue::from_static("accept"));
         // A page shows one moment, and its policy names a nonce: nobody may keep it.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in SECURITY_HEADERS {
@@ -198,6 +227,9 @@ where
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }
     };
+    // The pages are made from data and know no URL. Leptos panics on a request whose URL has no path, such as that of
+    // CONNECT, so it gets one that is always the same.
+    let request = Request::new(Body::empty());
     leptos_axum::render_app_async_with_context(set_headers, view)(request).await
 }
 
@@ -227,16 +259,40 @@ fn content_security_policy(nonce: &str) -> String {
     )
 }
 
-/// Scheme and authority under which the reader reached the server, as far as it says.
-fn origin(headers: &HeaderMap, uri: &Uri, address: SocketAddr) -> String {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = match text(HeaderName::from_static("x-forwarded-proto")) {
-        Some("https") => "https",
-        _ => "http",
+/// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
+/// commands and programs to copy.
+fn origin(state: &AppState, request: &Parts) -> String {
+    let scheme = if state.settings.tls_cert.is_some() || is_https_before_proxy(state, request) {
+        "https"
+    } else {
+        "http"
     };
-    let authority = text(header::HOST).or(uri.authority().map(|authority| authority.as_str()));
-    match authority {
-        Some(authority) => format!("{scheme}://{authority}"),
-        None => format!("{scheme}://{address}"),
+    let host = request
+        .headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .or(request.uri.authority().map(Authority::as_str));
+    match host {
+        Some(host) => format!("{scheme}://{host}"),
+        None => format!("{scheme}://{}", state.leptos_options.site_addr),
     }
+}
+
+/// Whether a reverse proxy says that it was reached over HTTPS: a trusted proxy, or, where none is configured, a program
+/// of this machine.
+fn is_https_before_proxy(state: &AppState, request: &Parts) -> bool {
+    let trusted = &state.settings.trusted_proxy;
+    let is_proxy = request
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .is_some_and(|ConnectInfo(peer)| {
+            let address = peer.ip().to_canonical();
+            is_trusted(address, trusted) || (trusted.is_empty() && address.is_loopback())
+        });
+    let scheme = request
+        .headers
+        .get(X_FORWARDED_PROTO)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|schemes| schemes.split(',').next());
+    is_proxy && scheme.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }

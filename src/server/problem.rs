@@ -4,8 +4,6 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::notices::Kind;
-
 /// An answer that says what is wrong with a request, and what would be right.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -16,10 +14,6 @@ pub(super) struct Problem {
     /// What the status asks for beside the document, such as `Retry-After`.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
-
-/// The detail of a problem that is noticed in the log, in the extensions of its response.
-#[derive(Debug, Clone)]
-pub(super) struct Refusal(pub(super) String);
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -85,6 +79,10 @@ impl Problem {
     }
 }
 
+/// A problem's own words, in the extensions of its answer: a browser is shown them on a page.
+#[derive(Debug, Clone)]
+pub(super) struct Detail(pub(super) String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let headers = [
@@ -96,9 +94,7 @@ impl IntoResponse for Problem {
         ];
         let mut response = (self.status, headers, self.to_json()).into_response();
         response.headers_mut().extend(self.headers);
-        if Kind::of(self.status).is_some() {
-            response.extensions_mut().insert(Refusal(self.detail));
-        }
+        response.extensions_mut().insert(Detail(self.detail));
         response
     }
 }

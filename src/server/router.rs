@@ -15,12 +15,13 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::client_address::{self, TrustedProxies};
 use super::problem::{READ_ONLY, wrong_method};
+use super::problem_pages::ProblemPages;
 use super::request_body::{self, BodyTimes};
 use super::routes::{clock, health, metrics, topic, topics};
 use super::settings::Settings;
 use super::state::AppState;
 use super::{assets, pages};
-use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
+use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
@@ -52,6 +53,7 @@ pub(super) fn router(state: AppState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ));
+    let problem_pages = ProblemPages(state.clone());
     let read_only = Router::new()
         .route(CLOCK_PATH, get(clock::stream).fallback(wrong_method))
         .route(TOPICS_PATH, get(topics::get).fallback(wrong_method))
@@ -60,7 +62,8 @@ pub(super) fn router(state: AppState) -> Router {
                 .layer(common.clone())
                 .layer(allow_preflight(READ_ONLY))
                 .layer(page_compression())
-                .layer(cors(settings, &[Method::GET, Method::HEAD])),
+                .layer(cors(settings, &[Method::GET, Method::HEAD]))
+                .layer(problem_pages.clone()),
         );
     let topic = Router::new()
         .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
@@ -69,19 +72,22 @@ pub(super) fn router(state: AppState) -> Router {
                 .layer(common.clone())
                 .layer(allow_preflight(topic::ALLOW))
                 .layer(page_compression())
-                .layer(cors(settings, &topic::METHODS)),
+                .layer(cors(settings, &topic::METHODS))
+                .layer(problem_pages.clone()),
         );
     let plain = Router::new()
         .route("/healthz", get(health::healthz).fallback(wrong_method))
         .route("/readyz", get(health::readyz).fallback(wrong_method))
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
+        .route(HELP_PATH, get(pages::help).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found))
         .layer(
             ServiceBuilder::new()
                 .layer(common)
                 // What is embedded is compressed already, and this leaves it alone.
-                .layer(CompressionLayer::new().br(true).gzip(true)),
+                .layer(CompressionLayer::new().br(true).gzip(true))
+                .layer(problem_pages),
         );
     read_only.merge(topic).merge(plain).with_state(state)
 }

@@ -307,6 +307,31 @@ async fn large_events_do_not_make_a_large_page() {
 }
 
 #[tokio::test]
+async fn a_page_stays_small_whatever_is_published() {
+    let server = TestServer::start(&QUIET).await;
+    let hostile = ["<", "&", "\u{1}", "\"", "\u{202e}", "\u{e0001}", "\\"];
+    for (topic, data) in hostile.iter().enumerate() {
+        let id = |number: usize| format!("{}{number}", "%3C".repeat(250));
+        for number in 0..20 {
+            let target = format!("/topics/{topic}?id={0}&type={0}", id(number));
+            let body = data.repeat((1 << 20) / data.len());
+            let answer =
+                client::send_body(server.address, "POST", &target, &[], body.as_bytes()).await;
+            assert_eq!(answer.status, 200);
+        }
+        let target = format!("/topics/{topic}");
+        let answer = client::send(server.address, "GET", &target, &["Accept: text/html"]).await;
+        let html = answer.text().await;
+        assert!(html.len() < 400_000, "{data:?}: {} bytes", html.len());
+        // The stream goes on after the event before the first that is shown.
+        let shown = html.matches("data-id=").count();
+        assert!((1..20).contains(&shown), "{data:?}: {shown} rows");
+        let before = format!("last_event_id={}\"", id(19 - shown));
+        assert!(html.contains(&before), "{data:?}");
+    }
+}
+
+#[tokio::test]
 async fn healthz_says_ok() {
     let server = TestServer::start(&QUIET).await;
     let answer = client::get(server.address, "/healthz").await;

@@ -15,6 +15,7 @@ mod encoder;
 mod http;
 mod limits;
 mod metrics;
+mod problems;
 mod process;
 mod publish;
 mod slow_reader;

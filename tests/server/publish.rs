@@ -91,6 +91,7 @@ async fn wrong_attributes_are_refused_with_what_would_be_right() {
         ("id=earliest", "server's own"),
         ("id=a%0Ab", "control character"),
         ("type=gap", "server alone"),
+        ("type=error", "EventSource itself"),
         ("type=a%0Db", "control character"),
         ("retry=soon", "milliseconds"),
         ("keep=no", "true or false"),

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::certificate::Certificate;
-use crate::client::PATIENCE;
+use crate::client::{self, PATIENCE};
 use crate::support::{QUIET, TestServer};
 
 async fn tcp(server: &TestServer) -> TcpStream {
@@ -102,6 +102,54 @@ async fn tls_offers_http_2_and_http_1() {
     socket.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_name_the_scheme_by_which_they_were_reached() {
+    let certificate = Certificate::new("scheme");
+    let proxied = "X-Forwarded-Proto: https\r\n";
+    let direct = "";
+    let (trusted, other) = ("--trusted-proxy=127.0.0.0/8", "--trusted-proxy=10.0.0.0/8");
+    for (is_tls, flag, header, scheme) in [
+        (true, "--clock-interval=1h", direct, "https"),
+        (false, "--clock-interval=1h", direct, "http"),
+        (false, "--clock-interval=1h", proxied, "https"),
+        (false, trusted, proxied, "https"),
+        (false, other, proxied, "http"),
+    ] {
+        let request = |path: &str| {
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n{header}\r\n")
+        };
+        let server = if is_tls {
+            certificate.server(&[]).await
+        } else {
+            TestServer::start(&[flag]).await
+        };
+        let mut pages = Vec::new();
+        for path in ["/", "/topics/a", "/help"] {
+            let socket = tcp(&server).await;
+            let answer = if is_tls {
+                let socket = certificate.connect(socket, "http/1.1").await.expect("TLS");
+                client::ask(socket, &request(path)).await
+            } else {
+                client::ask(socket, &request(path)).await
+            };
+            pages.push(answer.text().await);
+        }
+        for html in pages {
+            assert!(
+                html.contains(&format!("{scheme}://localhost/")),
+                "{flag} {header}"
+            );
+            let wrong = if scheme == "http" {
+                "https://"
+            } else {
+                "http://"
+            };
+            let foreign = html.replace("http://www.w3.org", "");
+            assert!(!foreign.contains(wrong), "{flag} {header}: {html}");
+        }
+    }
 }
 
 #[tokio::test]

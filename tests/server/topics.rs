@@ -34,6 +34,8 @@ async fn any_text_in_the_path_is_a_topic() {
         ("orders/7", "orders/7"),
         ("orders%2F7", "orders/7"),
         ("%E4%B8%8A%20x%3Fy%23z", "上 x?y#z"),
+        ("a//b/", "a//b/"),
+        ("/", "/"),
     ] {
         let mut events = client::events(server.address, &format!("/topics/{path}"), &[]).await;
         events.read_opening().await;
@@ -43,12 +45,23 @@ async fn any_text_in_the_path_is_a_topic() {
     for (path, expected) in [
         ("a%0Ab", "control character"),
         (&"x".repeat(1_025), "1024"),
-        ("%FF", ""),
+        ("%FF", "UTF-8"),
+        ("a/%2E%2e/b", "segment '..'"),
+        (".", "segment '.'"),
     ] {
-        let answer = client::get(server.address, &format!("/topics/{path}")).await;
-        assert_eq!(answer.status, 400);
-        assert!(answer.text().await.contains(expected));
+        for method in ["GET", "POST", "DELETE"] {
+            let target = format!("/topics/{path}");
+            let answer = client::send_body(server.address, method, &target, &[], b"hi").await;
+            assert_eq!(answer.status, 400, "{target}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("application/problem+json")
+            );
+            assert!(answer.text().await.contains(expected), "{target}");
+        }
     }
+    let several = client::get(server.address, "/topics?topic=a&topic=..").await;
+    assert_eq!(several.status, 400);
 }
 
 #[tokio::test]
@@ -276,6 +289,85 @@ async fn a_browser_gets_the_list_of_topics_and_is_led_to_one() {
 }
 
 #[tokio::test]
+async fn a_page_leads_to_the_events_before_it() {
+    let server = TestServer::start(&QUIET).await;
+    let mut ids: Vec<String> = (1..=41)
+        .map(|number| publish(&server, "a", &format!("event {number}.")))
+        .collect();
+    let page = async |target: &str| {
+        let answer = client::send(server.address, "GET", target, &[BROWSER]).await;
+        assert_eq!(answer.status, 200);
+        answer.text().await
+    };
+    let mut target = "/topics/a".to_owned();
+    // Of 41 events, each page has twenty, and the last has one.
+    for (left, words) in [(41, Some("21 older")), (21, Some("1 older")), (1, None)] {
+        let html = page(&target).await;
+        let shown = ids.split_off(left.max(20) - 20);
+        assert_eq!(html.matches("data-id=").count(), shown.len());
+        assert!(
+            shown
+                .iter()
+                .all(|id| html.contains(&format!("data-id=\"{id}\"")))
+        );
+        let first = shown[0].replace('#', "%23").replace('-', "%2D");
+        target = format!("/topics/a?before={first}");
+        assert_eq!(
+            html.contains(&format!("href=\"{target}\"")),
+            words.is_some()
+        );
+        assert!(words.is_none_or(|words| html.contains(&format!(">{words}</a>"))));
+        assert!(html.contains(">event"));
+    }
+    let html = page(&target).await;
+    assert!(html.contains("No older events are kept") && html.contains("href=\"/topics/a\""));
+    assert!(!html.contains(".wasm"));
+    let target = "/topics/a?before=%00";
+    let answer = client::send(server.address, "GET", target, &[BROWSER]).await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn the_page_of_topics_is_loaded_again_where_the_reader_wants_that() {
+    let server = TestServer::start(&QUIET).await;
+    let page = async |target: &str| client::send(server.address, "GET", target, &[BROWSER]).await;
+    let once = page("/topics").await;
+    assert_eq!(once.header("refresh"), None);
+    assert!(once.text().await.contains("href=\"/topics?refresh=5\""));
+    let again = page("/topics?refresh=5").await;
+    assert_eq!(again.header("refresh"), Some("5"));
+    assert!(again.text().await.contains("Stop refreshing"));
+}
+
+#[tokio::test]
+async fn the_page_of_topics_stays_small_however_long_their_names_are() {
+    let server = TestServer::start(&QUIET).await;
+    for number in 0..100 {
+        publish(&server, &format!("{}{number:04}", "<".repeat(1_020)), "1");
+    }
+    let html = client::send(server.address, "GET", "/topics", &[BROWSER]).await;
+    let html = html.text().await;
+    assert!(html.len() < 400_000, "{} bytes", html.len());
+    assert!(html.contains("69 more are not shown"), "{html}");
+}
+
+#[tokio::test]
+async fn the_page_of_help_has_commands_for_this_server() {
+    let flags = ["--clock-interval=1h", "--anonymous-publish=off"];
+    for (flags, may_publish) in [(&flags[..], false), (&["--anonymous-publish=on"], true)] {
+        let server = TestServer::start(flags).await;
+        let answer = client::send(server.address, "GET", "/help", &[BROWSER]).await;
+        assert_eq!(answer.status, 200);
+        let html = answer.text().await;
+        assert!(html.contains("curl -N http://fairwind.test/topics/kitchen"));
+        assert!(!html.contains(".wasm"));
+        assert_eq!(html.contains("You cannot publish here"), !may_publish);
+        let other = client::send(server.address, "POST", "/help", &[]).await;
+        assert_eq!(other.status, 405);
+    }
+}
+
+#[tokio::test]
 async fn a_page_says_when_the_topic_has_ended() {
     let server = TestServer::start(&QUIET).await;
     publish(&server, "a", "1");
@@ -338,7 +430,17 @@ async fn the_end_of_a_topic_is_told_once_and_then_nobody_comes_back() {
             .status,
         204
     );
-    assert_eq!(client::get(server.address, "/topics/a").await.status, 204);
+    for (headers, status) in [
+        (&[][..], 204),
+        (&[&*back][..], 204),
+        (&["Last-Event-ID: earliest"][..], 200),
+        (&["Accept: text/html"][..], 200),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = client::send(server.address, method, "/topics/a", headers).await;
+            assert_eq!(answer.status, status, "{method} {headers:?}");
+        }
+    }
     assert_eq!(
         client::send_body(server.address, "POST", "/topics/a", &[], b"2")
             .await

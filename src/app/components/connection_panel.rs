@@ -30,7 +30,7 @@ pub fn ConnectionPanel(
 
     let ready_state =
         Signal::derive(move || messages::ready_state(stream.ready_state.get()).to_owned());
-    let last_event = Signal::derive(move || messages::age(stream.age.get()));
+    let last_event = Signal::derive(move || messages::age(stream.age.get(), stream.had_message));
     let received = Signal::derive(move || messages::number(stream.received.get()));
     // Without a stream nobody tells, and an old number would pass for a new one.
     let is_told = move || {

@@ -4,7 +4,7 @@ use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::messages;
-use crate::protocol::TOPICS_PATH;
+use crate::protocol::{HELP_PATH, TOPICS_PATH};
 
 /// The masthead. The mark is drawn by the stylesheet.
 #[component]
@@ -21,7 +21,10 @@ pub fn Masthead(
             <span class="mark" aria-hidden="true"></span>
             {name}
             <p class="tagline">{messages::TAGLINE}</p>
-            <a class="to-topics" href=TOPICS_PATH>{messages::TOPICS}</a>
+            <nav class="site" aria-label=messages::SITE_LABEL>
+                <a href=TOPICS_PATH>{messages::TOPICS}</a>
+                <a href=HELP_PATH>{messages::HELP}</a>
+            </nav>
         </header>
     }
 }

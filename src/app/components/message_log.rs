@@ -30,6 +30,8 @@ pub fn MessageLog(
     has_tools: bool,
     /// Path of the stream as a browser opens it.
     raw_path: String,
+    /// Words and path of the events before those of the page, if there are any.
+    older: Option<(String, String)>,
 ) -> impl IntoView {
     let log = stream.log;
     let scroller = NodeRef::<html::Div>::new();
@@ -112,6 +114,7 @@ pub fn MessageLog(
         <div class=class>
             <div class="messages-head">
                 <h2 id="messages-heading" class="label">{messages::MESSAGES_HEADING}</h2>
+                {older.map(|(words, path)| view! { <a class="older" href=path>{words}</a> })}
                 <p class="note">{note}</p>
             </div>
             {has_tools.then(|| view! { <FilterField stream /> })}

@@ -25,7 +25,7 @@ pub fn MessageRow(
     row: Row,
     /// The stream that it came over, if the row has buttons.
     tools: Option<EventStream>,
-    /// Path of the stream as a browser opens it; it has a query, if the row has buttons.
+    /// Path of the stream as a browser opens it; without a query on the clock's page, whose rows are never cut.
     raw_path: Arc<str>,
 ) -> impl IntoView {
     let is_fresh = row.is_fresh.then_some("");
@@ -51,13 +51,17 @@ pub fn MessageRow(
     let is_clamped = Signal::derive(move || is_long && !is_all.get() && !is_json.get());
     let (id, event_type) = (message.id.clone(), message.event_type.clone());
     let data_id = id.clone();
-    let cut = message.cut.as_ref().filter(|_| tools.is_some()).map(|cut| {
-        let after = cut.after.as_deref().unwrap_or(EARLIEST);
-        let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
-        let href = format!("{raw_path}&{LAST_EVENT_ID}={after}");
-        let words = messages::cut(message.data.len(), cut.whole_bytes);
-        view! { <p class="cut">{words} " " <a href=href>{messages::WHOLE_EVENT}</a></p> }
-    });
+    let cut = message
+        .cut
+        .as_ref()
+        .filter(|_| raw_path.contains('?'))
+        .map(|cut| {
+            let after = cut.after.as_deref().unwrap_or(EARLIEST);
+            let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
+            let href = format!("{raw_path}&{LAST_EVENT_ID}={after}");
+            let words = messages::cut(message.data.len(), cut.whole_bytes);
+            view! { <p class="cut">{words} " " <a href=href>{messages::WHOLE_EVENT}</a></p> }
+        });
     let tools = tools.map(|stream| {
         let show_all = is_long.then(
             || view! { <Toggle key="aria-expanded" is_on=is_all label=messages::SHOW_ALL /> },

@@ -17,7 +17,7 @@ use crate::app::live::{Wish, use_event_stream};
 use crate::app::messages;
 use crate::app::snippets::Language;
 use crate::protocol::page::TopicPage;
-use crate::protocol::raw_path;
+use crate::protocol::{older_path, raw_path};
 
 /// A topic's page.
 #[component]
@@ -27,6 +27,7 @@ pub fn LiveTopicPage(
 ) -> impl IntoView {
     let stream = use_event_stream(&page);
     let raw_path = raw_path(&page.topic);
+    let older = older_path(&page).map(|path| (messages::older(page.older), path));
     view! {
         <a class="skip-link" href="#messages">{messages::SKIP_TO_MESSAGES}</a>
         <Masthead is_heading=false />
@@ -34,18 +35,19 @@ pub fn LiveTopicPage(
             <TopicFace topic=page.topic stream />
             <div class="side">
                 <ConnectionPanel stream />
-                <Controls stream last=Wish::Download last_label=messages::DOWNLOAD />
+                <Controls stream copies_command=false />
                 <div class="copies" role="group" aria-label=messages::COPY_AS_LABEL>
                     <Button stream wish=Wish::CopyAs(Language::Curl) label=messages::copy_as(Language::Curl) />
                     <Button stream wish=Wish::CopyAs(Language::JavaScript) label=messages::copy_as(Language::JavaScript) />
                     <Button stream wish=Wish::CopyAs(Language::Python) label=messages::copy_as(Language::Python) />
+                    <Button stream wish=Wish::Download label=messages::DOWNLOAD />
                 </div>
                 <Announcer text=stream.announcement />
                 // As text, as on the clock's page.
                 <noscript inner_html=messages::without_script_html(&raw_path)></noscript>
                 <PublishForm stream topic_path=page.stream_path.clone() refusal=page.refusal />
             </div>
-            <MessageLog stream has_tools=true raw_path=raw_path.clone() />
+            <MessageLog stream has_tools=true raw_path=raw_path.clone() older />
         </main>
         <footer class="page-foot">
             <Elsewhere stream origin=page.origin stream_path=page.stream_path raw_path />

@@ -4,7 +4,10 @@ use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
 use crate::app::messages;
-use crate::protocol::{OPEN, TOPICS_PATH, topic_path};
+use crate::protocol::{OPEN, REFRESH, TOPICS_PATH, topic_path};
+
+/// How often a browser loads the page again whose reader wants that.
+pub const REFRESH_SECONDS: u32 = 5;
 
 /// The topics at one moment.
 #[derive(Debug, Clone)]
@@ -15,6 +18,10 @@ pub struct TopicList {
     pub topics: Vec<ListedTopic>,
     /// How many more there are.
     pub left_out: usize,
+    /// Why the reader may not see the list, if that is so.
+    pub closed: Option<String>,
+    /// Whether the browser loads the page again every [`REFRESH_SECONDS`].
+    pub is_refreshing: bool,
     /// The name that the reader wanted to open and cannot, and why.
     pub refused: Option<(String, String)>,
 }
@@ -57,13 +64,22 @@ pub fn TopicsPage(
         .collect_view();
     let (name, wrong) = list.refused.unzip();
     let is_wrong = wrong.is_some();
+    let refreshing = format!("{TOPICS_PATH}?{REFRESH}={REFRESH_SECONDS}");
+    let (ways, words) = if list.is_refreshing {
+        let ways = [&*refreshing, TOPICS_PATH];
+        (ways, messages::TOPICS_STOP.to_owned())
+    } else {
+        let ways = [TOPICS_PATH, &*refreshing];
+        (ways, messages::topics_refresh(REFRESH_SECONDS))
+    };
+    let [reload, other] = ways.map(str::to_owned);
     view! {
         <Masthead is_heading=false />
         <main id="main" class="topics-page">
             <h1>{messages::TOPICS}</h1>
             <p class="moment">
                 {messages::topics_moment(&list.moment.text, list.left_out)} " "
-                <a href=TOPICS_PATH>{messages::TOPICS_RELOAD}</a>
+                <a href=reload>{messages::TOPICS_RELOAD}</a> " · " <a href=other>{words}</a>
             </p>
             <form class="open" method="get" action=TOPICS_PATH>
                 <label for="open">{messages::OPEN_LABEL}</label>
@@ -84,7 +100,9 @@ pub fn TopicsPage(
                 </div>
                 {wrong.map(|words| view! { <p id="open-wrong" class="hint wrong">{words}</p> })}
             </form>
-            {if is_empty {
+            {if let Some(reason) = list.closed {
+                view! { <p class="none">{messages::topics_closed(&reason)}</p> }.into_any()
+            } else if is_empty {
                 view! { <p class="none">{messages::TOPICS_EMPTY}</p> }.into_any()
             } else {
                 view! {

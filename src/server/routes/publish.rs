@@ -22,7 +22,7 @@ use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
 use crate::server::access::{Caller, Publisher};
 use crate::server::client_address::ClientAddress;
-use crate::server::negotiation::wants_html;
+use crate::server::negotiation::prefers_html;
 use crate::server::problem::Problem;
 use crate::server::request_body::{self, HeldBytes};
 use crate::server::state::AppState;
@@ -171,7 +171,7 @@ async fn form(
     let fields = by_request.or(fields.typed()?);
     let publication = fields.publication(data).map_err(Problem::bad_request)?;
     let published = publish(state, &topic, publication, conditions)?;
-    if wants_html(&parts.headers) {
+    if prefers_html(&parts.headers) {
         return Ok(Redirect::to(&topic_path(topic.as_str())).into_response());
     }
     Ok(receipt(&published))

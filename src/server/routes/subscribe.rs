@@ -14,6 +14,7 @@ use clap::ValueEnum;
 use futures_util::stream;
 use serde::Deserialize;
 
+use crate::hub::Page;
 use crate::hub::subscriber::{
     SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedTopic,
 };
@@ -191,6 +192,20 @@ impl Plan {
         })
     }
 
+    /// Whether all topics have ended, so that nothing may be left to read.
+    fn can_be_over(&self, state: &AppState) -> bool {
+        let nothing = Page {
+            max_bytes: 0,
+            count: 0,
+            before: None,
+            with_private: false,
+        };
+        self.subscription
+            .topics
+            .iter()
+            .all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
+    }
+
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
         let Some(admission) = state.admit(client, self.subscription.topics.len()) else {
@@ -220,7 +235,8 @@ pub(super) fn open(
     let is_compressed = settings.stream_compression == StreamCompression::Gzip
         && accepts_encoding(&request.headers, "gzip");
     let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
-    if request.method == Method::HEAD {
+    // A topic that goes on is not subscribed to for its headers: its subscribers are counted.
+    if request.method == Method::HEAD && !plan.can_be_over(state) {
         // Empty, but of a length that is not known: a stream has none.
         return Ok(answer(Body::from_stream(stream::empty::<
             Result<Bytes, Infallible>,
@@ -228,6 +244,7 @@ pub(super) fn open(
     }
     let client = ClientAddress::of_request(&request.extensions);
     Ok(match plan.start(state, client) {
+        Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
         Outcome::Open(subscriber, admission) => {
             let (chunks, transfer) =
                 event_stream::open(subscriber, admission, plan.pace, plan.extras);

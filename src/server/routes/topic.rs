@@ -1,5 +1,6 @@
 //! One topic: what each method of its URL does, and in which form it is read.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -34,14 +35,21 @@ pub(crate) const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 /// Every method of a topic's URL but `OPTIONS`, which the CORS layer answers.
 pub(crate) async fn any(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let client = ClientAddress::of_request(request.extensions());
         state.rates.check_publish(client)?;
     }
-    let topic = read_topic(&name)?;
+    let topic = match &name {
+        Ok(Path(name)) => read_topic(name)?,
+        Err(_) => {
+            return Err(Problem::bad_request(
+                "the topic's name is not UTF-8: percent-encode its UTF-8 bytes",
+            ));
+        }
+    };
     clock::check_exists(&state, &topic)?;
     match *request.method() {
         Method::GET if websocket::is_wanted(request.headers()) => {

@@ -15,7 +15,7 @@ use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::Summary;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{OPEN, TOPIC, topic_path};
+use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::access::Caller;
 use crate::server::negotiation::preferred;
 use crate::server::pages;
@@ -31,6 +31,9 @@ const HTML: &str = "text/html";
 
 /// The most topics on the page that lists them.
 const MAX_LISTED: usize = 500;
+
+/// How long their names may be together, in bytes: a page is in memory as a whole until its reader has taken it.
+const MAX_LISTED_BYTES: usize = 32 << 10;
 
 /// A topic in the list.
 #[derive(Serialize)]
@@ -55,7 +58,7 @@ pub(crate) async fn get(
         false => &[CONTENT_TYPE, HTML, JSON],
     };
     match preferred(&parts.headers, forms) {
-        Some(HTML) => page(&state, parts).await,
+        Some(HTML) => page(&state, &parts).await,
         Some(CONTENT_TYPE) => {
             let query = StreamQuery::read(&parts.uri)?;
             let count = query.topic.len();
@@ -93,12 +96,11 @@ fn names_topics(uri: &Uri) -> bool {
 }
 
 /// The list for a browser, or the way to a topic that the reader names.
-async fn page(state: &AppState, parts: Parts) -> Result<Response, Problem> {
-    let pairs: Vec<(String, String)> =
-        serde_html_form::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let name = pairs.into_iter().find(|(name, _)| name == OPEN);
+async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
+    let uri = &parts.uri;
+    let name = pages::parameter(uri, OPEN);
     let mut refused = None;
-    if let Some((_, name)) = name {
+    if let Some(name) = name {
         match read_topic(&name) {
             Ok(topic) => return Ok(Redirect::to(&topic_path(topic.as_str())).into_response()),
             Err(problem) => refused = Some((name, problem.detail)),
@@ -108,17 +110,29 @@ async fn page(state: &AppState, parts: Parts) -> Result<Response, Problem> {
         None => StatusCode::OK,
         Some(_) => StatusCode::BAD_REQUEST,
     };
-    let lister = state.access.lister(&Caller::of(&parts))?;
-    let mut topics = state.hub.topics(|topic| lister.sees(topic));
-    let left_out = topics.len().saturating_sub(MAX_LISTED);
-    topics.truncate(MAX_LISTED);
+    // Where the list is closed, the page still leads to a topic that the reader knows.
+    let (mut topics, closed) = match state.access.lister(&Caller::of(parts)) {
+        Ok(lister) => (state.hub.topics(|topic| lister.sees(topic)), None),
+        Err(problem) => (Vec::new(), Some(problem.detail)),
+    };
+    let mut room = MAX_LISTED_BYTES;
+    let fitting = topics.iter().take(MAX_LISTED).take_while(|summary| {
+        let left = room.checked_sub(summary.topic.as_str().len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    });
+    let listed = fitting.count();
+    let left_out = topics.len() - listed;
+    topics.truncate(listed);
     let list = TopicList {
         moment: moment(SystemTime::now()),
         topics: topics.into_iter().map(ListedTopic::from).collect(),
         left_out,
+        closed,
+        is_refreshing: pages::parameter(uri, REFRESH).is_some(),
         refused,
     };
-    Ok(pages::topics(state, status, parts, list).await)
+    Ok(pages::topics(state, status, list).await)
 }
 
 fn moment(at: SystemTime) -> Moment {

@@ -1,0 +1,96 @@
+//! Shows problems to people: a browser that navigates gets a page where a program gets a problem document. Wraps every
+//! route; costs a request that does not name HTML a look at its `Accept`.
+
+use std::task::{Context, Poll};
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
+use futures_util::future::{BoxFuture, Either, FutureExt};
+use tower::{Layer, Service};
+
+use super::negotiation::prefers_html;
+use super::pages;
+use super::problem::Detail;
+use super::state::AppState;
+use crate::app::pages::problem::RefusedRequest;
+use crate::protocol::TOPICS_PATH;
+
+/// The layer.
+#[derive(Clone)]
+pub(super) struct ProblemPages(pub(super) AppState);
+
+/// A route whose problems are shown as pages.
+#[derive(Clone)]
+pub(super) struct WithProblemPages<S> {
+    inner: S,
+    state: AppState,
+}
+
+impl<S> Layer<S> for ProblemPages {
+    type Service = WithProblemPages<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WithProblemPages {
+            inner,
+            state: self.0.clone(),
+        }
+    }
+}
+
+impl<S> Service<Request> for WithProblemPages<S>
+where
+    S: Service<Request, Response = Response>,
+    S::Future: Send + 'static,
+    S::Error: Send,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if !names_html(request.headers()) || !prefers_html(request.headers()) {
+            return Either::Left(self.inner.call(request));
+        }
+        let state = self.state.clone();
+        let sent_from = (request.method() == Method::POST
+            && request.uri().path().starts_with(TOPICS_PATH))
+        .then(|| request.uri().path().to_owned());
+        let answer = self.inner.call(request);
+        Either::Right(async move { Ok(as_page(&state, answer.await?, sent_from).await) }.boxed())
+    }
+}
+
+/// Whether HTML is named at all: most clients do not, and what they prefer need not be found out.
+fn names_html(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| memchr::memmem::find(accept.as_bytes(), b"html").is_some())
+}
+
+/// The answer, or a page in place of a problem document, with what else the answer says: `Allow`, `Retry-After`.
+async fn as_page(state: &AppState, mut answer: Response, sent_from: Option<String>) -> Response {
+    let Some(detail) = answer.extensions_mut().remove::<Detail>() else {
+        return answer;
+    };
+    let status = answer.status();
+    let problem = RefusedRequest {
+        status: status.as_u16(),
+        detail: detail.0.clone(),
+        sent_from,
+    };
+    let mut page = pages::problem(state, status, problem).await;
+    for (name, value) in answer.headers() {
+        if !page.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    // The log still has to know.
+    page.extensions_mut().insert(detail);
+    page
+}
