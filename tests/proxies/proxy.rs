@@ -96,7 +96,8 @@ impl Program {
                     ),
                 ),
             (Self::Caddy, Configuration::Careless) => format!(
-                "http://{own} {{ \n reverse_proxy 127.0.0.1:8080 {{\n header_up Host {{upstream_hostport}}\n header_up -X-Forwarded-*\n }}\n}}"
+                "http://:{} {{\n bind 127.0.0.1\n reverse_proxy 127.0.0.1:8080 {{\n header_up Host {{upstream_hostport}}\n header_up -X-Forwarded-*\n }}\n}}",
+                own.port()
             ),
         };
         assert!(block.contains("127.0.0.1:8080"), "{block}");
