@@ -23,9 +23,16 @@ pub struct Binary {
 impl Binary {
     /// Starts the server with these flags and environment variables, and waits until it listens.
     pub async fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(any_port, flags, variables).await
+    }
+
+    /// The same at an address of the test's choice.
+    pub async fn start_at(address: SocketAddr, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = std::env::temp_dir().join(format!("fairwind-test-{:x}.log", fastrand::u64(..)));
         let mut child = Command::new(env!("CARGO_BIN_EXE_fairwind"))
-            .args(["--addr=127.0.0.1:0", "--clock-interval=1h"])
+            .arg(format!("--addr={address}"))
+            .arg("--clock-interval=1h")
             .args(flags)
             .envs(variables.iter().copied())
             // A folder without a settings file.
@@ -51,6 +58,22 @@ impl Binary {
             child,
             log,
         }
+    }
+
+    /// Sends the server a signal, such as `-USR1`.
+    #[allow(dead_code)]
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("a running process").to_string();
+        let status = Command::new("kill").args([name, &id]).status().await;
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Stops the server, and waits until it has stopped.
+    #[allow(dead_code)]
+    pub async fn stop(mut self) {
+        self.signal("-TERM").await;
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        assert!(status.expect("an end").expect("a status").success());
     }
 
     /// What the server has logged so far.
