@@ -48,6 +48,7 @@ impl Binary {
         let line = line.expect("in time").expect("readable");
         let line = line.unwrap_or_else(|| {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let _ = std::fs::remove_file(&log);
             panic!("the server does not start with {flags:?} {variables:?}: {said}")
         });
         let address = line
