@@ -205,7 +205,7 @@ fn read_request(text: &str, all: &[u8]) -> Option<Request<Body>> {
     Some(request)
 }
 
-/// Every error is a problem document, or a page for those who ask for one; none is the server's own fault.
+/// Every error is a problem document, or a page for a browser; none is an internal error.
 fn check_head(method: &Method, target: &Uri, status: StatusCode, headers: &HeaderMap) {
     let content_type = headers
         .get(header::CONTENT_TYPE)

@@ -1,5 +1,5 @@
-//! Attacks on the binary: clients that hold what they can, from one address or from many, and what everybody else
-//! notices of it. Each prints what it has measured; `cargo test --test hostile -- --nocapture` shows it.
+//! Attacks on the binary: clients that hold what they can, from one address or from many, while a client at another
+//! address has to be served as ever. Each test prints what it measures: `cargo test --test hostile -- --nocapture`.
 //!
 //! Memory is what the system says that the process has in use. Its bounds follow `docs/access.md`, "Memory".
 #![cfg(target_os = "linux")]
@@ -19,7 +19,7 @@ mod websocket_frames;
 const KIB: usize = 1_024;
 const MIB: usize = 1_024 * KIB;
 
-/// The process before anybody comes, and what its parts keep for themselves: threads, the site, an allocator's slack.
+/// The idle process: threads, the site, and the allocator's slack.
 const PROCESS: usize = 48 * MIB;
 
 /// `--history-bytes` by default; what is counted may be a quarter less than what is held.
@@ -29,7 +29,7 @@ const HISTORY: usize = 64 * MIB * 5 / 4;
 const HELD_FOR_ONE_ADDRESS: usize = 64 * MIB;
 const HELD_IN_ALL: usize = 256 * MIB;
 
-/// What a connection takes whatever it does: buffers for reading and writing, a task, its stream.
+/// What any connection takes: buffers for reading and writing, a task, its stream.
 const CONNECTION: usize = 32 * KIB;
 
 /// The most memory that the process may have in use while one address attacks by so many connections.

@@ -210,7 +210,7 @@ async fn a_websocket_passes_in_both_directions(program: Program, path: &Path) {
 }
 
 async fn a_large_streamed_publish_passes_event_by_event(program: Program, path: &Path) {
-    // Larger than nginx takes of a body unless it is told otherwise, and than the server takes of one event.
+    // Larger than nginx takes of a body by default, and than the server takes of one event.
     const EVENTS: usize = 40;
     const EVENT_BYTES: usize = 100_000;
     let site = Site::start(program, path, &[PUBLISH_WITHOUT_TOKEN]).await;

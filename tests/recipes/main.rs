@@ -29,7 +29,7 @@ use self::client::{Events, PATIENCE};
 
 const DOCUMENT: &str = "docs/recipes.md";
 
-/// The settings that a recipe's server has here: anybody may publish, and readers come back soon.
+/// The settings of the recipes' server: publishing needs no token, and readers reconnect soon.
 const FLAGS: [&str; 2] = ["--anonymous-publish=on", "--retry=100ms"];
 
 /// A piece of code from the document that runs.
@@ -495,4 +495,27 @@ fn every_block_of_the_document_is_run_by_a_test() {
             block.heading
         );
     }
+}
+
+#[tokio::test]
+async fn the_first_commands_of_the_readme() {
+    if !are_installed("the_first_commands_of_the_readme", &["curl"]) {
+        return;
+    }
+    let server = Binary::start(&FLAGS, &[]).await;
+    let first = document::blocks("README.md").remove(0);
+    let code = first
+        .code
+        .replace("127.0.0.1:8080", &server.address.to_string());
+    let commands: Vec<&str> = code.lines().collect();
+    let [run, read, publish] = commands[..] else {
+        panic!("run, read, publish: {commands:?}");
+    };
+    let script = run.split(' ').next().expect("a command");
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(script).is_file());
+    let mut reader = Recipe::start_code(&format!("exec {read}"), "sh");
+    until_subscribed(server.address, "kitchen", 1).await;
+    Recipe::start_code(publish, "sh").finish().await;
+    let wanted = "data: tea is ready\n";
+    reader.until(wanted, |text| text.contains(wanted)).await;
 }
