@@ -68,6 +68,7 @@ behind_each_proxy!(
     publishing_needs_a_token_by_default,
     publishing_needs_a_token_if_only_programs_of_this_machine_may_publish,
     publishing_needs_a_token_by_default_behind_a_careless_proxy,
+    topics_and_metrics_are_not_listed_by_default,
     each_client_has_limits_of_its_own,
     http_2_is_offered,
     an_event_passes_before_the_next_is_published,
@@ -115,6 +116,18 @@ async fn publishing_needs_a_token_by_default_behind_a_careless_proxy(
                 answer.text().await
             );
         }
+    }
+}
+
+async fn topics_and_metrics_are_not_listed_by_default(program: Program, path: &Path) {
+    let site = Site::start(program, path, &[]).await;
+    for target in ["/topics", "/metrics"] {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, text/plain, application/openmetrics-text\r\n\r\n"
+        );
+        let socket = site.connect_from(Ipv4Addr::LOCALHOST, "http/1.1").await;
+        let status = client::ask(socket, &request).await.status;
+        assert!(matches!(status, 401 | 403), "{target} got {status}");
     }
 }
 

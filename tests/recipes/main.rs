@@ -53,7 +53,6 @@ fn code(heading: &str, language: &str, server: SocketAddr) -> String {
         "{DOCUMENT} has no {language} under '{heading}'"
     );
     let code = blocks.join("\n");
-    assert!(code.contains("127.0.0.1"), "{code}");
     code.replace("127.0.0.1:8080", &server.to_string()).replace(
         "'127.0.0.1', 8080",
         &format!("'{}', {}", server.ip(), server.port()),
@@ -225,6 +224,31 @@ async fn publishing_by_curl_python_and_javascript() {
         stored(server.address, "orders").await,
         [(String::new(), order.to_owned())]
     );
+}
+
+#[tokio::test]
+async fn a_token_of_ones_own_lets_a_program_publish() {
+    let programs = ["curl", "python3", "node"];
+    if !are_installed("a_token_of_ones_own_lets_a_program_publish", &programs) {
+        return;
+    }
+    let name = format!("fairwind-secret-{:x}", fastrand::u64(..));
+    let secret = std::env::temp_dir().join(name);
+    // As `openssl rand -hex 32` writes it, the line's end included.
+    let digits = "0123456789abcdef".repeat(4);
+    std::fs::write(&secret, digits + "\n").expect("a file");
+    let setting = format!("--jwt-secret-file={}", secret.display());
+    let server = Binary::start(&[&setting], &[]).await;
+    let publish = code("A token", "sh", server.address);
+    for language in ["python", "js"] {
+        let own = code("A token", language, server.address);
+        let with_path = own.replace("'secret'", &format!("'{}'", secret.display()));
+        let token = Recipe::start_code(&with_path, language).finish().await;
+        let script = format!("TOKEN={}\n{publish}", token.trim());
+        let answer = Recipe::start_code(&script, "sh").finish().await;
+        assert!(answer.contains("\"topic\":\"kitchen\""), "{answer}");
+    }
+    std::fs::remove_file(secret).expect("the file");
 }
 
 #[tokio::test]
