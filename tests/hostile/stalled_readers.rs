@@ -23,7 +23,13 @@ const PAUSE: Duration = Duration::from_millis(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_reader_misses_nothing_among_4000_that_are_stalled() {
-    rlimit::increase_nofile_limit(READERS as u64 + 1_000).expect("enough open files");
+    // The other tests of this program have some hundred sockets at the same time.
+    let needed = READERS as u64 + 2_000;
+    let limit = rlimit::increase_nofile_limit(needed).expect("a limit of open files");
+    assert!(
+        limit >= needed,
+        "raise the hard limit of open files, which is {limit}, to {needed}"
+    );
     let flags = ["--anonymous-publish=on", "--write-timeout=2m"];
     let server = Binary::start(&flags, &[]).await;
     let address = server.address;
