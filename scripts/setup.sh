@@ -2,7 +2,7 @@
 # Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
 #   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos
-#   set_up_tests    that, and rustfmt, clippy, the Node packages, Chromium
+#   set_up_tests    that, and rustfmt, clippy, the Node packages, Chromium; nginx and Caddy if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
@@ -52,6 +52,7 @@ set_up_tests() {
   need_node
   need_node_packages
   need_chromium
+  want_proxies
   need_component rustfmt
   need_component clippy
   [ -n "$setup_changed" ] || say "Test tools: nothing to set up."
@@ -198,6 +199,20 @@ need_chromium() {
   }
   CHROMIUM_PATH=$(node end2end/chromium.mjs) ||
     die "No Chromium was found." "Install one, or name one in CHROMIUM_PATH, then start this script again."
+}
+
+# The tests run docs/deploy.md's blocks with real proxies. Without them these tests are skipped, each with a line.
+want_proxies() {
+  local proxy missing=()
+  for proxy in nginx caddy; do
+    PATH="$PATH:/usr/sbin" have "$proxy" || missing+=("$proxy")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -eq 0 ] && have apt-get; then
+    # The tests start the programs themselves; offline, the packages do not start their services.
+    SYSTEMD_OFFLINE=1 debian_packages "The tests of reverse proxies need ${missing[*]}." "${missing[@]}" && return
+  fi
+  say "Not installed: ${missing[*]}. The tests of the documented reverse proxies are skipped."
 }
 
 # The version that a tool on the PATH says it has: the first number in what it prints, or nothing.

@@ -1,0 +1,101 @@
+//! The fairwind binary as a process of its own, on a port that the system chooses.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// Longer than a start should take, so that a test that hangs says where.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server. It is killed when this is dropped.
+pub struct Binary {
+    pub child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Binary {
+    /// Starts the server with these flags and environment variables, and waits until it listens.
+    pub async fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(any_port, flags, variables).await
+    }
+
+    /// The same at an address of the test's choice.
+    pub async fn start_at(address: SocketAddr, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let log = std::env::temp_dir().join(format!("fairwind-test-{:x}.log", fastrand::u64(..)));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fairwind"))
+            .arg(format!("--addr={address}"))
+            .arg("--clock-interval=1h")
+            .args(flags)
+            .envs(variables.iter().copied())
+            // A folder without a settings file.
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a file for the log"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await;
+        let line = line.expect("in time").expect("readable");
+        let line = line.unwrap_or_else(|| {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let _ = std::fs::remove_file(&log);
+            panic!("the server does not start with {flags:?} {variables:?}: {said}")
+        });
+        let address = line
+            .strip_prefix("listening on http://")
+            .expect("the line that scripts wait for");
+        Self {
+            address: address.parse().expect("an address"),
+            child,
+            log,
+        }
+    }
+
+    /// Sends the server a signal, such as `-USR1`.
+    #[allow(dead_code)]
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("a running process").to_string();
+        let status = Command::new("kill").args([name, &id]).status().await;
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Stops the server, and waits until it has stopped.
+    #[allow(dead_code)]
+    pub async fn stop(mut self) {
+        self.signal("-TERM").await;
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        assert!(status.expect("an end").expect("a status").success());
+    }
+
+    /// What the server has logged so far.
+    #[allow(dead_code)]
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log in UTF-8")
+    }
+
+    /// The memory that the server has in use, in bytes.
+    #[allow(dead_code)]
+    pub fn resident_bytes(&self) -> usize {
+        let id = self.child.id().expect("a running process");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.expect("its memory").trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().expect("a number") * 1_024
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
