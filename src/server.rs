@@ -31,6 +31,7 @@ mod problem_pages;
 mod query;
 mod rates;
 mod request_body;
+mod request_head;
 mod router;
 mod routes;
 mod shares;

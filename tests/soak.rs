@@ -130,6 +130,12 @@ impl Server {
         let log = std::env::temp_dir().join(format!("fairwind-soak-{}.log", fastrand::u64(..)));
         let mut child = Command::new(env!("CARGO_BIN_EXE_fairwind"))
             .args(["--addr=127.0.0.1:0", "--clock-interval=1h", "--log=warn"])
+            .args([
+                "--anonymous-publish=on",
+                "--metrics=on",
+                "--max-streams-per-address=20000",
+            ])
+            .args(["--max-held-bytes-per-address=256MiB"])
             .args(["--publish-rate=off", "--stream-rate=off"])
             .args(["--max-connections-per-address=20000", "--max-streams=20000"])
             .args(["--write-timeout=500ms", "--heartbeat=2s"])

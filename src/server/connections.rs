@@ -23,6 +23,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -44,6 +45,7 @@ use super::event_stream::{EventStream, Patience, Transfer};
 use super::notices;
 use super::places::{Place, Places};
 use super::problem::Detail;
+use super::request_head;
 use super::settings::Settings;
 use super::streams::Streams;
 use super::tls::Tls;
@@ -53,11 +55,16 @@ use super::writers::Writers;
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How much is buffered for one connection before its reader must take some, in bytes; on HTTP/2, for one stream. It
-/// also bounds a request's head.
-const CONNECTION_BUFFER_BYTES: usize = 64 * 1_024;
+/// also bounds what a request's head takes while it arrives.
+const CONNECTION_BUFFER_BYTES: usize = request_head::MAX_HEAD_BYTES;
 
 /// The same as a number of the type that HTTP/2 wants.
-const HEADER_LIST_BYTES: u32 = 64 * 1_024;
+const HEADER_LIST_BYTES: u32 = 32 * 1_024;
+
+/// How much of a body a client may send on HTTP/2 before the server reads it, in bytes: of one request, and of all requests
+/// on a connection.
+const RECEIVE_WINDOW_BYTES: u32 = 64 * 1_024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1_024;
 
 /// How much a socket takes before it has been sent, in bytes; what has been sent and not acknowledged comes on top.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -120,6 +127,7 @@ pub(super) async fn serve(
     let places = Places::new(settings, streams.metrics().clone());
     let server = Arc::new(Server::new(router, tls, settings, streams)?);
     let connections = TaskTracker::new();
+    let guards = TaskTracker::new();
     let accepting = async {
         while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
             let (socket, peer) = match accepted {
@@ -133,7 +141,7 @@ pub(super) async fn serve(
             if let Some(place) = places.take(peer.ip()) {
                 let guard = ConnectionGuard {
                     _place: Arc::new(place),
-                    _is_waited_for: connections.token(),
+                    _is_waited_for: guards.token(),
                 };
                 connections.spawn(Arc::clone(&server).connection(socket, peer, guard));
             }
@@ -142,9 +150,15 @@ pub(super) async fn serve(
     tokio::join!(accepting, server.writers.end_when_told(streams));
     drop(listener);
     connections.close();
-    let stop_at = Instant::now() + STOP_WITHIN;
-    let stopping = server.writers.stop(stop_at);
-    let finished = async { tokio::join!(connections.wait(), stopping) };
+    guards.close();
+    server.writers.end_all(Instant::now() + STOP_WITHIN);
+    let finished = async {
+        // Until then a connection may hand a stream to a writer, which has to end it properly.
+        connections.wait().await;
+        server.writers.stop().await;
+        // And what has left HTTP for a task of its own.
+        guards.wait().await;
+    };
     if timeout(STOP_WITHIN, finished).await.is_err() {
         tracing::info!("closing the connections that are still open");
     }
@@ -180,6 +194,8 @@ impl Server {
             .keep_alive_interval(settings.request_timeout)
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
+            .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
         Ok(Self {
             router,
@@ -400,7 +416,10 @@ async fn answer(
     let asked =
         tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
     let origin = Origin::of(&request);
-    let mut answered = router.oneshot(request).await;
+    let mut answered = match request_head::check(&request) {
+        Ok(()) => router.oneshot(request).await,
+        Err(problem) => Ok(problem.into_response()),
+    };
     if let Ok(response) = &mut answered
         && let Some(Detail(detail)) = response.extensions_mut().remove::<Detail>()
     {

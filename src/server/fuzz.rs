@@ -146,7 +146,11 @@ pub fn request(bytes: &[u8]) {
                 check_head(&method, &target, head.status, &head.headers);
                 read_what_has_come(body.into_data_stream(), &head.headers).await;
             }
-            let events: usize = hub.topics(|_| Some(true)).iter().map(|topic| topic.events).sum();
+            let events: usize = hub
+                .topics(|_| Some(true))
+                .iter()
+                .map(|topic| topic.events)
+                .sum();
             assert!(may_publish || events == 0, "published without a right");
         });
     }

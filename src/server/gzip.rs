@@ -8,25 +8,29 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{Stream, StreamExt, stream};
 
-/// Compresses a stream of bytes chunk by chunk. It costs some 300 KiB of memory for as long as the stream is open.
+use super::shares::Share;
+
+/// Compresses a stream of bytes chunk by chunk. It costs some 300 KiB of memory for as long as the stream is open, which the
+/// share accounts for.
 pub(super) fn compress(
     chunks: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    share: Share,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let chunks = Box::pin(chunks);
     stream::unfold(
-        (chunks, Some(encoder)),
-        |(mut chunks, encoder)| async move {
+        (chunks, Some(encoder), share),
+        |(mut chunks, encoder, share)| async move {
             let mut encoder = encoder?;
             let Some(Ok(chunk)) = chunks.next().await else {
                 // The trailer tells the reader that nothing has been cut off.
-                return Some((encoder.finish().map(Bytes::from), (chunks, None)));
+                return Some((encoder.finish().map(Bytes::from), (chunks, None, share)));
             };
             let compressed = encoder
                 .write_all(&chunk)
                 .and_then(|()| encoder.flush())
                 .map(|()| Bytes::from(std::mem::take(encoder.get_mut())));
-            Some((compressed, (chunks, Some(encoder))))
+            Some((compressed, (chunks, Some(encoder), share)))
         },
     )
 }
@@ -38,12 +42,14 @@ mod tests {
     use flate2::read::{GzDecoder, MultiGzDecoder};
 
     use super::*;
+    use crate::server::shares::Shares;
 
     #[tokio::test]
     async fn every_chunk_can_be_read_before_the_next_is_written() {
         let chunks =
             stream::iter(["data: 1\n\n", "data: 2\n\n"]).map(|chunk| Ok(Bytes::from(chunk)));
-        let mut compressed = Box::pin(compress(chunks));
+        let share = Shares::new(1, 1).take(None, 1).expect("a share");
+        let mut compressed = Box::pin(compress(chunks, share));
         let mut sent = Vec::new();
         for expected in ["data: 1\n\n", "data: 1\n\ndata: 2\n\n"] {
             sent.extend(

@@ -17,8 +17,10 @@ use leptos_axum::ResponseOptions;
 
 use super::access::Caller;
 use super::client_address::is_trusted;
+use super::pieces;
 use super::problem::Problem;
 use super::settings::ClockInterval;
+use super::shares::Share;
 use super::state::AppState;
 use crate::app::pages::help;
 use crate::app::pages::problem::RefusedRequest;
@@ -32,6 +34,9 @@ use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
 const RENDERED_EVENTS: usize = 20;
+
+/// What a page takes until its reader has taken it, in bytes: a few hundred KiB at most, and its compression.
+pub(super) const PAGE_BYTES: usize = 512 * 1_024;
 
 /// The crate's name as cargo-leptos calls the site's files.
 const OUTPUT_NAME: &str = "fairwind";
@@ -60,17 +65,25 @@ pub(super) fn leptos_options(address: SocketAddr, package_folder: &str) -> Lepto
 }
 
 /// `GET /`: the clock, or the list of topics where there is no clock.
-pub(super) async fn clock(State(state): State<AppState>, request: Request<Body>) -> Response {
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(super) async fn clock(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
     if state.settings.clock_interval == ClockInterval::Off {
-        return Redirect::temporary(TOPICS_PATH).into_response();
+        return Ok(Redirect::temporary(TOPICS_PATH).into_response());
     }
     let (parts, _) = request.into_parts();
+    let held = state.hold(&parts, PAGE_BYTES)?;
     let page = TopicPage {
         is_clock: true,
         stream_path: CLOCK_PATH.to_owned(),
         ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
-    render_live(&state, page).await
+    Ok(render_live(&state, held, page).await)
 }
 
 /// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
@@ -87,6 +100,7 @@ pub(super) async fn topic(
     let reader = state.access.reader(&caller)?;
     state.access.check_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
+    let held = state.hold(&parts, PAGE_BYTES)?;
     if let Some(before) = parameter(&parts.uri, BEFORE) {
         let before = EventId::new(before).map_err(|error| {
             Problem::bad_request(format!("{BEFORE} cannot be an event's id: {error}"))
@@ -94,7 +108,7 @@ pub(super) async fn topic(
         let page = topic_page(state, topic, &parts, with_private, Some(before));
         let options = state.leptos_options.clone();
         let view = move || older_shell(options.clone(), page.clone());
-        return Ok(render(StatusCode::OK, view).await);
+        return Ok(render(StatusCode::OK, held, view).await);
     }
     let filter = parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
@@ -103,7 +117,7 @@ pub(super) async fn topic(
         refusal: refusal(state, topic, &parts),
         ..topic_page(state, topic, &parts, with_private, None)
     };
-    Ok(render_live(state, page).await)
+    Ok(render_live(state, held, page).await)
 }
 
 /// Why a page's reader may not publish from it; empty if the reader may.
@@ -115,23 +129,39 @@ fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> String {
 }
 
 /// `GET /help`: what this server can do.
-pub(super) async fn help(State(state): State<AppState>, request: Request<Body>) -> Response {
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(super) async fn help(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
+    let held = state.hold(&parts, PAGE_BYTES)?;
     let origin = origin(&state, &parts);
     let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
     let options = state.leptos_options.clone();
-    render(StatusCode::OK, move || {
+    let page = render(StatusCode::OK, held, move || {
         help_shell(options.clone(), origin.clone(), refusal.clone())
-    })
-    .await
+    });
+    Ok(page.await)
 }
 
 /// The list of topics, for a browser.
-pub(super) async fn topics(state: &AppState, status: StatusCode, list: TopicList) -> Response {
+pub(super) async fn topics(
+    state: &AppState,
+    status: StatusCode,
+    held: Share,
+    list: TopicList,
+) -> Response {
     let options = state.leptos_options.clone();
     let is_refreshing = list.is_refreshing;
-    let mut response = render(status, move || topics_shell(options.clone(), list.clone())).await;
+    let mut response = render(status, held, move || {
+        topics_shell(options.clone(), list.clone())
+    })
+    .await;
     if is_refreshing {
         let seconds = HeaderValue::from(REFRESH_SECONDS);
         response.headers_mut().insert(header::REFRESH, seconds);
@@ -175,9 +205,12 @@ fn topic_page(
     }
 }
 
-async fn render_live(state: &AppState, page: TopicPage) -> Response {
+async fn render_live(state: &AppState, held: Share, page: TopicPage) -> Response {
     let options = state.leptos_options.clone();
-    render(StatusCode::OK, move || shell(options.clone(), page.clone())).await
+    render(StatusCode::OK, held, move || {
+        shell(options.clone(), page.clone())
+    })
+    .await
 }
 
 /// A parameter of a page's URL. Others get there from elsewhere, and mean nothing here.
@@ -193,10 +226,11 @@ pub(super) fn parameter(uri: &Uri, name: &str) -> Option<String> {
 pub(super) async fn problem(
     state: &AppState,
     status: StatusCode,
+    held: Share,
     problem: RefusedRequest,
 ) -> Response {
     let options = state.leptos_options.clone();
-    render(status, move || {
+    render(status, held, move || {
         problem_shell(options.clone(), problem.clone())
     })
     .await
@@ -204,6 +238,7 @@ pub(super) async fn problem(
 
 async fn render<View>(
     status: StatusCode,
+    held: Share,
     view: impl Fn() -> View + Clone + Send + Sync + 'static,
 ) -> Response
 where
@@ -230,7 +265,8 @@ where
     // The pages are made from data and know no URL. Leptos panics on a request whose URL has no path, such as that of
     // CONNECT, so it gets one that is always the same.
     let request = Request::new(Body::empty());
-    leptos_axum::render_app_async_with_context(set_headers, view)(request).await
+    let page = leptos_axum::render_app_async_with_context(set_headers, view)(request).await;
+    page.map(|body| pieces::held(body, held))
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [

@@ -1,10 +1,13 @@
-//! An answer that is written piece by piece, as its client takes it, from what is shared anyway: however long it is, the
-//! server holds one piece of it.
+//! Answers whose memory is accounted for until their clients have taken them. A long one is written piece by piece from what
+//! is shared anyway, so that the server holds one piece of it.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use futures_util::stream;
+use hyper::body::{Frame, SizeHint};
 
 use super::shares::Share;
 
@@ -47,5 +50,39 @@ pub(super) fn body(texts: impl Iterator<Item = String> + Send + 'static, share: 
             let all = [first, second].into_iter().chain(pieces);
             Body::from_stream(stream::iter(all.map(Ok::<_, Infallible>)))
         }
+    }
+}
+
+/// A body that is there as a whole, and counts as held until the client has taken it.
+struct Held {
+    body: Body,
+    _share: Share,
+}
+
+/// Counts a body that is there as a whole as held.
+pub(super) fn held(body: Body, share: Share) -> Body {
+    Body::new(Held {
+        body,
+        _share: share,
+    })
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

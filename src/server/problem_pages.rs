@@ -9,6 +9,7 @@ use axum::response::Response;
 use futures_util::future::{BoxFuture, Either, FutureExt};
 use tower::{Layer, Service};
 
+use super::client_address::ClientAddress;
 use super::negotiation::prefers_html;
 use super::pages;
 use super::problem::Detail;
@@ -60,8 +61,10 @@ where
         let sent_from = (request.method() == Method::POST
             && request.uri().path().starts_with(TOPICS_PATH))
         .then(|| request.uri().path().to_owned());
+        let client = ClientAddress::of_request(request.extensions());
         let answer = self.inner.call(request);
-        Either::Right(async move { Ok(as_page(&state, answer.await?, sent_from).await) }.boxed())
+        let shown = async move { Ok(as_page(&state, client, answer.await?, sent_from).await) };
+        Either::Right(shown.boxed())
     }
 }
 
@@ -74,8 +77,17 @@ fn names_html(headers: &HeaderMap) -> bool {
 }
 
 /// The answer, or a page in place of a problem document, with what else the answer says: `Allow`, `Retry-After`.
-async fn as_page(state: &AppState, mut answer: Response, sent_from: Option<String>) -> Response {
-    let Some(detail) = answer.extensions_mut().remove::<Detail>() else {
+async fn as_page(
+    state: &AppState,
+    client: Option<ClientAddress>,
+    answer: Response,
+    sent_from: Option<String>,
+) -> Response {
+    let Some(detail) = answer.extensions().get::<Detail>().cloned() else {
+        return answer;
+    };
+    // If there is no room for a page, the document is small.
+    let Ok(held) = state.streams.held_bytes().take(client, pages::PAGE_BYTES) else {
         return answer;
     };
     let status = answer.status();
@@ -84,7 +96,7 @@ async fn as_page(state: &AppState, mut answer: Response, sent_from: Option<Strin
         detail: detail.0.clone(),
         sent_from,
     };
-    let mut page = pages::problem(state, status, problem).await;
+    let mut page = pages::problem(state, status, held, problem).await;
     for (name, value) in answer.headers() {
         if !page.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
             page.headers_mut().append(name, value.clone());

@@ -8,6 +8,7 @@ use axum::http::{
 use axum::routing::{any, get};
 use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -86,7 +87,7 @@ pub(super) fn router(state: AppState) -> Router {
             ServiceBuilder::new()
                 .layer(common)
                 // What is embedded is compressed already, and this leaves it alone.
-                .layer(CompressionLayer::new().br(true).gzip(true))
+                .layer(page_compressor())
                 .layer(problem_pages),
         );
     read_only.merge(topic).merge(plain).with_state(state)
@@ -139,8 +140,13 @@ fn page_compression() -> CompressionLayer<impl Predicate> {
             .get(header::CONTENT_TYPE)
             .is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
     };
+    page_compressor().compress_when(is_page)
+}
+
+/// The fastest level costs a page a tenth more bytes and a fraction of the memory.
+fn page_compressor() -> CompressionLayer {
     CompressionLayer::new()
         .br(true)
         .gzip(true)
-        .compress_when(is_page)
+        .quality(CompressionLevel::Fastest)
 }

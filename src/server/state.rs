@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::rates::Rates;
 use super::request_body;
 use super::settings::Settings;
-use super::shares::Share;
+use super::shares::{Share, Shares};
 use super::streams::{Admission, Streams};
 use crate::hub::Hub;
 
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) streams: Streams,
     pub(super) access: Access,
     pub(super) rates: Rates,
+    /// Streams that are compressed.
+    pub(super) compressed: Shares,
     pub(super) leptos_options: LeptosOptions,
 }
 
@@ -44,6 +46,10 @@ impl AppState {
         let rates = Rates::new(&settings, streams.metrics().clone());
         Self(Arc::new(Shared {
             access,
+            compressed: Shares::new(
+                settings.max_compressed_streams,
+                settings.max_compressed_streams,
+            ),
             rates,
             settings,
             hub,

@@ -52,6 +52,8 @@ struct Mail {
     /// Some streams have been ended.
     is_closing: bool,
     stops_at: Option<Instant>,
+    /// No stream will be handed over any more.
+    is_last: bool,
 }
 
 /// A stream to go on with.
@@ -148,13 +150,20 @@ impl Writers {
         }
     }
 
-    /// Ends the threads as soon as nothing is left to be written, and at a moment at the latest.
-    pub(super) async fn stop(&self, at: Instant) {
+    /// Ends all streams, also those that are still handed over; and the threads at a moment, whatever is open then.
+    pub(super) fn end_all(&self, at: Instant) {
         for inbox in &self.inboxes {
             inbox.0.put(|mail| {
                 mail.is_closing = true;
                 mail.stops_at = Some(at);
             });
+        }
+    }
+
+    /// Ends the threads as soon as nothing is left to be written: no stream is handed over any more.
+    pub(super) async fn stop(&self) {
+        for inbox in &self.inboxes {
+            inbox.0.put(|mail| mail.is_last = true);
         }
         self.threads.wait().await;
     }

@@ -279,6 +279,8 @@ async fn publishing_by_a_form() {
         "-w",
         "%{http_code} %{redirect_url}",
     ]);
+    // As a browser asks for what comes after a form.
+    command.args(["-H", "Accept: text/html,application/xhtml+xml,*/*;q=0.8"]);
     command.args(["-H", &format!("Origin: http://{}", server.address)]);
     for input in html.split("<input").skip(1) {
         let name = attribute(input, "name").expect("a name");

@@ -137,9 +137,12 @@ pub async fn connect_with_little_room(address: SocketAddr) -> TcpStream {
     socket.connect(address).await.expect("a connection")
 }
 
-/// The head of a request.
+/// The head of a request. Its host is `fairwind.test` unless the headers name one.
 pub fn head(method: &str, target: &str, headers: &[&str]) -> String {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: fairwind.test\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        head.push_str("Host: fairwind.test\r\n");
+    }
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");

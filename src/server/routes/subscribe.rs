@@ -137,6 +137,10 @@ pub(super) struct Plan {
 }
 
 /// What becomes of a plan.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is returned"
+)]
 pub(super) enum Outcome {
     /// The stream can be sent.
     Open(Subscriber, Admission),
@@ -232,8 +236,15 @@ pub(super) fn open(
 ) -> Result<Response, Problem> {
     let settings = &state.settings;
     let plan = Plan::read(state, &Caller::of(request), topics, query)?;
-    let is_compressed = settings.stream_compression == StreamCompression::Gzip
+    let may_be_compressed = settings.stream_compression == StreamCompression::Gzip
         && accepts_encoding(&request.headers, "gzip");
+    // Where as many are compressed as may be, a stream is sent as it is.
+    let compressed = if may_be_compressed {
+        state.compressed.take(None, 1).ok()
+    } else {
+        None
+    };
+    let is_compressed = compressed.is_some();
     let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
     // A topic that goes on is not subscribed to for its headers: its subscribers are counted.
     if request.method == Method::HEAD && !plan.can_be_over(state) {
@@ -248,14 +259,13 @@ pub(super) fn open(
         Outcome::Open(subscriber, admission) => {
             let (chunks, transfer) =
                 event_stream::open(subscriber, admission, plan.pace, plan.extras);
-            let mut answer = match is_compressed {
-                true => answer(Body::from_stream(gzip::compress(chunks))),
-                false => {
-                    let mut answer = answer(Body::from_stream(chunks));
-                    // For the connection, which may know a better way than a body.
-                    answer.extensions_mut().insert(transfer);
-                    answer
-                }
+            let mut answer = if let Some(share) = compressed {
+                answer(Body::from_stream(gzip::compress(chunks, share)))
+            } else {
+                let mut answer = answer(Body::from_stream(chunks));
+                // For the connection, which may know a better way than a body.
+                answer.extensions_mut().insert(transfer);
+                answer
             };
             let patience = Patience(plan.pace.socket_timeout);
             answer.extensions_mut().insert(patience);

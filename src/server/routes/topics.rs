@@ -132,7 +132,8 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
         is_refreshing: pages::parameter(uri, REFRESH).is_some(),
         refused,
     };
-    Ok(pages::topics(state, status, list).await)
+    let held = state.hold(parts, pages::PAGE_BYTES)?;
+    Ok(pages::topics(state, status, held, list).await)
 }
 
 fn moment(at: SystemTime) -> Moment {

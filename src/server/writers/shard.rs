@@ -43,6 +43,8 @@ pub(super) struct Shard {
     next_id: u64,
     /// When the thread ends, whatever is still open.
     stops_at: Option<Instant>,
+    /// The thread ends as soon as no connection is left.
+    ends_when_empty: bool,
 }
 
 /// A connection of this shard.
@@ -86,6 +88,7 @@ impl Shard {
             pass: Pass::default(),
             next_id: 0,
             stops_at: None,
+            ends_when_empty: false,
         }
     }
 
@@ -118,8 +121,8 @@ impl Shard {
     }
 
     fn is_over(&self) -> bool {
-        self.stops_at
-            .is_some_and(|at| self.connections.is_empty() || Instant::now() >= at)
+        let is_done = self.ends_when_empty && self.connections.is_empty();
+        is_done || self.stops_at.is_some_and(|at| Instant::now() >= at)
     }
 
     /// How long nothing need be done unless something happens.
@@ -176,6 +179,7 @@ impl Shard {
         if let Some(stops_at) = mail.stops_at {
             self.stops_at = Some(stops_at);
         }
+        self.ends_when_empty |= mail.is_last;
     }
 
     /// Takes over a connection.
