@@ -21,6 +21,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::protocol::page::TopicPage;
+use components::programs::Programs;
 use components::wind::Wind;
 use page_text::PageText;
 use pages::clock::ClockPage;
@@ -39,9 +40,13 @@ pub fn shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
     let description = page
         .is_clock
         .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
+    let programs = (!page.is_clock).then(|| {
+        let (origin, stream_path) = (page.origin.clone(), page.stream_path.clone());
+        view! { <Programs origin stream_path /> }
+    });
     provide_context(page);
     let scripts = view! { <HydrationScripts options=options.clone() /> };
-    document(options, title, (description, scripts), App())
+    document(options, title, (description, scripts), (App(), programs))
 }
 
 /// The whole HTML document of a request that was refused. Like all that follow it has no script: there is nothing to bring

@@ -116,11 +116,12 @@ pub fn raw_path(topic: &str) -> String {
     )
 }
 
-/// The page of the events before those of a page, if there are any.
-pub fn older_path(page: &TopicPage) -> Option<String> {
-    let first = page.events.first().filter(|_| page.older > 0)?;
-    let id = utf8_percent_encode(first.event.id.as_str(), NON_ALPHANUMERIC);
-    Some(format!("{}?{BEFORE}={id}", topic_path(&page.topic)))
+/// The page of the events before those of a page.
+pub fn older_path(page: &TopicPage) -> String {
+    let first = page.events.first();
+    let first = first.map_or("", |first| first.event.id.as_str());
+    let id = utf8_percent_encode(first, NON_ALPHANUMERIC);
+    format!("{}?{BEFORE}={id}", page.stream_path)
 }
 
 /// The URL of a topic, from the root of the server on.

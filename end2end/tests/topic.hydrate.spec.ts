@@ -112,11 +112,11 @@ test('an event is copied, and the stream as a program that runs', async ({ conte
   expect(await copied()).toBe('two\nlines');
 
   await kitchen.button('Copy as curl').click();
-  await expect(kitchen.announcer).toContainText('The command');
+  await expect(kitchen.announcer).toHaveText('Copied as curl.');
   expect(await copied()).toBe(`curl -N ${server.url}/topics/kitchen`);
 
   await kitchen.button('Copy as JavaScript').click();
-  await expect(kitchen.announcer).toContainText('The program');
+  await expect(kitchen.announcer).toHaveText('Copied as JavaScript.');
   const javascript = await copied();
   expect(javascript).not.toContain('last_event_id');
 
@@ -133,7 +133,7 @@ test('the program in Python goes on through a restart, and ends with the topic',
   await kitchen.publish('Z\u00fcrich 上海\nin two lines');
   await kitchen.openLive();
   await kitchen.button('Copy as Python').click();
-  await expect(kitchen.announcer).toContainText('The program');
+  await expect(kitchen.announcer).toHaveText('Copied as Python.');
   const program = await page.evaluate(() => navigator.clipboard.readText());
 
   const python = spawn('python3', ['-c', program], { env: { ...process.env, PYTHONUTF8: '1' } });

@@ -12,6 +12,7 @@ pub mod filter_field;
 pub mod masthead;
 pub mod message_log;
 pub mod message_row;
+pub mod programs;
 pub mod publish_form;
 pub mod tabs_note;
 pub mod topic_face;

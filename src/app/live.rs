@@ -58,6 +58,15 @@ pub struct EventStream {
 /// The element whose text is [`EventStream::uncopied_command`] when there is one: it gets selected.
 pub const COMMAND_ELEMENT_ID: &str = "command";
 
+/// The element that has the program in this language, on pages that offer one.
+pub fn program_element_id(language: Language) -> &'static str {
+    match language {
+        Language::Curl => COMMAND_ELEMENT_ID,
+        Language::JavaScript => "program-javascript",
+        Language::Python => "program-python",
+    }
+}
+
 /// The element of a row's data, which gets selected when the clipboard could not take it.
 pub fn data_element_id(sequence: u64) -> String {
     format!("data-{sequence}")
@@ -217,9 +226,9 @@ mod in_browser {
     use super::*;
     use crate::app::backoff;
     use crate::app::connection::{Answer, Happening, Step};
+    use crate::app::curl;
     use crate::app::log_buffer::{Content, Message};
     use crate::app::messages;
-    use crate::app::{curl, snippets};
     use crate::browser::animation_frame::FrameTask;
     use crate::browser::clipboard;
     use crate::browser::clock;
@@ -691,11 +700,12 @@ mod in_browser {
         }
 
         fn copy_as(&self, language: Language) {
-            let command = match language {
-                Language::Curl => curl::plain(&self.origin, &self.stream_path),
-                Language::JavaScript => snippets::javascript(&self.origin, &self.stream_path),
-                Language::Python => snippets::python(&self.origin, &self.stream_path),
+            let element = program_element_id(language);
+            let program = match language {
+                Language::Curl => Some(curl::plain(&self.origin, &self.stream_path)),
+                Language::JavaScript | Language::Python => document::text_of(element),
             };
+            let Some(command) = program else { return };
             let this = Weak::clone(&self.this);
             clipboard::write(&command.clone(), move |is_written| {
                 let Some(subscription) = this.upgrade() else {

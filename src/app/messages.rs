@@ -113,13 +113,13 @@ pub const NONE_YET: &str = "none yet";
 /// Behind the name of a topic that has ended.
 pub const HAS_ENDED: &str = "ended";
 
-/// Link to the events before those of a page.
+/// Link to the events before those of a page; empty if there are none.
 pub fn older(count: usize) -> String {
-    if count < MAX_OLDER {
-        format!("{} older", number_of(count))
-    } else {
-        format!("{} and more older", number_of(MAX_OLDER))
+    if count == 0 {
+        return String::new();
     }
+    let more = if count == MAX_OLDER { "+" } else { "" };
+    format!("{}{more} older", number_of(count))
 }
 
 /// Title and heading of the page of older events.
@@ -176,13 +176,12 @@ pub fn copy_as(language: Language) -> &'static str {
     }
 }
 
-/// Said when a program is in the clipboard.
+/// Said when the stream is in the clipboard as a command or program.
 pub fn said_copied(language: Language) -> &'static str {
     match language {
-        Language::Curl => SAID_COPIED,
-        Language::JavaScript | Language::Python => {
-            "Copied. The program prints the newest events, and those that follow."
-        }
+        Language::Curl => "Copied as curl.",
+        Language::JavaScript => "Copied as JavaScript.",
+        Language::Python => "Copied as Python.",
     }
 }
 
@@ -306,8 +305,6 @@ pub const SAID_PAUSED: &str = "Paused. The connection stays, and messages wait."
 pub const SAID_CLEARED: &str = "Cleared. The count of received messages goes on.";
 /// Said when the list was cleared while it is paused.
 pub const SAID_CLEARED_PAUSED: &str = "Cleared. The messages that wait are kept.";
-/// Said when the command is in the clipboard.
-pub const SAID_COPIED: &str = "Copied. The command shows what is published from then on.";
 /// Said when the browser refused the clipboard, and the command is selected instead.
 pub const SAID_NOT_COPIED: &str = "The browser refused the clipboard. The command is selected at the foot of the page, for you to copy.";
 

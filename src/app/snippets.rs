@@ -41,8 +41,7 @@ pub fn python(origin: &str, stream_path: &str) -> String {
     format!(
         r#"import http.client, time, urllib.error, urllib.request
 
-url = {url}
-last_id, wait = "", 2.0
+url, last_id, wait = {url}, "", 2
 
 
 def read(stream):

@@ -5,6 +5,9 @@ use wasm_bindgen::JsValue;
 /// The property of a field that has its content.
 const VALUE: &str = "value";
 
+/// The property of an element that has its text.
+const TEXT: &str = "textContent";
+
 /// Marks the document as alive, for the stylesheet and for tests.
 pub(crate) fn mark_hydrated() {
     let root = web_sys::window()
@@ -26,6 +29,13 @@ pub(crate) fn is_hidden() -> bool {
 /// What is in the field with this id.
 pub(crate) fn value_of(id: &str) -> Option<String> {
     js_sys::Reflect::get(element(id)?.as_ref(), &JsValue::from_str(VALUE))
+        .ok()?
+        .as_string()
+}
+
+/// The text in the element with this id.
+pub(crate) fn text_of(id: &str) -> Option<String> {
+    js_sys::Reflect::get(element(id)?.as_ref(), &JsValue::from_str(TEXT))
         .ok()?
         .as_string()
 }

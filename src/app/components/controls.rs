@@ -7,15 +7,12 @@ use crate::app::connection::Connection;
 use crate::app::live::{EventStream, Wish};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
-use crate::app::snippets::Language;
 
 /// The row of buttons.
 #[component]
 pub fn Controls(
     /// The stream they control.
     stream: EventStream,
-    /// Whether one of them copies the command for a terminal.
-    copies_command: bool,
 ) -> impl IntoView {
     let pause = Signal::derive(move || {
         let label = match stream.log.with(LogBuffer::is_paused) {
@@ -37,11 +34,6 @@ pub fn Controls(
             <Button stream wish=Wish::TogglePause label=pause class="main" />
             <Button stream wish=Wish::Clear label=messages::CLEAR />
             <Button stream wish=Wish::ToggleConnection label=connect />
-            {copies_command
-                .then(|| {
-                    let label = messages::copy_as(Language::Curl);
-                    view! { <Button stream wish=Wish::CopyAs(Language::Curl) label /> }
-                })}
         </div>
     }
 }

@@ -30,8 +30,10 @@ pub fn MessageLog(
     has_tools: bool,
     /// Path of the stream as a browser opens it.
     raw_path: String,
-    /// Words and path of the events before those of the page, if there are any.
-    older: Option<(String, String)>,
+    /// Words for the events before those of the page; empty if there are none.
+    older: String,
+    /// Path of those events.
+    older_path: String,
 ) -> impl IntoView {
     let log = stream.log;
     let scroller = NodeRef::<html::Div>::new();
@@ -67,6 +69,7 @@ pub fn MessageLog(
         false => "messages",
     };
     let raw_path: Arc<str> = raw_path.into();
+    let has_no_older = older.is_empty();
 
     let on_scroll = move |_| {
         let Some(scroller) = scroller.get_untracked() else {
@@ -114,7 +117,7 @@ pub fn MessageLog(
         <div class=class>
             <div class="messages-head">
                 <h2 id="messages-heading" class="label">{messages::MESSAGES_HEADING}</h2>
-                {older.map(|(words, path)| view! { <a class="older" href=path>{words}</a> })}
+                <a class="older" href=older_path hidden=has_no_older>{older}</a>
                 <p class="note">{note}</p>
             </div>
             {has_tools.then(|| view! { <FilterField stream /> })}

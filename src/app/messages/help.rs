@@ -100,5 +100,5 @@ pub const RUN: &str = "Run a server";
 pub const RUN_TEXT: &str = "Fairwind is one file. The first command lists its settings. The second starts a server of your own on another port, to which programs of the same machine publish without a token.";
 /// Commands under it.
 pub const RUN_COMMANDS: &str = "fairwind --help
-fairwind --addr 127.0.0.1:8081 --anonymous-publish=auto
+fairwind --addr 127.0.0.1:8081 --anonymous-publish=local
 ";

@@ -30,8 +30,8 @@ pub fn OlderPage(
     } else {
         view! { <ol class="rows">{rows}</ol> }.into_any()
     };
-    let older =
-        older_path(&page).map(|path| view! { <a href=path>{messages::older(page.older)}</a> });
+    let older = (page.older > 0)
+        .then(|| view! { <a href=older_path(&page)>{messages::older(page.older)}</a> });
     view! {
         <Masthead is_heading=false />
         <main id="main" class="older-page">

@@ -27,7 +27,8 @@ pub fn LiveTopicPage(
 ) -> impl IntoView {
     let stream = use_event_stream(&page);
     let raw_path = raw_path(&page.topic);
-    let older = older_path(&page).map(|path| (messages::older(page.older), path));
+    let older = messages::older(page.older);
+    let older_path = older_path(&page);
     view! {
         <a class="skip-link" href="#messages">{messages::SKIP_TO_MESSAGES}</a>
         <Masthead is_heading=false />
@@ -35,7 +36,7 @@ pub fn LiveTopicPage(
             <TopicFace topic=page.topic stream />
             <div class="side">
                 <ConnectionPanel stream />
-                <Controls stream copies_command=false />
+                <Controls stream />
                 <div class="copies" role="group" aria-label=messages::COPY_AS_LABEL>
                     <Button stream wish=Wish::CopyAs(Language::Curl) label=messages::copy_as(Language::Curl) />
                     <Button stream wish=Wish::CopyAs(Language::JavaScript) label=messages::copy_as(Language::JavaScript) />
@@ -47,7 +48,7 @@ pub fn LiveTopicPage(
                 <noscript inner_html=messages::without_script_html(&raw_path)></noscript>
                 <PublishForm stream topic_path=page.stream_path.clone() refusal=page.refusal />
             </div>
-            <MessageLog stream has_tools=true raw_path=raw_path.clone() older />
+            <MessageLog stream has_tools=true raw_path=raw_path.clone() older older_path />
         </main>
         <footer class="page-foot">
             <Elsewhere stream origin=page.origin stream_path=page.stream_path raw_path />
