@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -39,10 +39,12 @@ use tower::ServiceExt;
 use tracing::Level;
 
 use self::activity::{Activity, Verdict};
+pub(super) use self::lent::Answers;
 use self::lent::{Lender, lend};
 use super::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use super::event_stream::{EventStream, Patience, Transfer};
 use super::notices;
+use super::pieces;
 use super::places::{Place, Places};
 use super::problem::Detail;
 use super::request_head;
@@ -300,8 +302,15 @@ impl Server {
         let guard = guard.clone();
         let transfer = Arc::new(OnceLock::<Transfer>::new());
         let wanted = lender.map(|_| Arc::clone(&transfer));
+        let answers = lender.map(Lender::answers);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(guard.clone());
+            let answering = answers.as_ref().and_then(Answers::begin);
+            if let Some(answers) = &answers
+                && !request.body().is_end_stream()
+            {
+                request.extensions_mut().insert(answers.clone());
+            }
             // Before HTTP/1.1 there are no chunks.
             let wanted = wanted
                 .clone()
@@ -316,6 +325,14 @@ impl Server {
                     wanted.get_or_init(|| transfer).want();
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
+                }
+                // A short answer is written before anything is read again. That the reader of a stream has gone has to be
+                // seen while it is open.
+                let is_stream = response.extensions_mut().remove::<Patience>().is_some();
+                if is_stream || response.body().size_hint().exact().is_some() {
+                    drop(answering);
+                } else {
+                    response = response.map(|body| pieces::with(body, answering));
                 }
                 Ok::<_, Infallible>(response)
             }

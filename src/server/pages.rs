@@ -266,7 +266,7 @@ where
     // CONNECT, so it gets one that is always the same.
     let request = Request::new(Body::empty());
     let page = leptos_axum::render_app_async_with_context(set_headers, view)(request).await;
-    page.map(|body| pieces::held(body, held))
+    page.map(|body| pieces::with(body, held))
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [

@@ -53,21 +53,18 @@ pub(super) fn body(texts: impl Iterator<Item = String> + Send + 'static, share: 
     }
 }
 
-/// A body that is there as a whole, and counts as held until the client has taken it.
-struct Held {
+/// A body, and what is held until the client has taken it.
+struct With<T> {
     body: Body,
-    _share: Share,
+    _held: T,
 }
 
-/// Counts a body that is there as a whole as held.
-pub(super) fn held(body: Body, share: Share) -> Body {
-    Body::new(Held {
-        body,
-        _share: share,
-    })
+/// Holds something until the client has taken a body, or has gone.
+pub(super) fn with<T: Send + Unpin + 'static>(body: Body, held: T) -> Body {
+    Body::new(With { body, _held: held })
 }
 
-impl HttpBody for Held {
+impl<T: Unpin> HttpBody for With<T> {
     type Data = Bytes;
     type Error = axum::Error;
 

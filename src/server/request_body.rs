@@ -2,6 +2,7 @@
 //! time; a stream of events may take for ever, but not be silent for longer than an event stream may.
 
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +13,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::client_address::ClientAddress;
+use super::connections::Answers;
 use super::problem::Problem;
 use super::settings::Settings;
 use super::shares::{Exhausted, Share, Shares};
@@ -46,7 +48,8 @@ impl BodyTimes {
 pub(super) fn limit_time(request: Request, times: BodyTimes) -> Request {
     let is_stream = is_stream(request.method(), request.headers());
     let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
-    request.map(|body| limited(body, whole_until, times.silence))
+    let answers = request.extensions().get::<Answers>().cloned();
+    request.map(|body| limited(body, whole_until, times.silence, answers))
 }
 
 /// What is wrong when a body could not be read to its end.
@@ -192,16 +195,29 @@ fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
         || name.eq_ignore_ascii_case("application/x-ndjson")
 }
 
-fn limited(body: Body, whole_until: Option<Instant>, silence: Duration) -> Body {
+fn limited(
+    body: Body,
+    whole_until: Option<Instant>,
+    silence: Duration,
+    answers: Option<Answers>,
+) -> Body {
     // Most requests have none, and it stays known that they have none.
     if axum::body::HttpBody::is_end_stream(&body) {
         return body;
     }
-    let chunks = stream::unfold(Some(body.into_data_stream()), move |chunks| async move {
-        let mut chunks = chunks?;
+    let state = Some((body.into_data_stream(), answers));
+    let chunks = stream::unfold(state, move |state| async move {
+        let (mut chunks, answers) = state?;
         let until = whole_until.unwrap_or_else(|| Instant::now() + silence);
-        match timeout_at(until, chunks.next()).await {
-            Ok(Some(chunk)) => Some((chunk, Some(chunks))),
+        let next = std::future::poll_fn(|context| {
+            let polled = chunks.poll_next_unpin(context);
+            if let (Poll::Pending, Some(answers)) = (&polled, &answers) {
+                answers.wait_for_body();
+            }
+            polled
+        });
+        match timeout_at(until, next).await {
+            Ok(Some(chunk)) => Some((chunk, Some((chunks, answers)))),
             Ok(None) => None,
             Err(_) => Some((Err(axum::Error::new(TookTooLong)), None)),
         }
@@ -226,13 +242,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_event_has_to_arrive_within_a_time_however_it_drips() {
         let until = Some(Instant::now() + Duration::from_secs(35));
-        let body = limited(dripping(2), until, SILENCE);
+        let body = limited(dripping(2), until, SILENCE, None);
         assert_eq!(
             axum::body::to_bytes(body, 99).await.expect("a body").len(),
             2
         );
         let until = Some(Instant::now() + Duration::from_secs(35));
-        let body = limited(dripping(9), until, SILENCE);
+        let body = limited(dripping(9), until, SILENCE, None);
         let error = axum::body::to_bytes(body, 99)
             .await
             .expect_err("it is slow");
@@ -241,12 +257,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_may_take_for_ever_but_not_be_silent() {
-        let body = limited(dripping(50), None, SILENCE);
+        let body = limited(dripping(50), None, SILENCE, None);
         assert_eq!(
             axum::body::to_bytes(body, 99).await.expect("a body").len(),
             50
         );
-        let body = limited(dripping(50), None, Duration::from_secs(5));
+        let body = limited(dripping(50), None, Duration::from_secs(5), None);
         assert!(axum::body::to_bytes(body, 99).await.is_err());
     }
 }

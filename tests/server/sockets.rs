@@ -361,3 +361,47 @@ async fn a_streams_connection_is_counted_until_its_end() {
     drop(streams);
     until_there_are(0).await;
 }
+
+/// Sends a request, says that nothing more will be sent, and reads everything that comes.
+async fn half_closed(address: std::net::SocketAddr, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    socket
+        .write_all(request.as_bytes())
+        .await
+        .expect("it is taken");
+    socket.shutdown().await.expect("an open connection");
+    let mut answer = String::new();
+    let reading = tokio::io::AsyncReadExt::read_to_string(&mut socket, &mut answer);
+    tokio::time::timeout(crate::client::PATIENCE, reading)
+        .await
+        .expect("an end")
+        .expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_more_gets_its_answer_as_a_whole() {
+    let server = TestServer::start(&QUIET).await;
+    for number in 0..20 {
+        let body = format!("{number:02}{}", "x".repeat(50_000));
+        let request = format!(
+            "POST /topics/a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = half_closed(server.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let health = half_closed(server.address, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(health.ends_with("ok\n"), "{health}");
+    let request = "GET /topics/a HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
+    let snapshot = half_closed(server.address, request).await;
+    assert!(snapshot.contains("\"19xxx") && snapshot.ends_with("0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_is_not_waited_for() {
+    let server = TestServer::start(&QUIET).await;
+    let request = "PUT /topics/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+    half_closed(server.address, request).await;
+    assert_eq!(server.hub.totals().topics, 2, "what had come is published");
+}
