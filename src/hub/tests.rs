@@ -1054,7 +1054,7 @@ fn the_bytes_that_are_counted_are_those_that_are_taken() {
         "all entries share the name"
     );
     // Type, once as text and once in the frame, and what the structures take.
-    assert!((600..900).contains(&entry.bytes()), "{}", entry.bytes());
+    assert!((700..1_000).contains(&entry.bytes()), "{}", entry.bytes());
     let counted: usize = snapshot.events.iter().map(|entry| entry.bytes()).sum();
     assert_eq!(hub.totals().bytes, counted);
 }

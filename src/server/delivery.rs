@@ -229,6 +229,9 @@ impl Delivery {
         let held = self.admission.hold(bytes);
         if held.is_err() {
             self.admission.metrics.slow_readers.inc();
+            Kind::SlowReader.notice(self.admission.client(), || {
+                format!("a reader that left {bytes} bytes was disconnected: the server holds as much as --max-held-bytes or --max-held-bytes-per-address allows")
+            });
         }
         held
     }
@@ -328,7 +331,7 @@ impl Delivery {
 
     fn count_as_slow(&self, outcome: &str) {
         self.admission.metrics.slow_readers.inc();
-        Kind::SlowReader.notice(None, || {
+        Kind::SlowReader.notice(self.admission.client(), || {
             let patience = humantime::format_duration(self.pace.write_timeout);
             format!(
                 "a reader that is too slow {outcome}: it took nothing for {patience} (--write-timeout), or its next event is no longer kept"

@@ -139,6 +139,11 @@ impl Streams {
 }
 
 impl Admission {
+    /// Whose stream it is, if that is known.
+    pub(super) fn client(&self) -> Option<ClientAddress> {
+        self.client
+    }
+
     /// Accounts for bytes that the stream's reader does not take for now.
     ///
     /// # Errors

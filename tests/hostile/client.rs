@@ -78,6 +78,33 @@ pub async fn publish(to: SocketAddr, topic: &str, data: &[u8]) {
     assert_eq!(status, 200, "{answer}");
 }
 
+/// Publishes a line of JSON many times, in one request.
+pub async fn publish_lines(to: SocketAddr, topic: &str, line: &str, times: usize) {
+    let mut socket = connect(BYSTANDER, to).await;
+    let head = format!(
+        "PUT /topics/{topic} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        line.len() * times
+    );
+    socket
+        .write_all(head.as_bytes())
+        .await
+        .expect("it is taken");
+    let many = line.repeat(1_000);
+    for _ in 0..times / 1_000 {
+        let writing = timeout(PATIENCE, socket.write_all(many.as_bytes()));
+        writing.await.expect("in time").expect("it is taken");
+    }
+    let mut answer = Vec::new();
+    let reading = timeout(PATIENCE, socket.read_to_end(&mut answer));
+    reading.await.expect("in time").expect("an answer");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
 /// A reader of an event stream that does read.
 pub struct LiveReader {
     socket: TcpStream,

@@ -8,6 +8,7 @@
 #[path = "../shared/binary.rs"]
 mod binary;
 mod client;
+mod history;
 
 mod mutated_requests;
 mod places;

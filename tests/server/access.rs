@@ -114,6 +114,48 @@ async fn a_stream_ends_with_its_readers_token() {
 }
 
 #[tokio::test]
+async fn a_published_stream_ends_with_its_publishers_token_and_says_what_was_published() {
+    let server = server("stream-end").await;
+    let bearer = format!("Authorization: Bearer {}", master_token(2));
+    let mut upload =
+        client::Upload::start(server.address, "PUT", "/topics/kitchen", &[&bearer]).await;
+    upload.send(b"data: 1\n\n").await;
+    // The publisher neither sends more nor ends the body.
+    let answer = upload.answer().await;
+    assert_eq!(answer.status, 401);
+    let document: Value = serde_json::from_str(&answer.text().await).expect("JSON");
+    assert_eq!(document["published"], 1);
+    assert!(document["last_id"].is_string());
+}
+
+#[tokio::test]
+async fn with_a_key_reading_needs_a_token_and_the_clock_does_not() {
+    let flags = ["--clock-interval=1h", &secret_flag("read")];
+    let server = TestServer::start(&flags).await;
+    let get = async |target: &str, headers: &[&str]| {
+        client::send(server.address, "GET", target, headers)
+            .await
+            .status
+    };
+    let granted = token(&json!({"exp": get_current_timestamp() + 60, "subscribe": ["kitchen"]}));
+    let bearer = format!("Authorization: Bearer {granted}");
+    let json = "Accept: application/json";
+    for headers in [&[][..], &[json]] {
+        let with_token = [headers, &[&bearer]].concat();
+        assert_eq!(get("/topics/kitchen", headers).await, 401);
+        assert_eq!(get("/topics/kitchen", &with_token).await, 200);
+        assert_eq!(get("/topics/cellar", &with_token).await, 403);
+    }
+    let several = "/topics?topic=kitchen&topic=cellar";
+    assert_eq!(get(several, &[&bearer]).await, 403);
+    assert_eq!(get("/events", &[]).await, 200);
+    assert_eq!(get("/metrics", &[&bearer]).await, 401);
+    let list = client::send(server.address, "GET", "/topics", &[json, &bearer]).await;
+    assert_eq!(list.status, 200);
+    assert!(!list.text().await.contains("cellar"));
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_may_not_publish() {
     let server =
         TestServer::start(&["--clock-interval=1h", "--allow-origin=https://b.example"]).await;

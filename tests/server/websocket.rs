@@ -179,3 +179,90 @@ async fn a_wrong_query_is_refused_before_the_upgrade() {
         other => panic!("expected an answer, got {other:?}"),
     }
 }
+
+fn topic(name: &str) -> fairwind::hub::topic::Topic {
+    fairwind::hub::topic::Topic::new(name).expect("a topic")
+}
+
+#[tokio::test]
+async fn a_websocket_counts_as_a_connection_for_as_long_as_it_is_open() {
+    let flags = ["--clock-interval=1h", "--max-connections-per-address=1"];
+    let server = TestServer::start(&flags).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    let refused = connect_async(format!("ws://{}/topics/a", server.address)).await;
+    assert!(refused.is_err(), "one connection is all");
+    drop(socket);
+    server
+        .until(|server| server.hub.subscribers(&topic("a")) == 0)
+        .await;
+    let again = async {
+        while connect_async(format!("ws://{}/topics/a", server.address))
+            .await
+            .is_err()
+        {}
+    };
+    timeout(PATIENCE, again).await.expect("a free place");
+}
+
+#[tokio::test]
+async fn a_frame_may_say_all_that_a_line_of_json_may() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    let frame = r#"{"data":{"b":12345678901234567890123,"a":1E2},"id":"own","keep":false}"#;
+    socket.send(frame).await;
+    let (mut published, mut event) = (socket.json().await, socket.json().await);
+    if published["published"].is_null() {
+        std::mem::swap(&mut published, &mut event);
+    }
+    assert_eq!(event["data"], r#"{"b":12345678901234567890123,"a":1E2}"#);
+    assert_eq!(published["published"]["id"], "own");
+    let later = client::events(server.address, "/topics/a?last_event_id=earliest", &[]);
+    let mut later = later.await;
+    client::send_body(server.address, "POST", "/topics/a", &[], b"kept").await;
+    assert_eq!(later.next().await.data, "kept");
+    socket.send(r#"{"data":"x","private":true}"#).await;
+    let refused = loop {
+        let frame = socket.json().await;
+        if !frame["problem"].is_null() {
+            break frame;
+        }
+    };
+    assert_eq!(refused["problem"]["status"], 400, "there is no key");
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_publish_sends_little_and_every_frame_counts_for_its_rate() {
+    let flags = [
+        "--clock-interval=1h",
+        "--anonymous-publish=off",
+        "--publish-rate=3/h",
+    ];
+    let server = TestServer::start(&flags).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    for status in [403, 403, 403, 429] {
+        socket.send("nonsense").await;
+        assert_eq!(socket.json().await["problem"]["status"], status);
+    }
+    socket.send(&"x".repeat(5_000)).await;
+    assert_eq!(socket.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn a_frame_that_does_not_come_to_its_end_is_not_waited_for() {
+    let flags = ["--clock-interval=1h", "--request-timeout=300ms"];
+    let server = TestServer::start(&flags).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    // The head of a masked text frame of 100 bytes, and the first of them.
+    let MaybeTlsStream::Plain(plain) = socket.0.get_mut() else {
+        panic!("plain");
+    };
+    let begun = [0x81, 0x80 | 100, 1, 2, 3, 4, b'x'];
+    tokio::io::AsyncWriteExt::write_all(plain, &begun)
+        .await
+        .expect("it is taken");
+    assert_eq!(socket.close_code().await, 1008);
+}
