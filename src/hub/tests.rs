@@ -1080,3 +1080,29 @@ fn the_delay_that_a_publisher_sets_is_in_its_frame() {
         format!("event: news\ndata: 1\nretry: 1500\nid: {id}\n\n")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_that_have_expired_do_not_count_for_a_publisher() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let expire = || tokio::time::advance(Duration::from_secs(3_601));
+    let any = || Conditions {
+        newest: Some(ExpectedNewest {
+            with_private: false,
+            one_of: None,
+        }),
+        ..Conditions::default()
+    };
+    // Nothing else is published, and no client looks at the topic in between.
+    send(&hub, &a, own("x"));
+    expire().await;
+    let moved = hub.publish(&a, Publication::text("1"), any());
+    assert_eq!(moved, Err(PublishError::Moved(None)));
+    send(&hub, &a, own("x"));
+    expire().await;
+    send(&hub, &a, own("x"));
+    hub.end(&a).expect("an end");
+    expire().await;
+    send(&hub, &a, own("x"));
+    expire().await;
+    assert_eq!(hub.end(&a), Err(UnknownTopic));
+}
