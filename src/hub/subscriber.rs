@@ -347,6 +347,12 @@ impl Subscriber {
             // The end of a topic is sent even if the gap ends after it: the reader would wait for more for ever.
             newest.retain(|entry| entry.is_end || Some(entry.offset) == goes_on_with);
         }
+        // Ends that were to be sent after an earlier gap, and have not been read yet.
+        if let Some(earlier) = self.pending.take() {
+            newest.extend(earlier.ends().cloned());
+            newest.sort_by_key(|entry| entry.offset);
+            newest.dedup_by_key(|entry| entry.offset);
+        }
         let skipped_through = goes_on_with.map_or(committed, Offset::previous);
         let requested = self.position();
         self.cursor = skipped_through;

@@ -1106,3 +1106,26 @@ async fn events_that_have_expired_do_not_count_for_a_publisher() {
     expire().await;
     assert_eq!(hub.end(&a), Err(UnknownTopic));
 }
+
+/// A reader of two topics that skips.
+fn skip_in_two(hub: &Hub) -> Subscriber {
+    let mut subscription = Subscription::public(topic("a"), Start::Now, SlowReader::Skip);
+    subscription.topics.push(WantedTopic {
+        topic: topic("b"),
+        with_private: false,
+    });
+    hub.subscribe(&subscription).expect("a subscriber")
+}
+
+#[test]
+fn a_reader_that_skips_twice_is_still_sent_the_end_of_a_topic() {
+    let hub = Hub::new(limits());
+    let mut reader = skip_in_two(&hub);
+    publish(&hub, &topic("a"), 1..=2);
+    hub.end(&topic("a")).expect("an end");
+    publish(&hub, &topic("b"), 1..=2);
+    gap(reader.fall_behind());
+    publish(&hub, &topic("b"), 3..=4);
+    gap(reader.fall_behind());
+    assert_eq!(data(&mut reader), ["a", "4"]);
+}
