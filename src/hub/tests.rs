@@ -1129,3 +1129,27 @@ fn a_reader_that_skips_twice_is_still_sent_the_end_of_a_topic() {
     gap(reader.fall_behind());
     assert_eq!(data(&mut reader), ["a", "4"]);
 }
+
+#[test]
+fn a_slow_reader_that_skips_no_event_has_no_gap() {
+    let hub = Hub::new(limits());
+    let mut reader = skip_in_two(&hub);
+    for text in ["1", "2"] {
+        let private = Publication {
+            is_private: true,
+            ..Publication::text(text)
+        };
+        send(&hub, &topic("b"), private);
+    }
+    let read = reader.fall_behind();
+    assert!(
+        matches!(read, Read::Nothing),
+        "{read:?}, although the reader sees no private events"
+    );
+    hub.end(&topic("a")).expect("an end");
+    publish(&hub, &topic("b"), [3]);
+    let Read::Run(run) = reader.fall_behind() else {
+        panic!("the end and the newest event, which are all there are");
+    };
+    assert_eq!(run.entries().len(), 2);
+}
