@@ -35,7 +35,7 @@ enum Action {
         topics: Vec<usize>,
         policy: usize,
         with_private: bool,
-        from: From,
+        from: StartAt,
     },
     Read {
         reader: usize,
@@ -99,7 +99,7 @@ struct Key {
 
 /// Where a subscription starts.
 #[derive(Debug, Clone)]
-enum From {
+enum StartAt {
     Now,
     Earliest,
     Last(usize),
@@ -112,12 +112,12 @@ enum From {
 fn action() -> impl Strategy<Value = Action> {
     let topics = prop::sample::subsequence(vec![0, 1, 2], 1..=3);
     let from = prop_oneof![
-        3 => Just(From::Now),
-        1 => Just(From::Earliest),
-        1 => (0..4_usize).prop_map(From::Last),
-        1 => (0..60_usize).prop_map(From::LogId),
-        1 => (0..OWN_IDS.len()).prop_map(From::OwnId),
-        6 => Just(From::LastSeen),
+        3 => Just(StartAt::Now),
+        1 => Just(StartAt::Earliest),
+        1 => (0..4_usize).prop_map(StartAt::Last),
+        1 => (0..60_usize).prop_map(StartAt::LogId),
+        1 => (0..OWN_IDS.len()).prop_map(StartAt::OwnId),
+        6 => Just(StartAt::LastSeen),
     ];
     let seconds = prop::sample::select(vec![1, 200, 400, 601, 3_001]);
     prop_oneof![
@@ -658,7 +658,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whatever this reader has not been shown up to an index has been accounted for.
+    /// The reader has been shown every event up to an index, or told of it, or was too slow.
     fn check_missed(&self, index: usize, history: &History) -> Checked {
         for missed in (self.next..index).filter(|index| self.may_see(*index, history)) {
             let known = &history.all[missed];
@@ -790,12 +790,14 @@ impl World {
         {
             publication = first.publication.clone();
         }
-        let first = first.map(|first| match first.publication == publication {
-            true => Ok(Published {
+        let first = first.map(|first| {
+            if first.publication != publication {
+                return Err(PublishError::KeyReused);
+            }
+            Ok(Published {
                 is_repeat: true,
                 ..first.published.clone()
-            }),
-            false => Err(PublishError::KeyReused),
+            })
         });
         self.history.expire(&self.readers);
         let newest = request
@@ -935,8 +937,7 @@ impl World {
     }
 
     fn flood(&mut self, topic: usize) -> Checked {
-        // A log that is to hold many events is flooded only now and then, since it takes long.
-        for _ in 0..self.history.limits.events.min(60) {
+        for _ in 0..self.history.limits.events + 2 {
             self.publish(&Request {
                 topic,
                 bytes: 1,
@@ -966,18 +967,18 @@ impl World {
         topics: Vec<usize>,
         policy: SlowReader,
         with_private: bool,
-        from: &From,
+        from: &StartAt,
     ) -> Checked {
         self.history.expire(&self.readers);
         let history = &self.history;
         let (mut topics, mut with_private) = (topics, with_private);
         let start = match from {
-            From::Now => Start::Now,
-            From::Earliest => Start::Earliest,
-            From::Last(count) => Start::Last(*count),
-            From::LogId(offset) => Start::After(history.log_id(*offset)),
-            From::OwnId(number) => Start::After(own_id(*number)),
-            From::LastSeen => match self.away.pop() {
+            StartAt::Now => Start::Now,
+            StartAt::Earliest => Start::Earliest,
+            StartAt::Last(count) => Start::Last(*count),
+            StartAt::LogId(offset) => Start::After(history.log_id(*offset)),
+            StartAt::OwnId(number) => Start::After(own_id(*number)),
+            StartAt::LastSeen => match self.away.pop() {
                 Some(away) => {
                     (topics, with_private) = (away.topics, away.with_private);
                     Start::After(away.last_id)
