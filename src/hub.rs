@@ -217,6 +217,8 @@ impl Hub {
     ) -> Result<Published, PublishError> {
         let draft = Draft::new(publication);
         let mut state = self.lock();
+        // First, so that what has expired is gone for the publisher too.
+        state.drop_expired(&self.0.limits);
         let mut new_key = None;
         if let Some(key) = &conditions.idempotency {
             let publication = draft.publication();
@@ -258,6 +260,7 @@ impl Hub {
     /// [`UnknownTopic`] if there is nothing to end.
     pub fn end(&self, topic: &Topic) -> Result<(), UnknownTopic> {
         let mut state = self.lock();
+        state.drop_expired(&self.0.limits);
         let has_ended = state
             .topics
             .get(topic)
@@ -551,7 +554,6 @@ impl State {
         }
         self.rank_has_changed(channel, was);
         while self.bytes > limits.bytes && self.drop_for_room(limits) {}
-        self.drop_expired(limits);
     }
 
     /// Drops what is too old, in every topic. It is called whenever a client publishes or looks, which is often enough:

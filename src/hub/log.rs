@@ -276,13 +276,14 @@ impl TopicLog {
         }
     }
 
-    /// How many events there are after a cursor, up to two: a reader that skips to the newest would lose any more.
-    pub(super) fn unread_up_to_two(&self, cursor: Offset) -> usize {
+    /// The number of events after a cursor that a view shows, up to two: a reader that skips to the newest loses any more.
+    pub(super) fn unread_up_to_two(&self, cursor: Offset, view: View) -> usize {
         self.entries
             .iter()
             .rev()
+            .take_while(|entry| entry.offset > cursor)
+            .filter(|entry| view.shows(entry))
             .take(2)
-            .filter(|entry| entry.offset > cursor)
             .count()
     }
 

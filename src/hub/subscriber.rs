@@ -328,16 +328,13 @@ impl Subscriber {
                 lost_through = lost_through.max(lost);
             }
             source.forgiven_through = lost;
-            waiting += log.unread_up_to_two(self.cursor);
+            waiting += log.unread_up_to_two(self.cursor, view);
             let unread = log
                 .newest_first(view)
                 .find(|entry| entry.offset <= committed);
             newest.extend(unread.filter(|entry| entry.offset > self.cursor).cloned());
         }
         newest.sort_by_key(|entry| entry.offset);
-        if !has_lost && waiting <= 1 {
-            return self.read(usize::MAX);
-        }
         let is_told = self.slow_reader == SlowReader::Skip;
         let mut goes_on_with = newest.first().map(|entry| entry.offset);
         if is_told {
@@ -346,6 +343,15 @@ impl Subscriber {
             goes_on_with = last.filter(|last| *last > lost_through);
             // The end of a topic is sent even if the gap ends after it: the reader would wait for more for ever.
             newest.retain(|entry| entry.is_end || Some(entry.offset) == goes_on_with);
+        }
+        if !has_lost && waiting <= newest.len() {
+            return self.read(usize::MAX);
+        }
+        // Ends that were to be sent after an earlier gap, and have not been read yet.
+        if let Some(earlier) = self.pending.take() {
+            newest.extend(earlier.ends().cloned());
+            newest.sort_by_key(|entry| entry.offset);
+            newest.dedup_by_key(|entry| entry.offset);
         }
         let skipped_through = goes_on_with.map_or(committed, Offset::previous);
         let requested = self.position();

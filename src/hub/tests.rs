@@ -1080,3 +1080,76 @@ fn the_delay_that_a_publisher_sets_is_in_its_frame() {
         format!("event: news\ndata: 1\nretry: 1500\nid: {id}\n\n")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_that_have_expired_do_not_count_for_a_publisher() {
+    let (hub, a) = (Hub::new(limits()), topic("a"));
+    let expire = || tokio::time::advance(Duration::from_secs(3_601));
+    let any = || Conditions {
+        newest: Some(ExpectedNewest {
+            with_private: false,
+            one_of: None,
+        }),
+        ..Conditions::default()
+    };
+    // Nothing else is published, and no client looks at the topic in between.
+    send(&hub, &a, own("x"));
+    expire().await;
+    let moved = hub.publish(&a, Publication::text("1"), any());
+    assert_eq!(moved, Err(PublishError::Moved(None)));
+    send(&hub, &a, own("x"));
+    expire().await;
+    send(&hub, &a, own("x"));
+    hub.end(&a).expect("an end");
+    expire().await;
+    send(&hub, &a, own("x"));
+    expire().await;
+    assert_eq!(hub.end(&a), Err(UnknownTopic));
+}
+
+/// A reader of two topics that skips.
+fn skip_in_two(hub: &Hub) -> Subscriber {
+    let mut subscription = Subscription::public(topic("a"), Start::Now, SlowReader::Skip);
+    subscription.topics.push(WantedTopic {
+        topic: topic("b"),
+        with_private: false,
+    });
+    hub.subscribe(&subscription).expect("a subscriber")
+}
+
+#[test]
+fn a_reader_that_skips_twice_is_still_sent_the_end_of_a_topic() {
+    let hub = Hub::new(limits());
+    let mut reader = skip_in_two(&hub);
+    publish(&hub, &topic("a"), 1..=2);
+    hub.end(&topic("a")).expect("an end");
+    publish(&hub, &topic("b"), 1..=2);
+    gap(reader.fall_behind());
+    publish(&hub, &topic("b"), 3..=4);
+    gap(reader.fall_behind());
+    assert_eq!(data(&mut reader), ["a", "4"]);
+}
+
+#[test]
+fn a_slow_reader_that_skips_no_event_has_no_gap() {
+    let hub = Hub::new(limits());
+    let mut reader = skip_in_two(&hub);
+    for text in ["1", "2"] {
+        let private = Publication {
+            is_private: true,
+            ..Publication::text(text)
+        };
+        send(&hub, &topic("b"), private);
+    }
+    let read = reader.fall_behind();
+    assert!(
+        matches!(read, Read::Nothing),
+        "{read:?}, although the reader sees no private events"
+    );
+    hub.end(&topic("a")).expect("an end");
+    publish(&hub, &topic("b"), [3]);
+    let Read::Run(run) = reader.fall_behind() else {
+        panic!("the end and the newest event, which are all there are");
+    };
+    assert_eq!(run.entries().len(), 2);
+}

@@ -1,23 +1,41 @@
-//! The hub against a model that is too simple to be wrong: one list of everything that was ever published. Whatever
-//! happens, a reader sees exactly the list from its cursor on, or is told of a gap that accounts for the rest.
+//! The hub against a model that is too simple to be wrong: one list of everything that was published. A reader sees
+//! exactly the list from its cursor on, or is told of a gap that accounts for the rest; and it is told of a gap only if
+//! something is missing.
+//!
+//! The model predicts every answer of the hub but one: which events make room for others. It looks at the logs after
+//! each action, and checks that the events that are gone had to go.
+
+use std::collections::HashMap;
 
 use proptest::prelude::*;
 
+use super::super::publication::IDEMPOTENCY_AGE;
 use super::*;
+
+const TOPICS: [&str; 3] = ["a", "b", "c"];
+const OWN_IDS: [&str; 3] = ["x", "y", "z"];
+const POLICIES: [SlowReader; 3] = [SlowReader::Disconnect, SlowReader::Skip, SlowReader::Latest];
+const AGE: Duration = Duration::from_secs(600);
+/// The newest ephemeral events of a topic that go only when their turn has come.
+const SPARED_EVENTS: usize = 100;
+
+type Checked<T = ()> = Result<T, TestCaseError>;
 
 #[derive(Debug, Clone)]
 enum Action {
-    Publish {
+    Publish(Request),
+    /// Publishes ephemeral events, more than a topic holds.
+    Flood {
         topic: usize,
-        bytes: usize,
-        is_private: bool,
-        is_kept: bool,
+    },
+    End {
+        topic: usize,
     },
     Subscribe {
         topics: Vec<usize>,
-        slow_reader: usize,
+        policy: usize,
         with_private: bool,
-        resume: bool,
+        from: StartAt,
     },
     Read {
         reader: usize,
@@ -30,219 +48,1148 @@ enum Action {
     Leave {
         reader: usize,
     },
+    /// Pages backwards through everything that a topic shows.
+    Page {
+        topic: usize,
+        count: usize,
+        max_bytes: usize,
+        with_private: bool,
+    },
+    Wait {
+        seconds: u64,
+    },
+    Restart,
 }
 
-const TOPICS: [&str; 3] = ["a", "b", "c"];
-const POLICIES: [SlowReader; 3] = [SlowReader::Disconnect, SlowReader::Skip, SlowReader::Latest];
+#[derive(Debug, Clone)]
+struct Request {
+    topic: usize,
+    bytes: usize,
+    own_id: Option<usize>,
+    is_private: bool,
+    is_kept: bool,
+    condition: Option<Condition>,
+    key: Option<Key>,
+}
+
+/// What the publisher says of the topic's newest event.
+#[derive(Debug, Clone)]
+struct Condition {
+    with_private: bool,
+    newest: Expected,
+}
+
+#[derive(Debug, Clone)]
+enum Expected {
+    Any,
+    /// The newest that a snapshot shows, by its own id or by the log's.
+    Shown {
+        by_log_id: bool,
+    },
+    /// Some event that was published, to this topic or another.
+    Some(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    key: usize,
+    /// Whether the request under a key that has been used is the same again.
+    is_repeat: bool,
+}
+
+/// Where a subscription starts.
+#[derive(Debug, Clone)]
+enum StartAt {
+    Now,
+    Earliest,
+    Last(usize),
+    LogId(usize),
+    OwnId(usize),
+    /// Where a reader that left can go on: with its topics, after the last id that it got.
+    LastSeen,
+}
 
 fn action() -> impl Strategy<Value = Action> {
     let topics = prop::sample::subsequence(vec![0, 1, 2], 1..=3);
+    let from = prop_oneof![
+        3 => Just(StartAt::Now),
+        1 => Just(StartAt::Earliest),
+        1 => (0..4_usize).prop_map(StartAt::Last),
+        1 => (0..60_usize).prop_map(StartAt::LogId),
+        1 => (0..OWN_IDS.len()).prop_map(StartAt::OwnId),
+        6 => Just(StartAt::LastSeen),
+    ];
+    let seconds = prop::sample::select(vec![1, 200, 400, 601, 3_001]);
     prop_oneof![
-        6 => (0..3_usize, 0..400_usize, prop::bool::weighted(0.2), prop::bool::weighted(0.8)).prop_map(
-            |(topic, bytes, is_private, is_kept)| Action::Publish { topic, bytes, is_private, is_kept },
-        ),
-        2 => (topics, 0..3_usize, any::<bool>(), any::<bool>()).prop_map(
-            |(topics, slow_reader, with_private, resume)| {
-                Action::Subscribe { topics, slow_reader, with_private, resume }
+        24 => request().prop_map(Action::Publish),
+        1 => (0..3_usize).prop_map(|topic| Action::Flood { topic }),
+        2 => (0..3_usize).prop_map(|topic| Action::End { topic }),
+        10 => (topics, 0..3_usize, any::<bool>(), from).prop_map(
+            |(topics, policy, with_private, from)| {
+                Action::Subscribe { topics, policy, with_private, from }
             },
         ),
-        4 => (0..6_usize, 0..8_usize, 1..1_000_usize)
+        16 => (0..6_usize, 0..8_usize, 1..1_000_usize)
             .prop_map(|(reader, count, bytes)| Action::Read { reader, count, bytes }),
-        1 => (0..6_usize).prop_map(|reader| Action::FallBehind { reader }),
-        1 => (0..6_usize).prop_map(|reader| Action::Leave { reader }),
+        4 => (0..6_usize).prop_map(|reader| Action::FallBehind { reader }),
+        5 => (0..6_usize).prop_map(|reader| Action::Leave { reader }),
+        3 => (0..3_usize, 1..4_usize, 1..3_000_usize, any::<bool>()).prop_map(
+            |(topic, count, max_bytes, with_private)| {
+                Action::Page { topic, count, max_bytes, with_private }
+            },
+        ),
+        2 => seconds.prop_map(|seconds| Action::Wait { seconds }),
+        1 => Just(Action::Restart),
     ]
 }
 
-/// What the model knows of an event: its place in the one list is its index.
+fn request() -> impl Strategy<Value = Request> {
+    let newest = prop_oneof![
+        1 => Just(Expected::Any),
+        3 => any::<bool>().prop_map(|by_log_id| Expected::Shown { by_log_id }),
+        1 => (0..60_usize).prop_map(Expected::Some),
+    ];
+    let condition = (any::<bool>(), newest).prop_map(|(with_private, newest)| Condition {
+        with_private,
+        newest,
+    });
+    let key = (0..2_usize, any::<bool>()).prop_map(|(key, is_repeat)| Key { key, is_repeat });
+    let event = (
+        0..400_usize,
+        prop::option::weighted(0.3, 0..OWN_IDS.len()),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.7),
+    );
+    let conditions = (
+        prop::option::weighted(0.2, condition),
+        prop::option::weighted(0.15, key),
+    );
+    (0..3_usize, event, conditions).prop_map(
+        |(topic, (bytes, own_id, is_private, is_kept), (condition, key))| Request {
+            topic,
+            bytes,
+            own_id,
+            is_private,
+            is_kept,
+            condition,
+            key,
+        },
+    )
+}
+
+/// Small logs, in which each bound is reached; and one in which ephemeral events go before older ones that are kept.
+fn bounds() -> impl Strategy<Value = Limits> {
+    let bounds = |events, bytes| Limits {
+        events,
+        bytes,
+        age: AGE,
+        ..limits()
+    };
+    prop_oneof![
+        6 => Just(bounds(4, 4_000)),
+        2 => Just(bounds(20, 8_000)),
+        1 => Just(bounds(SPARED_EVENTS + 5, 1 << 20)),
+    ]
+}
+
+fn own_id(number: usize) -> EventId {
+    EventId::new(OWN_IDS[number]).expect("an id")
+}
+
+/// What the model knows of an event. Its offset is its index in the list, plus one.
+#[derive(Debug)]
 struct Known {
     topic: usize,
     id: EventId,
+    has_own_id: bool,
     is_private: bool,
     is_kept: bool,
+    is_end: bool,
+    bytes: usize,
+    published_at: Duration,
+    /// The number of the loss, if the log no longer has the event.
+    lost: Option<usize>,
+}
+
+/// The result of the first request under a key.
+struct First {
+    publication: Publication,
+    published: Published,
+    at: Duration,
+}
+
+/// Everything that was published to one hub.
+struct History {
+    limits: Limits,
+    epoch: String,
+    now: Duration,
+    all: Vec<Known>,
+    /// The events that the log of each topic has.
+    logs: [Vec<usize>; 3],
+    /// The last event of each topic that has ended and is not forgotten.
+    ends: [Option<usize>; 3],
+    losses: usize,
+    firsts: HashMap<(usize, usize), First>,
+}
+
+impl History {
+    fn new(hub: &Hub, now: Duration) -> Self {
+        Self {
+            limits: *hub.limits(),
+            epoch: hub.epoch().to_owned(),
+            now,
+            all: Vec::new(),
+            logs: Default::default(),
+            ends: [None; 3],
+            losses: 0,
+            firsts: HashMap::new(),
+        }
+    }
+
+    /// The log's id of an offset.
+    fn log_id(&self, offset: usize) -> EventId {
+        EventId::new(format!("#{}-{offset}", self.epoch)).expect("an id")
+    }
+
+    fn offset_of_log_id(&self, id: &EventId) -> Option<usize> {
+        let number = id.as_str().strip_prefix(&format!("#{}-", self.epoch))?;
+        number.parse().ok()
+    }
+
+    /// The offset after which a reader of these topics goes on that names an id.
+    fn resolve(&self, id: &EventId, topics: &[usize], with_private: bool) -> Option<usize> {
+        let own = || {
+            let events = topics.iter().flat_map(|topic| &self.logs[*topic]);
+            let with_id = events.filter(|index| {
+                let known = &self.all[**index];
+                known.has_own_id && known.id == *id && (with_private || !known.is_private)
+            });
+            with_id.min().map(|index| index + 1)
+        };
+        let offset = self.offset_of_log_id(id).or_else(own)?;
+        (offset <= self.all.len()).then_some(offset)
+    }
+
+    /// The offset of the newest event that is no longer kept and was meant to be.
+    fn lost_through(&self, topic: usize) -> usize {
+        let is_lost = |known: &Known| known.topic == topic && known.is_kept && known.lost.is_some();
+        self.all
+            .iter()
+            .rposition(is_lost)
+            .map_or(0, |index| index + 1)
+    }
+
+    /// The kept events that a snapshot shows, oldest first.
+    fn shown(&self, topic: usize, with_private: bool) -> impl DoubleEndedIterator<Item = usize> {
+        let is_shown = move |index: &usize| {
+            let known = &self.all[*index];
+            known.is_kept && (with_private || !known.is_private)
+        };
+        self.logs[topic].iter().copied().filter(is_shown)
+    }
+
+    fn bytes_of(&self, topic: usize) -> usize {
+        let log = self.logs[topic].iter();
+        log.map(|index| self.all[*index].bytes).sum()
+    }
+
+    fn is_expired(&self, index: usize) -> bool {
+        self.now - self.all[index].published_at > AGE
+    }
+
+    fn lose(&mut self, index: usize) {
+        self.losses += 1;
+        self.all[index].lost = Some(self.losses);
+        self.logs[self.all[index].topic].retain(|other| *other != index);
+    }
+
+    /// What a hub does first when a client publishes or looks.
+    fn expire(&mut self, readers: &[Reader]) {
+        let expired: Vec<_> = self.logs.iter().flatten().copied().collect();
+        for index in expired {
+            if self.is_expired(index) {
+                self.lose(index);
+            }
+        }
+        self.forget(readers);
+    }
+
+    /// A topic with neither events nor readers is forgotten, and so is that it had ended.
+    fn forget(&mut self, readers: &[Reader]) {
+        for topic in 0..3 {
+            if self.logs[topic].is_empty() && count(readers, topic) == 0 {
+                self.ends[topic] = None;
+            }
+        }
+    }
+
+    /// Looks at the logs: what is gone had to make room for a new event, if there is one.
+    fn compare(&mut self, hub: &Hub, new: Option<usize>) -> Checked {
+        let mut gone = Vec::new();
+        for topic in 0..3 {
+            let log = log_of(hub, topic);
+            let is_gone = |index: &&usize| {
+                log.binary_search_by_key(*index, |(index, _)| *index)
+                    .is_err()
+            };
+            let gone_here: Vec<_> = self.logs[topic].iter().filter(is_gone).copied().collect();
+            prop_assert_eq!(
+                log.len() + gone_here.len(),
+                self.logs[topic].len(),
+                "events that no longer were"
+            );
+            prop_assert!(log.len() <= self.limits.events);
+            gone.extend(gone_here);
+        }
+        if let Some(new) = new {
+            self.check_room(&gone, new)?;
+        } else {
+            prop_assert!(gone.is_empty(), "events {gone:?} went for no reason");
+        }
+        prop_assert!(
+            !self
+                .logs
+                .iter()
+                .flatten()
+                .any(|index| self.is_expired(*index))
+                || new.is_none()
+        );
+        let totals = hub.totals();
+        prop_assert_eq!(totals.published, self.all.len() as u64);
+        prop_assert_eq!(
+            totals.bytes,
+            (0..3).map(|topic| self.bytes_of(topic)).sum::<usize>()
+        );
+        prop_assert!(totals.bytes <= self.limits.bytes);
+        Ok(())
+    }
+
+    /// What is gone from the logs had to, and in this order.
+    fn check_room(&mut self, gone: &[usize], new: usize) -> Checked {
+        let topic = self.all[new].topic;
+        let sizes: Vec<_> = (0..3).map(|topic| self.bytes_of(topic)).collect();
+        let is_over = self.logs[topic].len() > self.limits.events;
+        let oldest_of_topic = gone
+            .iter()
+            .copied()
+            .find(|index| self.all[*index].topic == topic);
+        prop_assert!(!is_over || oldest_of_topic.is_some());
+        let for_number = oldest_of_topic.filter(|_| is_over);
+        for index in gone {
+            self.check_order(*index, gone)?;
+        }
+        for index in gone {
+            self.lose(*index);
+        }
+        let for_bytes: Vec<_> = gone
+            .iter()
+            .copied()
+            .filter(|index| Some(*index) != for_number)
+            .collect();
+        let Some(largest) = for_bytes.iter().map(|index| self.all[*index].bytes).max() else {
+            return Ok(());
+        };
+        let rest: usize = (0..3).map(|topic| self.bytes_of(topic)).sum();
+        prop_assert!(
+            rest + largest > self.limits.bytes,
+            "there was room for one of {for_bytes:?}"
+        );
+        for index in for_bytes {
+            let size = sizes[self.all[index].topic].max(self.limits.bytes / LARGE_TOPIC_SHARE);
+            // Sizes are compared to within a quarter. A topic does not lose its only event as soon as it has it.
+            let larger = (0..3)
+                .find(|other| self.logs[*other] != [new] && self.bytes_of(*other) > size * 5 / 4);
+            prop_assert_eq!(
+                larger,
+                None,
+                "event {} went before those of a larger topic",
+                index
+            );
+        }
+        Ok(())
+    }
+
+    /// An event goes after all older ones of its topic; only old ephemeral events go out of turn.
+    fn check_order(&self, index: usize, gone: &[usize]) -> Checked {
+        let log = &self.logs[self.all[index].topic];
+        let is_left = |older: &&usize| !gone.contains(older);
+        let has_older = log
+            .iter()
+            .take_while(|older| **older < index)
+            .any(|older| is_left(&older));
+        let newer = log.iter().filter(|newer| **newer > index).count();
+        prop_assert!(
+            !has_older || (!self.all[index].is_kept && newer >= SPARED_EVENTS),
+            "event {index} went before an older one"
+        );
+        Ok(())
+    }
+}
+
+/// The events in a topic's log, kept and ephemeral, and their sizes.
+fn log_of(hub: &Hub, index: usize) -> Vec<(usize, usize)> {
+    let everything = View {
+        with_private: true,
+        replayed_through: Offset::START,
+    };
+    let state = hub.lock();
+    let Some(channel) = state.topics.get(&topic(TOPICS[index])) else {
+        return Vec::new();
+    };
+    let log = channel.log();
+    let mut events: Vec<_> = log
+        .newest_first(everything)
+        .map(|entry| (entry.offset.number() as usize - 1, entry.bytes()))
+        .collect();
+    events.reverse();
+    events
+}
+
+/// How many readers a topic has.
+fn count(readers: &[Reader], topic: usize) -> usize {
+    readers
+        .iter()
+        .filter(|reader| reader.is_open(topic))
+        .count()
+}
+
+/// What a reader that has left comes back with.
+struct Away {
+    topics: Vec<usize>,
+    with_private: bool,
+    last_id: EventId,
 }
 
 struct Reader {
     subscriber: Subscriber,
     topics: Vec<usize>,
-    slow_reader: SlowReader,
+    policy: SlowReader,
     with_private: bool,
+    /// The last id that it got.
+    last_id: EventId,
+    /// For each topic that has ended for this reader: the index after the end.
+    until: [usize; 3],
     /// The index of the first event that was published after it came.
     came_at: usize,
-    /// The index of the first event that it has not been shown or told to be missing.
+    /// The index of the first event that has not been read for it.
     next: usize,
-    /// Events before this index may be missing: it has been told of a gap that ends there.
-    told_through: usize,
+    /// Events before this index may be missing, but for the ends of topics: the reader was too slow for them.
+    skipped_through: usize,
+    /// The number of the last loss that it did not ask for, or has been told of.
+    accounted: usize,
 }
 
 impl Reader {
-    /// Takes what one read gave. Says whether there may be more.
-    fn take(&mut self, read: Read, all: &[Known]) -> Result<bool, TestCaseError> {
+    fn is_open(&self, topic: usize) -> bool {
+        self.topics.contains(&topic) && self.until[topic] == usize::MAX
+    }
+
+    fn may_see(&self, index: usize, history: &History) -> bool {
+        let known = &history.all[index];
+        self.topics.contains(&known.topic)
+            && index < self.until[known.topic]
+            && (self.with_private || !known.is_private)
+            && (known.is_kept || index >= self.came_at)
+    }
+
+    /// Whether events are gone that this reader has not been shown, and does not know to be missing. A reader that does not
+    /// see private events does not know that only such events are gone.
+    fn has_lost(&self, history: &History) -> bool {
+        (self.next.max(self.skipped_through)..history.all.len()).any(|index| {
+            let known = &history.all[index];
+            let is_its = self.topics.contains(&known.topic) && index < self.until[known.topic];
+            let counts = known.is_kept || self.may_see(index, history);
+            is_its && counts && known.lost > Some(self.accounted)
+        })
+    }
+
+    /// The subscriber reads once. Says whether it may go on.
+    fn read(&mut self, bytes: usize, history: &History) -> Checked<(Read, bool)> {
+        let is_ready = self.subscriber.is_ready();
+        let has_lost = self.has_lost(history);
+        let read = self.subscriber.read(bytes);
+        prop_assert!(
+            is_ready || matches!(read, Read::Nothing),
+            "there was {read:?} to read"
+        );
+        let goes_on = self.take(&read, has_lost, has_lost, history)?;
+        Ok((read, goes_on))
+    }
+
+    /// The subscriber is too slow.
+    fn fall_behind(&mut self, history: &History) -> Checked<(Read, bool)> {
+        let has_lost = self.has_lost(history);
+        let read = self.subscriber.fall_behind();
+        let goes_on = self.take(&read, has_lost, true, history)?;
+        Ok((read, goes_on))
+    }
+
+    fn take(
+        &mut self,
+        read: &Read,
+        has_lost: bool,
+        is_slow: bool,
+        history: &History,
+    ) -> Checked<bool> {
+        if is_slow && self.policy == SlowReader::Latest {
+            self.check_latest(read, history)?;
+            self.accounted = history.losses;
+            self.skipped_through = history.all.len();
+            self.close_ended(0, history);
+        }
         match read {
             Read::Run(run) => {
                 prop_assert!(!run.entries().is_empty());
                 for entry in run.entries() {
-                    self.take_event(entry, all)?;
+                    self.take_event(entry, history)?;
                 }
                 let frames: Vec<_> = run.entries().iter().map(|entry| &entry.frame[..]).collect();
                 prop_assert_eq!(&run.frames()[..], frames.concat());
-                Ok(true)
+                // What follows the last event and has been read too is not for this reader.
+                let through = run.through().number() as usize;
+                self.check_missed(through, history)?;
+                self.next = self.next.max(through);
             }
-            Read::Gap(gap) => {
-                prop_assert_eq!(&gap.resumed_from, &self.subscriber.position());
-                let offset = gap
-                    .resumed_from
-                    .as_str()
-                    .rsplit('-')
-                    .next()
-                    .and_then(|number| number.parse().ok());
-                self.told_through =
-                    offset.ok_or_else(|| TestCaseError::fail("a place that is none"))?;
-                Ok(true)
-            }
-            Read::Nothing => {
-                self.check_missed(all.len(), all)?;
-                Ok(false)
+            Read::Gap(gap) => self.take_gap(gap, has_lost, is_slow, history)?,
+            Read::Nothing | Read::End => {
+                self.check_missed(history.all.len(), history)?;
+                self.next = history.all.len();
+                let is_open = (0..3).any(|topic| self.is_open(topic));
+                prop_assert_eq!(
+                    is_open,
+                    matches!(read, Read::Nothing),
+                    "whether a topic goes on"
+                );
             }
             Read::TooSlow => {
-                prop_assert_eq!(self.slow_reader, SlowReader::Disconnect);
-                Ok(false)
+                prop_assert_eq!(self.policy, SlowReader::Disconnect);
+                prop_assert!(is_slow, "the reader has lost nothing");
             }
-            Read::End => Err(TestCaseError::fail("nobody has ended a topic")),
         }
+        if self.policy != SlowReader::Latest {
+            prop_assert_eq!(&self.subscriber.position(), &self.last_id);
+        }
+        Ok(matches!(read, Read::Run(_) | Read::Gap(_)))
     }
 
-    fn take_event(&mut self, entry: &Entry, all: &[Known]) -> Result<(), TestCaseError> {
-        let index = all.iter().position(|known| known.id == entry.event.id);
-        let index =
-            index.ok_or_else(|| TestCaseError::fail("an event that was never published"))?;
+    fn take_event(&mut self, entry: &Entry, history: &History) -> Checked {
+        let index = entry.offset.number() as usize - 1;
+        let known = history.all.get(index);
+        let known =
+            known.ok_or_else(|| TestCaseError::fail("an event that was never published"))?;
+        prop_assert_eq!(&entry.event.id, &known.id);
+        prop_assert_eq!(entry.topic.as_str(), TOPICS[known.topic]);
         prop_assert!(
             index >= self.next,
             "event {index} came twice or out of order"
         );
+        // The end of a topic that the reader has left may still be on its way.
         prop_assert!(
-            self.topics.contains(&all[index].topic),
-            "event {index} is of another topic"
+            self.may_see(index, history),
+            "event {index} is not for this reader"
         );
-        prop_assert!(
-            self.with_private || !all[index].is_private,
-            "event {index} is private"
-        );
-        prop_assert!(
-            all[index].is_kept || index >= self.came_at,
-            "event {index} was not kept for those who came later"
-        );
-        self.check_missed(index, all)?;
+        if self.policy == SlowReader::Skip {
+            prop_assert!(
+                index >= self.skipped_through || known.is_end,
+                "event {index} was skipped"
+            );
+        }
+        self.check_missed(index, history)?;
         self.next = index + 1;
+        self.last_id = self.subscriber.id_of(entry);
+        if self.topics.len() > 1 {
+            prop_assert_eq!(&self.last_id, &history.log_id(index + 1));
+        } else {
+            prop_assert_eq!(&self.last_id, &known.id);
+        }
+        if known.is_end {
+            self.until[known.topic] = index + 1;
+        }
         Ok(())
     }
 
-    /// Whatever this reader has not seen up to an index has been accounted for.
-    fn check_missed(&self, index: usize, all: &[Known]) -> Result<(), TestCaseError> {
-        let missed = (self.next..index).filter(|place| {
-            let known = &all[*place];
-            self.topics.contains(&known.topic)
-                && (self.with_private || !known.is_private)
-                && known.is_kept
-        });
-        let untold: Vec<_> = missed.filter(|place| *place >= self.told_through).collect();
-        let may_miss = self.slow_reader == SlowReader::Latest;
+    /// A reader that is too slow is told of a gap.
+    fn take_gap(&mut self, gap: &Gap, has_lost: bool, is_slow: bool, history: &History) -> Checked {
+        prop_assert_eq!(self.policy, SlowReader::Skip);
+        prop_assert_eq!(&gap.requested, &self.last_id);
+        let end = history.offset_of_log_id(&gap.resumed_from);
+        let end = end.ok_or_else(|| TestCaseError::fail("a gap that ends nowhere"))?;
+        let first = self.next.max(self.skipped_through);
+        let mut left_out = (first..end)
+            .filter(|index| self.may_see(*index, history) && !history.all[*index].is_end);
         prop_assert!(
-            untold.is_empty() || may_miss,
-            "events {untold:?} are missing without a gap"
+            has_lost || (is_slow && left_out.next().is_some()),
+            "a gap in which nothing is missing"
         );
+        for index in end..history.all.len() {
+            let is_lost = history.all[index].lost > Some(self.accounted);
+            prop_assert!(
+                !is_lost || !self.may_see(index, history),
+                "event {index} is missing after the gap"
+            );
+        }
+        self.skipped_through = end;
+        self.accounted = history.losses;
+        self.last_id = gap.resumed_from.clone();
+        self.close_ended(end, history);
         Ok(())
+    }
+
+    /// A slow reader of the latest events gets the newest of each topic.
+    fn check_latest(&self, read: &Read, history: &History) -> Checked {
+        for topic in &self.topics {
+            let newest = history.logs[*topic]
+                .iter()
+                .rfind(|index| self.may_see(**index, history));
+            let Some(newest) = newest.filter(|newest| **newest >= self.next) else {
+                continue;
+            };
+            let Read::Run(run) = read else {
+                return Err(TestCaseError::fail(format!(
+                    "{read:?} instead of event {newest}"
+                )));
+            };
+            let is_newest = |entry: &Arc<Entry>| entry.offset.number() as usize - 1 == *newest;
+            prop_assert!(
+                run.entries().iter().any(is_newest),
+                "event {newest} is missing"
+            );
+        }
+        Ok(())
+    }
+
+    /// The reader has been shown every event up to an index, or told of it, or was too slow.
+    fn check_missed(&self, index: usize, history: &History) -> Checked {
+        for missed in (self.next..index).filter(|index| self.may_see(*index, history)) {
+            let known = &history.all[missed];
+            let is_accounted = known.lost.is_some_and(|loss| loss <= self.accounted);
+            let is_skipped = missed < self.skipped_through && !known.is_end;
+            prop_assert!(
+                is_accounted || is_skipped,
+                "event {missed} is missing without a gap"
+            );
+        }
+        Ok(())
+    }
+
+    /// Topics that have ended before an offset, or whose end is gone, go on no more for this reader.
+    fn close_ended(&mut self, offset: usize, history: &History) {
+        for topic in self.topics.clone() {
+            if let Some(end) = history.ends[topic]
+                && self.is_open(topic)
+                && (end < offset || history.all[end].lost.is_some())
+            {
+                self.until[topic] = end + 1;
+            }
+        }
+    }
+}
+
+/// A hub, what was published to it, and its readers.
+struct World {
+    hub: Hub,
+    history: History,
+    readers: Vec<Reader>,
+    away: Vec<Away>,
+    /// What has been read stays alive, as it does while it is written, so that readers share it.
+    runs: Vec<Read>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    fn new(limits: Limits, runtime: tokio::runtime::Runtime) -> Self {
+        let hub = Hub::new(limits);
+        let history = History::new(&hub, Duration::ZERO);
+        Self {
+            hub,
+            history,
+            readers: Vec::new(),
+            away: Vec::new(),
+            runs: Vec::new(),
+            runtime,
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Checked {
+        match action {
+            Action::Publish(request) => self.publish(&request)?,
+            Action::Flood { topic } => self.flood(topic)?,
+            Action::End { topic } => self.end(topic)?,
+            Action::Subscribe {
+                topics,
+                policy,
+                with_private,
+                from,
+            } => {
+                self.subscribe(topics, POLICIES[policy], with_private, &from)?;
+            }
+            Action::Read {
+                reader,
+                count,
+                bytes,
+            } => {
+                for _ in 0..count {
+                    if !self.read(reader, |reader, history| reader.read(bytes, history))? {
+                        break;
+                    }
+                }
+            }
+            Action::FallBehind { reader } => {
+                self.read(reader, Reader::fall_behind)?;
+            }
+            Action::Leave { reader } if reader < self.readers.len() => self.leave(reader),
+            Action::Leave { .. } => {}
+            Action::Page {
+                topic,
+                count,
+                max_bytes,
+                with_private,
+            } => {
+                self.page(
+                    topic,
+                    &Page {
+                        count,
+                        max_bytes,
+                        before: None,
+                        with_private,
+                    },
+                )?;
+            }
+            Action::Wait { seconds } => {
+                let time = Duration::from_secs(seconds);
+                self.runtime.block_on(tokio::time::advance(time));
+                self.history.now += time;
+            }
+            Action::Restart => self.restart(),
+        }
+        self.history.compare(&self.hub, None)?;
+        self.history.forget(&self.readers);
+        for (index, name) in TOPICS.iter().enumerate() {
+            prop_assert_eq!(
+                self.hub.subscribers(&topic(name)),
+                count(&self.readers, index)
+            );
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, request: &Request) -> Checked {
+        let index = request.topic;
+        let first = request
+            .key
+            .and_then(|key| self.history.firsts.get(&(index, key.key)));
+        let first = first.filter(|first| self.history.now - first.at <= IDEMPOTENCY_AGE);
+        let mut publication = Publication {
+            id: request.own_id.map(own_id),
+            is_private: request.is_private,
+            is_kept: request.is_kept,
+            ..Publication::text("x".repeat(request.bytes))
+        };
+        if let Some(first) = first
+            && request.key.is_some_and(|key| key.is_repeat)
+        {
+            publication = first.publication.clone();
+        }
+        let first = first.map(|first| {
+            if first.publication != publication {
+                return Err(PublishError::KeyReused);
+            }
+            Ok(Published {
+                is_repeat: true,
+                ..first.published.clone()
+            })
+        });
+        self.history.expire(&self.readers);
+        let newest = request
+            .condition
+            .as_ref()
+            .map(|condition| self.expected_newest(index, condition));
+        let refusal = first.or_else(|| self.refusal(index, &publication, newest.as_ref()).map(Err));
+        let conditions = Conditions {
+            newest,
+            idempotency: request.key.map(|key| IdempotencyKey {
+                key: key.key.to_string(),
+                publisher: 1,
+            }),
+        };
+        let result = self
+            .hub
+            .publish(&topic(TOPICS[index]), publication.clone(), conditions);
+        if let Some(expected) = refusal {
+            prop_assert_eq!(result, expected);
+            return Ok(());
+        }
+        let published = result.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        self.published(index, &publication, false)?;
+        let new = self.history.all.len();
+        let expected = Published {
+            id: publication
+                .id
+                .clone()
+                .unwrap_or_else(|| self.history.log_id(new)),
+            topic: topic(TOPICS[index]),
+            subscribers: count(&self.readers, index),
+            is_repeat: false,
+        };
+        prop_assert_eq!(&published, &expected);
+        if let Some(key) = request.key {
+            let at = self.history.now;
+            self.history.firsts.insert(
+                (index, key.key),
+                First {
+                    publication,
+                    published,
+                    at,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn expected_newest(&self, topic: usize, condition: &Condition) -> ExpectedNewest {
+        let history = &self.history;
+        let some_id = |index: usize| history.all.get(index).map(|known| known.id.clone());
+        let id = match condition.newest {
+            Expected::Any => None,
+            Expected::Shown { by_log_id } => {
+                let newest = history.shown(topic, condition.with_private).next_back();
+                newest.and_then(|newest| {
+                    if by_log_id {
+                        Some(history.log_id(newest + 1))
+                    } else {
+                        some_id(newest)
+                    }
+                })
+            }
+            Expected::Some(index) => some_id(index),
+        };
+        ExpectedNewest {
+            with_private: condition.with_private,
+            one_of: match condition.newest {
+                Expected::Any => None,
+                _ => Some(Vec::from_iter(id)),
+            },
+        }
+    }
+
+    /// Why a publication is not taken, if it is not.
+    fn refusal(
+        &self,
+        topic: usize,
+        publication: &Publication,
+        expected: Option<&ExpectedNewest>,
+    ) -> Option<PublishError> {
+        let history = &self.history;
+        if history.ends[topic].is_some() {
+            return Some(PublishError::Ended);
+        }
+        if let Some(expected) = expected {
+            let newest = history.shown(topic, expected.with_private).next_back();
+            let is_expected = newest.is_some_and(|newest| {
+                let ids = [history.all[newest].id.clone(), history.log_id(newest + 1)];
+                expected
+                    .one_of
+                    .as_ref()
+                    .is_none_or(|one_of| one_of.iter().any(|id| ids.contains(id)))
+            });
+            if !is_expected {
+                return Some(PublishError::Moved(
+                    newest.map(|newest| history.all[newest].id.clone()),
+                ));
+            }
+        }
+        let id = publication.id.as_ref()?;
+        let mut log = history.logs[topic].iter();
+        let is_taken =
+            log.any(|index| history.all[*index].has_own_id && history.all[*index].id == *id);
+        is_taken.then(|| PublishError::DuplicateId(id.clone()))
+    }
+
+    /// An event has been published.
+    fn published(&mut self, topic: usize, publication: &Publication, is_end: bool) -> Checked {
+        let new = self.history.all.len();
+        let entry = log_of(&self.hub, topic)
+            .pop()
+            .filter(|(index, _)| *index == new);
+        let (_, bytes) =
+            entry.ok_or_else(|| TestCaseError::fail("the new event is not in the log"))?;
+        self.history.all.push(Known {
+            topic,
+            id: publication
+                .id
+                .clone()
+                .unwrap_or_else(|| self.history.log_id(new + 1)),
+            has_own_id: publication.id.is_some(),
+            is_private: publication.is_private,
+            is_kept: publication.is_kept,
+            is_end,
+            bytes,
+            published_at: self.history.now,
+            lost: None,
+        });
+        self.history.logs[topic].push(new);
+        if is_end {
+            self.history.ends[topic] = Some(new);
+        }
+        self.history.compare(&self.hub, Some(new))?;
+        self.history.forget(&self.readers);
+        Ok(())
+    }
+
+    fn flood(&mut self, topic: usize) -> Checked {
+        for _ in 0..self.history.limits.events + 2 {
+            self.publish(&Request {
+                topic,
+                bytes: 1,
+                own_id: None,
+                is_private: false,
+                is_kept: false,
+                condition: None,
+                key: None,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, index: usize) -> Checked {
+        self.history.expire(&self.readers);
+        let is_known = !self.history.logs[index].is_empty() || count(&self.readers, index) > 0;
+        let result = self.hub.end(&topic(TOPICS[index]));
+        prop_assert_eq!(result.is_ok(), is_known);
+        if is_known && self.history.ends[index].is_none() {
+            self.published(index, &Publication::text(TOPICS[index]), true)?;
+        }
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        topics: Vec<usize>,
+        policy: SlowReader,
+        with_private: bool,
+        from: &StartAt,
+    ) -> Checked {
+        self.history.expire(&self.readers);
+        let history = &self.history;
+        let (mut topics, mut with_private) = (topics, with_private);
+        let start = match from {
+            StartAt::Now => Start::Now,
+            StartAt::Earliest => Start::Earliest,
+            StartAt::Last(count) => Start::Last(*count),
+            StartAt::LogId(offset) => Start::After(history.log_id(*offset)),
+            StartAt::OwnId(number) => Start::After(own_id(*number)),
+            StartAt::LastSeen => match self.away.pop() {
+                Some(away) => {
+                    (topics, with_private) = (away.topics, away.with_private);
+                    Start::After(away.last_id)
+                }
+                None => Start::Now,
+            },
+        };
+        let expected = Expectation::new(&start, &topics, with_private, history);
+        let wanted = topics.iter().map(|index| WantedTopic {
+            topic: topic(TOPICS[*index]),
+            with_private,
+        });
+        let subscription = Subscription {
+            topics: wanted.collect(),
+            start,
+            slow_reader: policy,
+        };
+        let subscriber = self.hub.subscribe(&subscription);
+        let is_over = |topic: &usize| {
+            let end = history.ends[*topic];
+            end.is_some_and(|end| end < expected.next || history.all[end].lost.is_some())
+        };
+        if topics.iter().all(is_over) {
+            prop_assert_eq!(subscriber.err(), Some(SubscribeError::Ended));
+            return Ok(());
+        }
+        let mut subscriber = subscriber.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(subscriber.position(), expected.position);
+        prop_assert_eq!(subscriber.take_gap(), expected.gap);
+        let mut reader = Reader {
+            last_id: subscriber.position(),
+            subscriber,
+            topics,
+            policy,
+            with_private,
+            until: [usize::MAX; 3],
+            came_at: history.all.len(),
+            next: expected.next,
+            skipped_through: 0,
+            accounted: history.losses,
+        };
+        reader.close_ended(expected.next, history);
+        self.readers.push(reader);
+        Ok(())
+    }
+
+    /// A reader reads. It leaves if its stream ends.
+    fn read(
+        &mut self,
+        index: usize,
+        read: impl Fn(&mut Reader, &History) -> Checked<(Read, bool)>,
+    ) -> Checked<bool> {
+        let Some(reader) = self.readers.get_mut(index) else {
+            return Ok(false);
+        };
+        let (read, goes_on) = read(reader, &self.history)?;
+        match read {
+            Read::End => drop(self.readers.remove(index)),
+            Read::TooSlow => self.leave(index),
+            read => self.runs.push(read),
+        }
+        Ok(goes_on)
+    }
+
+    fn leave(&mut self, index: usize) {
+        let Reader {
+            topics,
+            with_private,
+            last_id,
+            ..
+        } = self.readers.remove(index);
+        self.away.push(Away {
+            topics,
+            with_private,
+            last_id,
+        });
+    }
+
+    fn page(&mut self, index: usize, first: &Page) -> Checked {
+        self.history.expire(&self.readers);
+        let history = &self.history;
+        let mut expected: Vec<_> = history.shown(index, first.with_private).collect();
+        let mut page = first.clone();
+        loop {
+            let snapshot = self.hub.snapshot(&topic(TOPICS[index]), &page);
+            prop_assert_eq!(&snapshot.last_event_id, &history.log_id(history.all.len()));
+            prop_assert_eq!(snapshot.has_ended, history.ends[index].is_some());
+            prop_assert_eq!(snapshot.subscribers, count(&self.readers, index));
+            let events = snapshot
+                .events
+                .iter()
+                .map(|entry| entry.offset.number() as usize - 1);
+            let bytes: usize = snapshot.events.iter().map(|entry| entry.bytes()).sum();
+            prop_assert!(snapshot.events.len() <= page.count);
+            prop_assert!(bytes <= page.max_bytes || snapshot.events.len() == 1);
+            for event in events.rev() {
+                prop_assert_eq!(expected.pop(), Some(event));
+            }
+            prop_assert_eq!(snapshot.older_than.is_some(), !expected.is_empty());
+            prop_assert!(expected.is_empty() || !snapshot.events.is_empty());
+            if snapshot.older_than.is_none() {
+                return Ok(());
+            }
+            page.before = snapshot.older_than;
+        }
+    }
+
+    /// Another hub, which knows no id of this one.
+    fn restart(&mut self) {
+        while !self.readers.is_empty() {
+            self.leave(0);
+        }
+        let now = self.history.now;
+        // An epoch is a time in milliseconds.
+        while self.hub.epoch() == self.history.epoch {
+            self.hub = Hub::new(self.history.limits);
+        }
+        self.history = History::new(&self.hub, now);
+    }
+}
+
+/// Where a reader starts, and what it is told of it.
+struct Expectation {
+    next: usize,
+    gap: Option<Gap>,
+    position: EventId,
+}
+
+impl Expectation {
+    fn new(start: &Start, topics: &[usize], with_private: bool, history: &History) -> Self {
+        let lost = topics.iter().map(|topic| history.lost_through(*topic));
+        let (earliest, lost) = (lost.clone().min().unwrap_or(0), lost.max().unwrap_or(0));
+        let without_gap = |next| Self {
+            next,
+            gap: None,
+            position: history.log_id(next),
+        };
+        match start {
+            Start::Earliest => without_gap(earliest),
+            Start::Last(count) => {
+                let shown = topics
+                    .iter()
+                    .flat_map(|topic| history.shown(*topic, with_private));
+                let mut shown: Vec<_> = shown.collect();
+                shown.sort_unstable();
+                let first = shown.iter().rev().take(*count).last();
+                without_gap(first.copied().unwrap_or(history.all.len()))
+            }
+            Start::After(id) => {
+                let known = history.resolve(id, topics, with_private);
+                let next = known.unwrap_or(earliest);
+                if known.is_none_or(|known| known < lost) {
+                    let resumed_from = history.log_id(lost);
+                    let position = resumed_from.clone();
+                    let gap = Some(Gap {
+                        requested: id.clone(),
+                        resumed_from,
+                    });
+                    return Self {
+                        next,
+                        gap,
+                        position,
+                    };
+                }
+                let is_known_by_own_id =
+                    topics.len() == 1 && history.offset_of_log_id(id).is_none();
+                let position = if is_known_by_own_id {
+                    id.clone()
+                } else {
+                    history.log_id(next)
+                };
+                Self {
+                    next,
+                    gap: None,
+                    position,
+                }
+            }
+            _ => without_gap(history.all.len()),
+        }
+    }
+}
+
+/// 2,000 cases, unless the environment asks for another number.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if is_set { config.cases } else { 2_000 },
+        ..config
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(config())]
 
     #[test]
-    fn every_reader_sees_the_log_from_its_cursor_on_or_is_told_of_a_gap(
-        actions in prop::collection::vec(action(), 1..120),
+    fn every_answer_of_the_hub_is_the_one_that_the_list_of_all_events_gives(
+        limits in bounds(),
+        actions in prop::collection::vec(action(), 1..60),
     ) {
-        let hub = Hub::new(Limits { events: 4, bytes: 4_000, ..limits() });
-        let mut all: Vec<Known> = Vec::new();
-        let mut readers: Vec<Reader> = Vec::new();
-        // Where readers that left could come back: what they wanted, their last id, and what they have seen.
-        let mut left: Vec<(Vec<usize>, bool, EventId, usize)> = Vec::new();
-        // What has been read stays alive, as it does while it is written, so that readers share it.
-        let mut runs = Vec::new();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+        let handle = runtime.handle().clone();
+        let _entered = handle.enter();
+        let mut world = World::new(limits, runtime);
         for action in actions {
-            match action {
-                Action::Publish { topic: index, bytes, is_private, is_kept } => {
-                    let text = Publication::text("x".repeat(bytes));
-                    let publication = Publication { is_private, is_kept, ..text };
-                    let id = send(&hub, &topic(TOPICS[index]), publication).id;
-                    all.push(Known { topic: index, id, is_private, is_kept });
-                }
-                Action::Subscribe { topics, slow_reader, with_private, resume } => {
-                    let (topics, with_private, start, next) = match left.pop().filter(|_| resume) {
-                        Some((topics, with_private, id, next)) => {
-                            (topics, with_private, Start::After(id), next)
-                        }
-                        None => (topics, with_private, Start::Now, all.len()),
-                    };
-                    let slow_reader = POLICIES[slow_reader];
-                    let wanted = topics.iter().map(|index| WantedTopic {
-                        topic: topic(TOPICS[*index]),
-                        with_private,
-                    });
-                    let subscription = Subscription { topics: wanted.collect(), start, slow_reader };
-                    let subscriber = hub.subscribe(&subscription).expect("a subscriber");
-                    let came_at = all.len();
-                    let mut reader = Reader {
-                        subscriber, topics, slow_reader, with_private, came_at, next, told_through: 0,
-                    };
-                    // Whoever sends a reader its position has told it of the gap first.
-                    if let Some(gap) = reader.subscriber.take_gap() {
-                        reader.take(Read::Gap(gap), &all)?;
-                    }
-                    readers.push(reader);
-                }
-                Action::Read { reader, count, bytes } => {
-                    if let Some(reader) = readers.get_mut(reader) {
-                        for _ in 0..count {
-                            let read = reader.subscriber.read(bytes);
-                            if let Read::Run(run) = &read {
-                                runs.push(Arc::clone(run));
-                            }
-                            if !reader.take(read, &all)? {
-                                break;
-                            }
-                        }
-                    }
-                }
-                Action::FallBehind { reader } => {
-                    if let Some(reader) = readers.get_mut(reader) {
-                        let read = reader.subscriber.fall_behind();
-                        reader.take(read, &all)?;
-                    }
-                }
-                Action::Leave { reader } => {
-                    if reader < readers.len() {
-                        let reader = readers.remove(reader);
-                        if reader.told_through <= reader.next && reader.slow_reader != SlowReader::Latest {
-                            let position = reader.subscriber.position();
-                            left.push((reader.topics, reader.with_private, position, reader.next));
-                        }
-                    }
-                }
-            }
-            for (index, name) in TOPICS.iter().enumerate() {
-                let expected = readers.iter().filter(|reader| reader.topics.contains(&index)).count();
-                prop_assert_eq!(hub.subscribers(&topic(name)), expected);
-            }
+            world.act(action)?;
         }
-        for reader in &mut readers {
-            loop {
-                let read = reader.subscriber.read(1);
-                if !reader.take(read, &all)? {
-                    break;
-                }
-            }
+        // In the end every reader reads everything.
+        for reader in &mut world.readers {
+            while reader.read(1, &world.history)?.1 {}
         }
-        drop(readers);
-        prop_assert!(hub.totals().bytes <= 4_000);
     }
 }
