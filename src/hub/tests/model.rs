@@ -1114,7 +1114,7 @@ impl Expectation {
                     .flat_map(|topic| history.shown(*topic, with_private));
                 let mut shown: Vec<_> = shown.collect();
                 shown.sort_unstable();
-                let first = shown.iter().rev().take(*count).last();
+                let first = shown.iter().rev().take(*count).next_back();
                 without_gap(first.copied().unwrap_or(history.all.len()))
             }
             Start::After(id) => {
