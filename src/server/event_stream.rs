@@ -136,7 +136,7 @@ pub(super) struct EventStream {
     rest: Bytes,
     run: Option<Arc<Run>>,
     /// Accounts for what is large and has not been taken.
-    held: Option<Share>,
+    held: Option<Box<Share>>,
 }
 
 /// What is sent at once.
@@ -195,7 +195,7 @@ impl EventStream {
         }
         if self.held.is_none() && self.rest.len() > PIECE_BYTES {
             match self.delivery.hold(self.rest.len()) {
-                Ok(share) => self.held = Some(share),
+                Ok(share) => self.held = Some(Box::new(share)),
                 Err(exhausted) => {
                     tracing::debug!(?exhausted, "event stream ended: its reader is behind");
                     return None;

@@ -40,6 +40,11 @@ pub(super) struct Admission {
     pub(super) ended: CancellationToken,
     /// Where the stream counts what it does.
     pub(super) metrics: Metrics,
+    /// Apart, since it is seldom looked at, and the tables of open streams have room for more than there are.
+    permit: Box<Permit>,
+}
+
+struct Permit {
     client: Option<ClientAddress>,
     held_bytes: Shares,
     _stream: Share,
@@ -127,13 +132,16 @@ impl Streams {
             };
             shares.take(client, amount).map_err(refused).ok()
         };
-        Some(Admission {
+        let permit = Permit {
             _stream: take(&self.open, 1, "--max-streams")?,
             _subscriptions: take(&self.subscriptions, topics, "--max-subscriptions")?,
-            ended: self.current(),
-            metrics: self.metrics.clone(),
             client,
             held_bytes: self.held_bytes.clone(),
+        };
+        Some(Admission {
+            ended: self.current(),
+            metrics: self.metrics.clone(),
+            permit: Box::new(permit),
         })
     }
 }
@@ -141,7 +149,7 @@ impl Streams {
 impl Admission {
     /// Whose stream it is, if that is known.
     pub(super) fn client(&self) -> Option<ClientAddress> {
-        self.client
+        self.permit.client
     }
 
     /// Accounts for bytes that the stream's reader does not take for now.
@@ -150,7 +158,7 @@ impl Admission {
     ///
     /// [`Exhausted`] if the server holds too many for this client already, or for all: the reader has to come back.
     pub(super) fn hold(&self, bytes: usize) -> Result<Share, Exhausted> {
-        self.held_bytes.take(self.client, bytes)
+        self.permit.held_bytes.take(self.permit.client, bytes)
     }
 }
 

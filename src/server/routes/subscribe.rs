@@ -137,10 +137,6 @@ pub(super) struct Plan {
 }
 
 /// What becomes of a plan.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is returned"
-)]
 pub(super) enum Outcome {
     /// The stream can be sent.
     Open(Subscriber, Admission),

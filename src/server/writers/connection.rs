@@ -38,7 +38,7 @@ pub(super) struct Connection {
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
     /// Accounts for what is unwritten while the socket takes nothing.
-    held: Option<Share>,
+    held: Option<Box<Share>>,
     is_ending: bool,
     input_bytes: usize,
     _guard: ConnectionGuard,
@@ -180,7 +180,7 @@ impl Connection {
     fn wait_for_room(&mut self) -> Progress {
         if self.held.is_none() {
             match self.delivery().hold(self.unwritten.len()) {
-                Ok(share) => self.held = Some(share),
+                Ok(share) => self.held = Some(Box::new(share)),
                 Err(exhausted) => {
                     tracing::debug!(?exhausted, "event stream closed: its reader is behind");
                     return Progress::HasEnded;
