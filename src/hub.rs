@@ -612,23 +612,14 @@ impl State {
         if was == is {
             return;
         }
-        if let Some(was) = was {
+        if let Some(was @ (_, Reverse(front))) = was {
             self.largest.remove(&was);
-        }
-        match (was, is) {
-            (Some((_, Reverse(was))), Some((_, Reverse(is)))) if was == is => {}
-            (was, is) => {
-                if let Some((_, Reverse(front))) = was {
-                    self.oldest.remove(&front);
-                }
-                if let Some((_, Reverse(front))) = is {
-                    self.oldest.insert(front, Arc::clone(channel));
-                }
-            }
+            self.oldest.remove(&front);
         }
         match is {
-            Some(is) => {
+            Some(is @ (_, Reverse(front))) => {
                 self.largest.insert(is);
+                self.oldest.insert(front, Arc::clone(channel));
             }
             None => self.forget_if_unused(channel),
         }

@@ -111,7 +111,6 @@ pub(super) struct HeldBytes {
     client: Option<ClientAddress>,
     bytes: usize,
     share: Option<Share>,
-    counted: usize,
 }
 
 impl HeldBytes {
@@ -122,7 +121,6 @@ impl HeldBytes {
             client: ClientAddress::of_request(&parts.extensions),
             bytes: 0,
             share: None,
-            counted: 0,
         }
     }
 
@@ -144,13 +142,13 @@ impl HeldBytes {
         self.bytes = bytes;
         if bytes <= UNCOUNTED_BYTES {
             self.share = None;
-            self.counted = 0;
             return Ok(());
         }
-        if bytes <= self.counted {
+        let counted = self.share.as_ref().map_or(0, Share::amount);
+        let more = bytes.saturating_sub(counted);
+        if more == 0 {
             return Ok(());
         }
-        let more = bytes - self.counted;
         let taken = match &mut self.share {
             Some(share) => share.grow(more),
             share @ None => self
@@ -158,9 +156,7 @@ impl HeldBytes {
                 .take(self.client, more)
                 .map(|taken| *share = Some(taken)),
         };
-        taken.map_err(holds_too_much)?;
-        self.counted = bytes;
-        Ok(())
+        taken.map_err(holds_too_much)
     }
 }
 

@@ -86,6 +86,11 @@ impl Shares {
 }
 
 impl Share {
+    /// How much it is.
+    pub(super) fn amount(&self) -> usize {
+        self.amount
+    }
+
     /// Takes more. What has been taken stays if that fails.
     ///
     /// # Errors
