@@ -1,48 +1,30 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
-//! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
-//! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
-//! `notices` (lines in the log about clients that are refused or slow), `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
-//! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation`, `problem` and `problem_pages` (what a client asked for, and how
-//! it is told what is wrong). `token_command` makes tokens, without a server.
+//! * [`settings`]: flags, environment and `Leptos.toml`
+//! * `auth`: who a client is, and what it may publish and read
+//! * `limits`: bounds per client and in total
+//! * `http`: what a request says, and how a problem is reported
+//! * `stream`: what a reader is sent next, and how it looks on the wire
+//! * `net`: sockets, TLS, and the threads that write streams
+//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
+//! * `site`: what browsers show
+//! * `ops`: the log, metrics, signals, supervision, and the token command
 
 pub mod settings;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-mod access;
-mod assets;
-mod client_address;
-mod connections;
-mod delivery;
-mod event_stream;
-mod expiry;
-mod gzip;
-mod metrics;
-mod negotiation;
-mod notices;
-mod pages;
-mod pieces;
-mod places;
-mod problem;
-mod problem_pages;
-mod query;
-mod rates;
-mod request_body;
-mod request_head;
+mod auth;
+mod http;
+mod limits;
+mod net;
+mod ops;
 mod router;
 mod routes;
-mod shares;
-mod signals;
+mod site;
 mod state;
-mod streams;
-mod supervision;
-mod telemetry;
-mod tls;
-mod token_command;
-mod writers;
+mod stream;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -55,11 +37,14 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use self::access::Keys;
+use self::auth::Keys;
+pub use self::limits::streams::{StreamLimits, Streams};
+use self::net::connections;
+use self::net::tls::Tls;
+use self::ops::{notices, signals, telemetry, token_command};
 use self::settings::{AnonymousPublish, ClockInterval, Settings};
+use self::site::{assets, pages};
 use self::state::AppState;
-pub use self::streams::{StreamLimits, Streams};
-use self::tls::Tls;
 use crate::feeds;
 use crate::hub::Hub;
 

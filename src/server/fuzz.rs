@@ -13,11 +13,6 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::access::Claims;
-use super::routes::incoming::Incoming;
-use super::routes::subscribe::StreamQuery;
-use super::settings::Settings;
-use super::state::AppState;
 use super::{Server, assets, pages, router};
 use crate::hub::Hub;
 use crate::hub::topic::{MAX_TOPIC_BYTES, Topic};
@@ -25,6 +20,11 @@ use crate::protocol::event::{EventId, EventType, MAX_NAME_BYTES};
 use crate::protocol::event_stream::{as_read, push_fields, push_id_and_dispatch};
 use crate::protocol::event_stream_parser::EventStreamParser;
 use crate::protocol::topic_path;
+use crate::server::auth::Claims;
+use crate::server::routes::incoming::Incoming;
+use crate::server::routes::subscribe::StreamQuery;
+use crate::server::settings::Settings;
+use crate::server::state::AppState;
 
 /// The largest event that the stream parsers are given leave to take here, in bytes.
 const MAX_EVENT_BYTES: usize = 1_000;

@@ -14,15 +14,15 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::client_address::{self, TrustedProxies};
-use super::problem::{READ_ONLY, wrong_method};
-use super::problem_pages::ProblemPages;
-use super::request_body::{self, BodyTimes};
-use super::routes::{clock, health, metrics, topic, topics};
-use super::settings::Settings;
-use super::state::AppState;
 use super::{assets, pages};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
+use crate::server::http::problem::{READ_ONLY, wrong_method};
+use crate::server::http::request_body::{self, BodyTimes};
+use crate::server::limits::client_address::{self, TrustedProxies};
+use crate::server::routes::{clock, health, metrics, topic, topics};
+use crate::server::settings::Settings;
+use crate::server::site::problem_pages::ProblemPages;
+use crate::server::state::AppState;
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [

@@ -20,13 +20,13 @@ use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, Valu
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::access::VerificationKey;
-use super::delivery::Pace;
-use super::rates::Rate;
-use super::streams::StreamLimits;
-use super::token_command;
 use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
+use crate::server::auth::VerificationKey;
+use crate::server::limits::request_rate::Rate;
+use crate::server::limits::streams::StreamLimits;
+use crate::server::ops::token_command;
+use crate::server::stream::session::Pace;
 
 /// Live events from a server to every browser over EventSource, from one binary.
 ///

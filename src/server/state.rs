@@ -7,16 +7,16 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 
-use super::access::{Access, Keys};
-use super::client_address::ClientAddress;
-use super::notices::Kind;
-use super::problem::Problem;
-use super::rates::Rates;
-use super::request_body;
-use super::settings::Settings;
-use super::shares::{Share, Shares};
-use super::streams::{Admission, Streams};
 use crate::hub::Hub;
+use crate::server::auth::{Access, Keys};
+use crate::server::http::problem::Problem;
+use crate::server::http::request_body;
+use crate::server::limits::client_address::ClientAddress;
+use crate::server::limits::request_rate::Rates;
+use crate::server::limits::shares::{Share, Shares};
+use crate::server::limits::streams::{Admission, Streams};
+use crate::server::ops::notices::Kind;
+use crate::server::settings::Settings;
 
 /// One handle to everything, since each layer of the router clones it for each request.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use axum::response::Response;
 use super::subscribe::{self, StreamQuery};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::server::negotiation::accepts;
-use crate::server::problem::Problem;
+use crate::server::http::negotiation::accepts;
+use crate::server::http::problem::Problem;
 use crate::server::settings::ClockInterval;
 use crate::server::state::AppState;
 

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::server::problem::Problem;
+use crate::server::http::problem::Problem;
 use crate::server::state::AppState;
 
 /// Answers as long as the server takes requests.

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use super::event_fields::{EventFields, JsonEvent};
 use crate::hub::publication::{Publication, RETRY_BOUNDS, check_id};
 use crate::protocol::event_stream_parser::{EventStreamParser, ParsedEvent, TooLarge};
-use crate::server::problem::Problem;
+use crate::server::http::problem::Problem;
 
 /// How much longer than its data a line of JSON may be: each of its bytes may be an escape of six, and there are other
 /// members.

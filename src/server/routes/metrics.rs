@@ -4,9 +4,9 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::server::access::Caller;
-use crate::server::metrics::CONTENT_TYPE;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::problem::Problem;
+use crate::server::ops::metrics::CONTENT_TYPE;
 use crate::server::state::AppState;
 
 /// `GET`: all numbers, in the text format of Prometheus and OpenMetrics.

@@ -12,10 +12,10 @@ use crate::hub::topic::Topic;
 use crate::hub::{Entry, Hub, Page};
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
-use crate::server::access::Caller;
-use crate::server::pieces;
-use crate::server::problem::Problem;
-use crate::server::query;
+use crate::server::auth::Caller;
+use crate::server::http::pieces;
+use crate::server::http::problem::Problem;
+use crate::server::http::query;
 use crate::server::state::AppState;
 
 /// How many events a page has unless the client says otherwise.

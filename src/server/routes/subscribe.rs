@@ -22,17 +22,17 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::delivery::Pace;
-use crate::server::event_stream::{self, Extras, Patience};
-use crate::server::gzip;
-use crate::server::negotiation::accepts_encoding;
-use crate::server::problem::Problem;
-use crate::server::query;
+use crate::server::auth::Caller;
+use crate::server::http::negotiation::accepts_encoding;
+use crate::server::http::problem::Problem;
+use crate::server::http::query;
+use crate::server::limits::client_address::ClientAddress;
+use crate::server::limits::streams::Admission;
 use crate::server::settings::{Settings, StreamCompression};
 use crate::server::state::AppState;
-use crate::server::streams::Admission;
+use crate::server::stream::gzip;
+use crate::server::stream::session::Pace;
+use crate::server::stream::sse::{self, Extras, Patience};
 
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -253,8 +253,7 @@ pub(super) fn open(
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
         Outcome::Open(subscriber, admission) => {
-            let (chunks, transfer) =
-                event_stream::open(subscriber, admission, plan.pace, plan.extras);
+            let (chunks, transfer) = sse::open(subscriber, admission, plan.pace, plan.extras);
             let mut answer = if let Some(share) = compressed {
                 answer(Body::from_stream(gzip::compress(chunks, share)))
             } else {
@@ -271,7 +270,7 @@ pub(super) fn open(
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
             stream_headers(settings, false),
-            event_stream::come_back_later(plan.pace),
+            sse::come_back_later(plan.pace),
         )
             .into_response(),
     })

@@ -10,11 +10,11 @@ use super::subscribe::{self, StreamQuery};
 use super::{clock, publish, snapshot, websocket};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::negotiation::preferred;
-use crate::server::pages;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::negotiation::preferred;
+use crate::server::http::problem::Problem;
+use crate::server::limits::client_address::ClientAddress;
+use crate::server::site::pages;
 use crate::server::state::AppState;
 
 const JSON: &str = "application/json";

@@ -16,11 +16,11 @@ use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::Summary;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
-use crate::server::access::Caller;
-use crate::server::negotiation::preferred;
-use crate::server::pages;
-use crate::server::pieces;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::negotiation::preferred;
+use crate::server::http::pieces;
+use crate::server::http::problem::Problem;
+use crate::server::site::pages;
 use crate::server::state::AppState;
 
 /// The most topics on one connection: more would make each of its reads long.

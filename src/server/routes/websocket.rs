@@ -32,15 +32,15 @@ use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::connections::ConnectionGuard;
-use crate::server::delivery::{Delivery, Ending, Item};
-use crate::server::metrics::Tally;
-use crate::server::notices;
-use crate::server::problem::Problem;
-use crate::server::request_body::HeldBytes;
+use crate::server::auth::Caller;
+use crate::server::http::problem::Problem;
+use crate::server::http::request_body::HeldBytes;
+use crate::server::limits::client_address::ClientAddress;
+use crate::server::net::connections::ConnectionGuard;
+use crate::server::ops::metrics::Tally;
+use crate::server::ops::notices;
 use crate::server::state::AppState;
+use crate::server::stream::session::{Delivery, Ending, Item};
 
 /// How much larger a frame may be than the data in it: the other members, and escapes.
 const FRAME_ALLOWANCE: usize = 6;

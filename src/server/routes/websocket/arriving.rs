@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::server::request_body::HeldBytes;
+use crate::server::http::request_body::HeldBytes;
 
 /// What is arriving on one connection; clones share it.
 #[derive(Clone)]
