@@ -39,6 +39,7 @@ fn hub(events: usize) -> Hub {
         events,
         age: Duration::from_secs(86_400),
         bytes: 4 << 30,
+        tail_bytes: 16 << 20,
         topics: 1_000_000,
         subscriptions: usize::MAX,
     })

@@ -238,6 +238,10 @@ impl Server {
             leptos_options,
         );
         supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(shutdown.clone()),
+        );
+        supervisor.spawn(
             "the notices",
             notices::report_what_was_left_out(shutdown.clone()),
         );

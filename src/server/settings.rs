@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::hub::Limits;
 use crate::hub::subscriber::SlowReader;
+use crate::hub::tail::TAIL_BYTES;
 use crate::server::auth::VerificationKey;
 use crate::server::limits::request_rate::Rate;
 use crate::server::limits::streams::StreamLimits;
@@ -366,6 +367,7 @@ impl Settings {
             events: self.history_events,
             age: self.history_age,
             bytes,
+            tail_bytes: TAIL_BYTES,
             topics: self.max_topics,
             subscriptions: self.max_subscriptions,
         }

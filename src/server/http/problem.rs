@@ -4,6 +4,8 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::hub::log::Unavailable;
+
 /// An answer that says what is wrong with a request, and what would be right.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -60,6 +62,19 @@ impl Problem {
             "no place is free: come back later",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The log cannot take events now.
+    pub(crate) fn unavailable(error: &Unavailable) -> Self {
+        let detail = if error.fate_unknown {
+            format!(
+                "{error}; the event may have been published all the same: repeat the request with its Idempotency-Key"
+            )
+        } else {
+            format!("{error}; repeat the request later")
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {

@@ -112,7 +112,7 @@ async fn one(
     let conditions = conditions(parts, &publisher)?;
     let data = whole_text(state, parts, body).await?;
     let publication = fields.publication(data).map_err(Problem::bad_request)?;
-    let published = publish(state, &topic, publication, conditions)?;
+    let published = publish(state, &topic, publication, conditions).await?;
     Ok(receipt(&published))
 }
 
@@ -170,7 +170,7 @@ async fn form(
     let data = data.ok_or_else(|| Problem::bad_request("the form has no field data"))?;
     let fields = by_request.or(fields.typed()?);
     let publication = fields.publication(data).map_err(Problem::bad_request)?;
-    let published = publish(state, &topic, publication, conditions)?;
+    let published = publish(state, &topic, publication, conditions).await?;
     if prefers_html(&parts.headers) {
         return Ok(Redirect::to(&topic_path(topic.as_str())).into_response());
     }
@@ -239,6 +239,7 @@ async fn stream(
             match publication {
                 Some(publication) => {
                     let published = publish(state, &topic, publication, Conditions::default())
+                        .await
                         .map_err(|problem| receipt.with(problem))?;
                     receipt.published += 1;
                     receipt.first_id.get_or_insert_with(|| published.id.clone());
@@ -289,7 +290,7 @@ fn stopping() -> Problem {
 /// # Errors
 ///
 /// A problem if the hub does not take it.
-pub(super) fn publish(
+pub(super) async fn publish(
     state: &AppState,
     topic: &Topic,
     publication: Publication,
@@ -303,13 +304,19 @@ pub(super) fn publish(
     state
         .hub
         .publish(topic, publication, conditions)
+        .await
         .map_err(|error| {
+            if let PublishError::Unavailable(error) = &error {
+                return Problem::unavailable(error);
+            }
             let status = match error {
                 PublishError::Ended | PublishError::DuplicateId(_) => StatusCode::CONFLICT,
                 PublishError::Moved(_) => StatusCode::PRECONDITION_FAILED,
                 PublishError::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 PublishError::TooManyKeys(_) => StatusCode::TOO_MANY_REQUESTS,
-                PublishError::TooManyTopics => StatusCode::SERVICE_UNAVAILABLE,
+                PublishError::TooManyTopics | PublishError::Unavailable(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             };
             let problem = Problem::new(status, error.to_string());
             match error {

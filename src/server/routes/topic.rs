@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
 use super::{clock, publish, snapshot, websocket};
+use crate::hub::EndError;
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::auth::Caller;
@@ -58,7 +59,7 @@ pub(crate) async fn any(
         Method::GET | Method::HEAD => get(&state, topic, request).await,
         Method::POST => publish::post(&state, topic, request).await,
         Method::PUT => publish::put(&state, topic, request).await,
-        Method::DELETE => end(&state, &topic, &request.into_parts().0),
+        Method::DELETE => end(&state, &topic, &request.into_parts().0).await,
         _ => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
@@ -94,10 +95,13 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     }
 }
 
-fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
+async fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
     state.access.check_publish(&Caller::of(parts), topic)?;
-    match state.hub.end(topic) {
+    match state.hub.end(topic).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => Err(Problem::new(StatusCode::NOT_FOUND, error.to_string())),
+        Err(EndError::UnknownTopic(error)) => {
+            Err(Problem::new(StatusCode::NOT_FOUND, error.to_string()))
+        }
+        Err(EndError::Unavailable(error)) => Err(Problem::unavailable(&error)),
     }
 }

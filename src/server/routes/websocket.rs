@@ -279,7 +279,7 @@ impl Connection {
                     self.awaits_pong = false;
                     self.arriving.has_arrived();
                     match heard {
-                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text))],
+                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text).await)],
                         Some(Ok(Message::Binary(_))) => {
                             return (CloseCode::Unsupported, "send text frames: an event's data is text");
                         }
@@ -304,7 +304,7 @@ impl Connection {
 
     /// Publishes what a client has sent, under the rules of `POST`; gives the answer. Every frame counts for the client's
     /// rate, also one that cannot be read.
-    fn publish(&self, text: &str) -> String {
+    async fn publish(&self, text: &str) -> String {
         let caller = Caller {
             headers: &self.headers,
             peer: self.peer,
@@ -314,10 +314,13 @@ impl Connection {
             .rates
             .check_publish(self.client)
             .and_then(|()| self.state.access.check_publish(&caller, &self.topic))
-            .and_then(|_| self.publication(text))
-            .and_then(|publication| {
-                publish(&self.state, &self.topic, publication, Conditions::default())
-            });
+            .and_then(|_| self.publication(text));
+        let published = match published {
+            Ok(publication) => {
+                publish(&self.state, &self.topic, publication, Conditions::default()).await
+            }
+            Err(problem) => Err(problem),
+        };
         match published {
             Ok(published) => json(&Frame::Published {
                 published: Receipt {

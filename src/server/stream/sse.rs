@@ -330,7 +330,7 @@ fn push_named(out: &mut String, event_type: &'static str, data: &str) {
 mod tests {
     use std::pin::Pin;
 
-    use futures_util::StreamExt;
+    use futures_util::{FutureExt, StreamExt};
     use regex::Regex;
     use tokio_util::sync::CancellationToken;
 
@@ -367,6 +367,7 @@ mod tests {
             events: 1_000,
             age: Duration::from_secs(86_400),
             bytes: 1 << 20,
+            tail_bytes: 1 << 20,
             topics: 10,
             subscriptions: 1_000,
         })
@@ -378,6 +379,8 @@ mod tests {
             Publication::text(data),
             Conditions::default(),
         )
+        .now_or_never()
+        .expect("a log in memory commits at once")
         .expect("published");
     }
 
@@ -492,9 +495,10 @@ mod tests {
             ..Publication::text("a\nb")
         };
         hub.publish(&Topic::clock(), news, Conditions::default())
+            .await
             .expect("published");
         publish(&hub, "plain");
-        hub.end(&Topic::clock()).expect("ended");
+        hub.end(&Topic::clock()).await.expect("ended");
         let sent = next(&mut chunks).await;
         let ids = Regex::new(r"id: #\S+").expect("a pattern");
         assert_eq!(
