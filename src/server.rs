@@ -1,6 +1,6 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! * [`settings`]: flags, environment and `Leptos.toml`
+//! * [`settings`]: the command line: flags, environment and `Leptos.toml`, and the token command
 //! * `auth`: who a client is, and what it may publish and read
 //! * `limits`: bounds per client and in total
 //! * `http`: what a request says, and how a problem is reported
@@ -8,7 +8,7 @@
 //! * `net`: sockets, TLS, and the threads that write streams
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
 //! * `site`: what browsers show
-//! * `ops`: the log, metrics, signals, supervision, and the token command
+//! * `ops`: the log, metrics, signals and supervision
 
 pub mod settings;
 
@@ -37,12 +37,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use self::auth::Keys;
+use self::auth::{AnonymousPublish, Keys};
 pub use self::limits::streams::{StreamLimits, Streams};
 use self::net::connections;
 use self::net::tls::Tls;
-use self::ops::{notices, signals, telemetry, token_command};
-use self::settings::{AnonymousPublish, ClockInterval, Settings};
+use self::ops::{notices, signals, telemetry};
+use self::settings::values::ClockInterval;
+use self::settings::{Settings, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
 use crate::feeds;
@@ -61,7 +62,7 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    let _logging = match telemetry::start(&settings.log) {
+    let _logging = match telemetry::start(settings.log.as_str()) {
         Ok(logging) => logging,
         Err(error) => {
             // There is no log to say it to, and perhaps no standard error either.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use self::grants::Grants;
@@ -28,9 +29,44 @@ pub(super) use self::token::VerificationKey;
 use self::token::{TOKEN_COOKIE, TokenError, token_of, verify};
 use crate::hub::topic::Topic;
 use crate::server::auth::expiry::Expiry;
+use crate::server::http::client_address::{TrustedProxies, is_trusted};
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::{TrustedProxies, is_trusted};
-use crate::server::settings::{AnonymousPublish, OperatorAccess, ReadAccess, Settings};
+use crate::server::settings::Settings;
+
+/// Who may publish without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AnonymousPublish {
+    /// No client: publishing needs a token.
+    Off,
+    /// Programs of this machine, for development: the server listens on loopback, has no keys, and no reverse proxy leads
+    /// to it.
+    #[value(alias = "auto")]
+    Local,
+    /// Every client.
+    On,
+}
+
+/// Who may read events that are not private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReadAccess {
+    /// Every client if the server has no keys; with keys, clients with a token for the topic.
+    Auto,
+    /// Every client.
+    Public,
+    /// Clients with a token for the topic.
+    Token,
+}
+
+/// Who may see what operators look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OperatorAccess {
+    /// Programs of this machine if the server listens on loopback; and clients with a token that allows to read the topics.
+    Auto,
+    /// Every client.
+    On,
+    /// No client.
+    Off,
+}
 
 /// The rules; cheap to clone.
 #[derive(Clone)]

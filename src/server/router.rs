@@ -16,9 +16,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
+use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::limits::client_address::{self, TrustedProxies};
 use crate::server::routes::{clock, health, metrics, topic, topics};
 use crate::server::settings::Settings;
 use crate::server::site::problem_pages::ProblemPages;

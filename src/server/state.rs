@@ -9,9 +9,9 @@ use leptos::config::LeptosOptions;
 
 use crate::hub::Hub;
 use crate::server::auth::{Access, Keys};
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
 use crate::server::http::request_body;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::limits::request_rate::Rates;
 use crate::server::limits::shares::{Share, Shares};
 use crate::server::limits::streams::{Admission, Streams};

@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::net::connections::Answers;
 use crate::server::settings::Settings;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::server::limits::client_address::{ClientAddress, TrustedProxies, is_trusted};
+use crate::server::http::client_address::{ClientAddress, TrustedProxies, is_trusted};
 use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices::Kind;

@@ -11,8 +11,8 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::ops::metrics::Metrics;
 use crate::server::settings::Settings;
 

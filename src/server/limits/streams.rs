@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::server::limits::client_address::ClientAddress;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices::Kind;

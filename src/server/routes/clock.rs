@@ -9,7 +9,7 @@ use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::http::negotiation::accepts;
 use crate::server::http::problem::Problem;
-use crate::server::settings::ClockInterval;
+use crate::server::settings::values::ClockInterval;
 use crate::server::state::AppState;
 
 /// `GET` and `HEAD`: the stream, whatever else the client would rather have; the clock's page is elsewhere.

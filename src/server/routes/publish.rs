@@ -21,10 +21,10 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
 use crate::server::auth::{Caller, Publisher};
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
 use crate::server::http::request_body::{self, HeldBytes};
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::state::AppState;
 
 /// The longest `Idempotency-Key`, in bytes: more than any UUID or hash needs.

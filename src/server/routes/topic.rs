@@ -11,9 +11,9 @@ use super::{clock, publish, snapshot, websocket};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::preferred;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::site::pages;
 use crate::server::state::AppState;
 

@@ -1,5 +1,7 @@
 //! Where settings come from, which source counts, and how a wrong one is told.
 
+use clap::Arg;
+
 use super::*;
 
 fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {

@@ -25,11 +25,11 @@ use crate::protocol::event::EventId;
 use crate::protocol::page::{MAX_OLDER, PageEvent, TopicPage};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
+use crate::server::http::client_address::is_trusted;
 use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::is_trusted;
 use crate::server::limits::shares::Share;
-use crate::server::settings::ClockInterval;
+use crate::server::settings::values::ClockInterval;
 use crate::server::state::AppState;
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
