@@ -2,7 +2,7 @@
 //! targets in `fuzz/` and the property tests below call the same functions, so that a seed of one is a test of the other.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,9 +11,10 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use futures_util::StreamExt;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Server, assets, pages, router};
+use super::{Server, router};
 use crate::hub::Hub;
 use crate::hub::topic::{MAX_TOPIC_BYTES, Topic};
 use crate::protocol::event::{EventId, EventType, MAX_NAME_BYTES};
@@ -24,7 +25,6 @@ use crate::server::auth::Claims;
 use crate::server::routes::incoming::Incoming;
 use crate::server::routes::subscribe::StreamQuery;
 use crate::server::settings::Settings;
-use crate::server::state::AppState;
 
 /// The largest event that the stream parsers are given leave to take here, in bytes.
 const MAX_EVENT_BYTES: usize = 1_000;
@@ -170,24 +170,10 @@ fn settings(anonymous_publish: &str) -> Settings {
 
 /// The routes of a new server.
 fn routes(settings: Settings) -> Option<(Router, Hub)> {
-    let Server {
-        settings,
-        hub,
-        streams,
-        keys,
-        ..
-    } = Server::new(settings).ok()?;
-    let address = settings.addr;
-    let leptos_options = pages::leptos_options(address, &assets::package_folder());
-    let state = AppState::new(
-        Arc::new(settings),
-        hub.clone(),
-        streams,
-        keys,
-        address,
-        leptos_options,
-    );
-    Some((router::router(state), hub))
+    let server = Server::new(settings, CancellationToken::new()).ok()?;
+    let state = server.state(server.settings.addr);
+    let router = router::router(state, &server.settings.router_config());
+    Some((router, server.hub.clone()))
 }
 
 /// A request, if its method, target and headers are such as HTTP lets through. `all` is where its text is from, for

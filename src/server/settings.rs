@@ -33,7 +33,7 @@ use self::values::{
 };
 use crate::hub::subscriber::SlowReader;
 use crate::server::auth::VerificationKey;
-use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
+pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
 use crate::server::limits::request_rate::Rate;
 
 /// Live events from a server to every browser over EventSource, from one binary.

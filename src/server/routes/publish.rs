@@ -24,7 +24,7 @@ use crate::server::auth::{Caller, Publisher};
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
-use crate::server::http::request_body::{self, HeldBytes};
+use crate::server::http::request_body;
 use crate::server::state::AppState;
 
 /// The longest `Idempotency-Key`, in bytes: more than any UUID or hash needs.
@@ -127,7 +127,7 @@ async fn form(
     let by_request = EventFields::of_request(&parts.uri, &parts.headers)?;
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
     let conditions = conditions(parts, &publisher)?;
-    let max_data = state.settings.max_body_bytes();
+    let max_data = state.publish_config.max_bytes;
     let max_form = max_data.saturating_add(FORM_ALLOWANCE);
     request_body::check_length(&parts.headers, max_form)?;
     let boundary = parts
@@ -137,7 +137,7 @@ async fn form(
         .and_then(|value| multer::parse_boundary(value).ok())
         .ok_or_else(|| Problem::bad_request("the form has no boundary in its Content-Type"))?;
     let mut form = multer::Multipart::new(body.into_data_stream(), boundary);
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let (mut data, mut fields, mut count) = (None, TextFields::default(), 0);
     while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
         count += 1;
@@ -212,7 +212,7 @@ async fn stream(
         }
     }
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
-    let mut incoming = incoming(state.settings.max_body_bytes()).with_defaults(defaults);
+    let mut incoming = incoming(state.publish_config.max_bytes).with_defaults(defaults);
     let mut receipt = StreamReceipt {
         topic: topic.as_str(),
         published: 0,
@@ -220,13 +220,13 @@ async fn stream(
         first_id: None,
         last_id: None,
     };
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
     loop {
         let chunk = tokio::select! {
             biased;
             () = expiry(&publisher) => return Err(receipt.with(token_has_expired())),
-            () = state.streams.shutdown().cancelled() => return Err(receipt.with(stopping())),
+            () = state.shutdown.cancelled() => return Err(receipt.with(stopping())),
             chunk = chunks.next() => chunk,
         };
         let read = match chunk {
@@ -256,7 +256,7 @@ async fn stream(
             return Ok(json(StatusCode::OK, &receipt));
         }
         held.set(incoming.buffered_bytes())
-            .map_err(|problem| receipt.with(problem))?;
+            .map_err(|exhausted| receipt.with(exhausted.into()))?;
     }
 }
 
@@ -395,9 +395,9 @@ fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EventId>>, Problem> {
 }
 
 async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
-    let limit = state.settings.max_body_bytes();
+    let limit = state.publish_config.max_bytes;
     request_body::check_length(&parts.headers, limit)?;
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {

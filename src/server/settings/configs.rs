@@ -1,31 +1,44 @@
 //! What each part of the server is given of the settings: one small structure for each, so that no part knows of flags.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use bytesize::ByteSize;
+use leptos::config::LeptosOptions;
 
 use super::Settings;
+use super::values::{ClockInterval, StreamCompression};
 use crate::hub::Limits;
-use crate::hub::subscriber::SlowReader;
+use crate::server::auth::{AccessConfig, Keys};
+use crate::server::http::client_address::TrustedProxies;
+use crate::server::http::request_body::BodyTimes;
+use crate::server::limits::connections::ConnectionLimits;
+use crate::server::limits::request_rate::RateLimits;
 use crate::server::limits::streams::StreamLimits;
-use crate::server::stream::session::Pace;
+use crate::server::net::connections::ConnectionConfig;
+use crate::server::router::RouterConfig;
+use crate::server::state::{PublishConfig, SiteConfig};
+use crate::server::stream::config::StreamConfig;
 
 impl Settings {
-    /// How much the hub holds.
-    pub(in crate::server) fn limits(&self) -> Limits {
-        let bytes = usize::try_from(self.history_bytes.as_u64()).unwrap_or(usize::MAX);
+    pub(in crate::server) fn hub_limits(&self) -> Limits {
         Limits {
             events: self.history_events,
             age: self.history_age,
-            bytes,
+            bytes: bytes(self.history_bytes),
             topics: self.max_topics,
             subscriptions: self.max_subscriptions,
         }
     }
 
-    /// How much streams and clients may take.
+    pub(in crate::server) fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            in_all: self.max_connections,
+            of_client: self.max_connections_per_address,
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
     pub(in crate::server) fn stream_limits(&self) -> StreamLimits {
-        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         StreamLimits {
             streams: [self.max_streams, self.max_streams_per_address],
             subscriptions: [self.max_subscriptions, self.max_subscriptions_per_address],
@@ -36,30 +49,88 @@ impl Settings {
         }
     }
 
-    /// The largest event that can be published, in bytes.
-    pub(in crate::server) fn max_body_bytes(&self) -> usize {
-        usize::try_from(self.max_body.as_u64()).unwrap_or(usize::MAX)
+    pub(in crate::server) fn rate_limits(&self) -> RateLimits {
+        RateLimits {
+            publish: self.publish_rate,
+            streams: self.stream_rate,
+        }
     }
 
-    /// How streams are sent to readers of whom this becomes if they are too slow.
-    pub(in crate::server) fn pace(&self, slow_reader: SlowReader) -> Pace {
-        Pace {
+    /// The keys of the files that are named.
+    pub(in crate::server) fn keys(&self) -> Keys {
+        let secrets = self.jwt_secret_file.iter();
+        Keys::new(secrets.chain(&self.jwt_public_key).cloned().collect())
+    }
+
+    /// The rules of a server that listens on `address`.
+    pub(in crate::server) fn access_config(&self, address: SocketAddr) -> AccessConfig {
+        AccessConfig {
+            anonymous_publish: self.anonymous_publish,
+            read: self.read,
+            list_topics: self.list_topics,
+            metrics: self.metrics,
+            is_on_loopback: address.ip().to_canonical().is_loopback(),
+            trusted_proxies: self.trusted_proxies(),
+            allowed_origins: self.allow_origin.clone(),
+        }
+    }
+
+    pub(in crate::server) fn stream_config(&self) -> StreamConfig {
+        StreamConfig {
             retry: self.retry,
             heartbeat: self.heartbeat,
             lifetime: self.stream_lifetime,
             idle_timeout: self.idle_timeout,
             write_timeout: self.write_timeout,
-            socket_timeout: self.socket_timeout(slow_reader),
-            expires_at: None,
+            slow_reader: self.slow_reader,
+            is_gzip_offered: self.stream_compression == StreamCompression::Gzip,
+            headers: self.stream_header.clone(),
         }
     }
 
-    /// How long a socket may take nothing before it is closed. A slow reader that is to keep its stream keeps its socket
-    /// for as long as a stream can last.
-    pub(in crate::server) fn socket_timeout(&self, slow_reader: SlowReader) -> Duration {
-        match slow_reader {
-            SlowReader::Disconnect => self.write_timeout,
-            SlowReader::Skip | SlowReader::Latest => self.write_timeout.max(self.stream_lifetime),
+    pub(in crate::server) fn publish_config(&self) -> PublishConfig {
+        PublishConfig {
+            max_bytes: bytes(self.max_body),
+            frame_timeout: self.request_timeout,
         }
     }
+
+    pub(in crate::server) fn site_config(&self, leptos_options: LeptosOptions) -> SiteConfig {
+        SiteConfig {
+            leptos_options,
+            is_https: self.tls_cert.is_some(),
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
+    pub(in crate::server) fn router_config(&self) -> RouterConfig {
+        RouterConfig {
+            trusted_proxies: self.trusted_proxies(),
+            allowed_origins: self.allow_origin.clone(),
+            body_times: BodyTimes {
+                whole: self.request_timeout,
+                silence: self.idle_timeout,
+            },
+        }
+    }
+
+    pub(in crate::server) fn connection_config(&self) -> ConnectionConfig {
+        ConnectionConfig {
+            request_timeout: self.request_timeout,
+            socket_timeout: self.stream_config().socket_timeout(self.slow_reader),
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
+    pub(in crate::server) fn has_clock(&self) -> bool {
+        self.clock_interval != ClockInterval::Off
+    }
+
+    fn trusted_proxies(&self) -> TrustedProxies {
+        self.trusted_proxy.as_slice().into()
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }

@@ -209,6 +209,7 @@ fn a_flag_that_needs_no_value_takes_one_with_a_space_or_a_sign_between() {
         (&["--anonymous-publish"][..], AnonymousPublish::On),
         (&["--anonymous-publish", "off"], AnonymousPublish::Off),
         (&["--anonymous-publish=off"], AnonymousPublish::Off),
+        (&["--anonymous-publish=auto"], AnonymousPublish::Local),
         (
             &["--anonymous-publish", "--log=debug"],
             AnonymousPublish::On,
