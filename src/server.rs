@@ -13,7 +13,7 @@
 pub mod settings;
 
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub mod testing;
 
 mod auth;
 mod http;

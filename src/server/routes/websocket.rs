@@ -25,8 +25,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 
 use self::arriving::{Arriving, Watched};
 use super::event_fields::{EventFields, JsonEvent};
-use super::publish::publish;
 use super::subscribe::{Outcome, Plan, StreamQuery};
+use super::topic::publish::publish;
 use crate::hub::Entry;
 use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;

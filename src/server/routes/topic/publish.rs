@@ -1,5 +1,5 @@
 //! Publishing over HTTP: one event as a body or a form, or a stream of events, each of which goes out as it arrives. What
-//! may be said about an event is the same everywhere: see [`super::event_fields`].
+//! may be said about an event is the same everywhere: see [`super::super::event_fields`].
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::event_fields::{self, EventFields, TextFields};
-use super::incoming::{Incoming, Wrong};
+use super::super::event_fields::{self, EventFields, TextFields};
+use super::publish_body::{PublishBody, PublishBodyError};
 use crate::hub::publication::{
     Conditions, ExpectedNewest, IdempotencyKey, Publication, PublishError, Published,
 };
@@ -62,7 +62,7 @@ struct StreamReceipt<'a> {
 /// # Errors
 ///
 /// A problem if the publisher may not, or the request is wrong.
-pub(super) async fn post(
+pub(in crate::server::routes) async fn post(
     state: &AppState,
     topic: Topic,
     request: Request,
@@ -71,8 +71,8 @@ pub(super) async fn post(
     request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
         "multipart/form-data" => form(state, topic, &parts, body).await,
-        "text/event-stream" => stream(state, topic, &parts, body, Incoming::event_stream).await,
-        "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
+        "text/event-stream" => stream(state, topic, &parts, body, PublishBody::event_stream).await,
+        "application/x-ndjson" => stream(state, topic, &parts, body, PublishBody::ndjson).await,
         _ => one(state, topic, &parts, body).await,
     }
 }
@@ -82,7 +82,7 @@ pub(super) async fn post(
 /// # Errors
 ///
 /// As [`post`].
-pub(super) async fn put(
+pub(in crate::server::routes) async fn put(
     state: &AppState,
     topic: Topic,
     request: Request,
@@ -90,9 +90,9 @@ pub(super) async fn put(
     let (parts, body) = request.into_parts();
     request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
-        "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
+        "application/x-ndjson" => stream(state, topic, &parts, body, PublishBody::ndjson).await,
         "" | "text/event-stream" => {
-            stream(state, topic, &parts, body, Incoming::event_stream).await
+            stream(state, topic, &parts, body, PublishBody::event_stream).await
         }
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -196,7 +196,7 @@ async fn stream(
     topic: Topic,
     parts: &Parts,
     body: Body,
-    incoming: fn(usize) -> Incoming,
+    incoming: fn(usize) -> PublishBody,
 ) -> Result<Response, Problem> {
     let defaults = EventFields::of_request(&parts.uri, &parts.headers)?;
     if defaults.id.is_some() {
@@ -231,7 +231,7 @@ async fn stream(
         };
         let read = match chunk {
             Some(Ok(chunk)) => incoming.feed(&chunk),
-            Some(Err(_)) => Err(Wrong::BrokenOff),
+            Some(Err(_)) => Err(PublishBodyError::BrokenOff),
             None => incoming.finish(),
         };
         let is_over = incoming.is_over();
@@ -251,7 +251,7 @@ async fn stream(
         if is_over {
             let is_empty = receipt.published + receipt.left_out == 0;
             if is_empty && incoming.has_content() {
-                return Err(receipt.with(Wrong::NoEvent.into()));
+                return Err(receipt.with(PublishBodyError::NoEvent.into()));
             }
             return Ok(json(StatusCode::OK, &receipt));
         }
@@ -289,7 +289,7 @@ fn stopping() -> Problem {
 /// # Errors
 ///
 /// A problem if the hub does not take it.
-pub(super) fn publish(
+pub(in crate::server::routes) fn publish(
     state: &AppState,
     topic: &Topic,
     publication: Publication,

@@ -22,8 +22,8 @@ use crate::protocol::event_stream::{as_read, push_fields, push_id_and_dispatch};
 use crate::protocol::event_stream_parser::EventStreamParser;
 use crate::protocol::topic_path;
 use crate::server::auth::Claims;
-use crate::server::routes::incoming::Incoming;
 use crate::server::routes::subscribe::StreamQuery;
+use crate::server::routes::topic::publish_body::PublishBody;
 use crate::server::settings::Settings;
 
 /// The largest event that the stream parsers are given leave to take here, in bytes.
@@ -85,12 +85,12 @@ pub fn event_stream(bytes: &[u8]) {
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].data, as_read(event.data));
     }
-    published(Incoming::event_stream(MAX_EVENT_BYTES), bytes);
+    published(PublishBody::event_stream(MAX_EVENT_BYTES), bytes);
 }
 
 /// A body of JSON lines: whatever is published could have been published alone.
 pub fn ndjson(bytes: &[u8]) {
-    published(Incoming::ndjson(MAX_EVENT_BYTES), bytes);
+    published(PublishBody::ndjson(MAX_EVENT_BYTES), bytes);
 }
 
 /// The claims of a token: they are read or refused, and grant no topic that they do not name at least the beginning of.
@@ -251,14 +251,14 @@ fn parse(
     (events, is_whole)
 }
 
-fn published(mut incoming: Incoming, bytes: &[u8]) {
+fn published(mut body: PublishBody, bytes: &[u8]) {
     for piece in bytes.chunks(5) {
-        if incoming.feed(piece).is_err() {
+        if body.feed(piece).is_err() {
             break;
         }
     }
-    let _ = incoming.finish();
-    for publication in incoming.take().into_iter().flatten() {
+    let _ = body.finish();
+    for publication in body.take().into_iter().flatten() {
         assert!(publication.event_type.as_str().len() <= MAX_NAME_BYTES);
         assert!(
             publication
