@@ -24,6 +24,7 @@ use fairwind::hub::topic::Topic;
 use fairwind::hub::{Hub, Limits};
 use fairwind::protocol::event::{EventId, EventType};
 use fairwind::protocol::event_stream::{push_fields, push_id_and_dispatch};
+use futures_util::FutureExt;
 
 fn main() {
     divan::main();
@@ -51,6 +52,7 @@ fn topic(number: usize) -> Topic {
 
 fn publish(hub: &Hub, topic: &Topic) {
     let published = hub.publish(topic, Publication::text(DATA), Conditions::default());
+    let published = published.now_or_never().expect("committed at once");
     black_box(published.expect("published"));
 }
 
@@ -67,6 +69,7 @@ fn subscribe(hub: &Hub, topics: impl IntoIterator<Item = Topic>, start: Start) -
     };
     let subscription = Subscription {
         topics: topics.into_iter().map(wanted).collect(),
+        patterns: Vec::new(),
         start,
         slow_reader: SlowReader::Disconnect,
     };

@@ -4,7 +4,6 @@
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
-use super::forbidden;
 use crate::server::http::problem::Problem;
 
 /// Where the page of a request comes from, seen from what is asked for; no page can forge it.
@@ -26,7 +25,7 @@ pub(super) fn check(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<(), 
     if is_own || is_allowed(headers, allowed) {
         return Ok(());
     }
-    Err(forbidden(
+    Err(Problem::other_origin(
         "a page of another origin may not publish here, nor use this server's cookies; list its origin with --allow-origin, or ask from a server",
     ))
 }

@@ -12,9 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::server::auth::expiry::seconds_since_1970;
-
-/// The cookie that carries a token for clients that cannot send a header, such as EventSource.
-pub(super) const TOKEN_COOKIE: &str = "fairwind_token";
+use crate::server::http::problem::TOKEN_COOKIE;
 
 /// The shortest secret for HS256, in bytes: as long as its hash, which RFC 7518, section 3.2, asks for.
 const MIN_SECRET_BYTES: usize = 32;
@@ -123,7 +121,7 @@ impl VerificationKey {
         }
     }
 
-    fn from_secret(text: &[u8]) -> Result<Self, String> {
+    pub(super) fn from_secret(text: &[u8]) -> Result<Self, String> {
         let key = DecodingKey::from_secret(secret_in(text)?);
         Ok(Self::new(Algorithm::HS256, key))
     }

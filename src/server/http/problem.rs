@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::hub::log::Unavailable;
 
+/// The cookie that carries a token for clients that cannot send a header, such as EventSource.
+pub(crate) const TOKEN_COOKIE: &str = "fairwind_token";
+
 /// An answer that says what is wrong with a request, and what would be right.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -75,6 +78,57 @@ impl Problem {
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The server would have to hold more for a client than it may, or more for all than it can.
+    pub(crate) fn holds_too_much(whose: &str) -> Self {
+        let detail = format!(
+            "the server holds as much as it may {whose}: take the answers that wait, send less at once, and try again"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The client may not do this, whoever it is.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// The request was sent for a page of another origin, which may not do this.
+    pub(crate) fn other_origin(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Only the server publishes to this topic.
+    pub(crate) fn reserved_topic() -> Self {
+        Self::forbidden("only the clock publishes to its topic; choose another")
+    }
+
+    /// `what` needs a token, and there is none.
+    pub(crate) fn token_required(what: &str) -> Self {
+        let detail = format!(
+            "{what} needs a token; send it as 'Authorization: Bearer TOKEN' or in the cookie {TOKEN_COOKIE}"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, detail).with_challenge("Bearer realm=\"fairwind\"")
+    }
+
+    /// The token does not hold.
+    pub(crate) fn invalid_token(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+            .with_challenge("Bearer realm=\"fairwind\", error=\"invalid_token\"")
+    }
+
+    /// The token holds, and does not grant this.
+    pub(crate) fn insufficient_scope(detail: impl Into<String>) -> Self {
+        Self::forbidden(detail)
+            .with_challenge("Bearer realm=\"fairwind\", error=\"insufficient_scope\"")
+    }
+
+    fn with_challenge(self, challenge: &'static str) -> Self {
+        self.with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        )
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {

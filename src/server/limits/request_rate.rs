@@ -11,10 +11,10 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::ops::metrics::Metrics;
-use crate::server::settings::Settings;
+use crate::server::ops::notices::Kind;
 
 /// How often something may happen: so many times in a unit of time, all of which may come at once; or any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,19 @@ enum Unit {
     Hour,
 }
 
+/// How often one client may do what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimits {
+    /// Requests to publish, and frames.
+    pub(crate) publish: Rate,
+    /// Streams that are opened.
+    pub(crate) streams: Rate,
+}
+
 /// Counts what each client does; clones share it.
 #[derive(Clone)]
-pub(crate) struct Rates {
+pub(crate) struct RequestRates {
+    limits: RateLimits,
     publish: Option<Arc<Limiter>>,
     streams: Option<Arc<Limiter>>,
     metrics: Metrics,
@@ -85,22 +95,29 @@ impl Rate {
     }
 }
 
-impl Rates {
-    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+impl RequestRates {
+    pub(crate) fn new(limits: RateLimits, metrics: Metrics) -> Self {
         Self {
-            publish: settings.publish_rate.limiter(),
-            streams: settings.stream_rate.limiter(),
+            limits,
+            publish: limits.publish.limiter(),
+            streams: limits.streams.limiter(),
             metrics,
         }
     }
 
-    /// Whether the client may open one more stream now.
+    /// Whether the client may open one more stream now. Counts the stream, or logs the refusal.
     pub(crate) fn may_open_stream(&self, client: Option<ClientAddress>) -> bool {
-        let may = check(self.streams.as_deref(), client).is_ok();
-        if !may {
+        let may_open = check(self.streams.as_deref(), client).is_ok();
+        if !may_open {
             self.metrics.rate_limited.inc();
+            Kind::Stream.notice(client, || {
+                format!(
+                    "it opens streams more often than --stream-rate ({}) allows",
+                    self.limits.streams
+                )
+            });
         }
-        may
+        may_open
     }
 
     /// Whether the client may publish once more now.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::server::limits::client_address::ClientAddress;
+use crate::server::http::client_address::ClientAddress;
 
 /// One bounded amount; clones share it.
 #[derive(Clone)]

@@ -34,23 +34,23 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 use tracing::Level;
 
 use self::activity::{Activity, Verdict};
-pub(crate) use self::lent::Answers;
-use self::lent::{Lender, lend};
+use self::lent::{Answers, Lender, lend};
+use crate::server::http::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use crate::server::http::pieces;
 use crate::server::http::problem::Detail;
 use crate::server::http::request_head;
-use crate::server::limits::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
-use crate::server::limits::connections::{Place, Places};
-use crate::server::limits::streams::Streams;
+use crate::server::limits::connections::ConnectionLimiter;
+use crate::server::limits::streams::StreamRegistry;
+use crate::server::net::guard::ConnectionGuard;
 use crate::server::net::tls::Tls;
 use crate::server::net::writers::Writers;
+use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices;
-use crate::server::settings::Settings;
+use crate::server::ops::supervision::Supervisor;
 use crate::server::stream::sse::{EventStream, Patience, Transfer};
 
 /// How long open connections have to finish when the server stops. The contract is two seconds in all.
@@ -85,12 +85,26 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The first pause before looking again at a preface that has not arrived as a whole. It doubles each time.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
-/// The right of a connection to be open, and what makes the server wait for it at a stop. It stands in the extensions of
-/// every request, so that a connection which leaves HTTP takes it along; clones share it.
-#[derive(Clone)]
-pub(crate) struct ConnectionGuard {
-    _place: Arc<Place>,
-    _is_waited_for: TaskTrackerToken,
+/// How long clients may take, and which proxies are trusted.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionConfig {
+    /// For a request's head, a handshake, and between two requests.
+    pub(crate) request_timeout: Duration,
+    /// How long a socket may take nothing of what waits for it.
+    pub(crate) socket_timeout: Duration,
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+/// What connections are served with.
+pub(crate) struct Service {
+    pub(crate) router: Router,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) config: ConnectionConfig,
+    pub(crate) limiter: ConnectionLimiter,
+    pub(crate) streams: StreamRegistry,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// What all connections share.
@@ -113,21 +127,15 @@ enum Protocol {
     Http2,
 }
 
-/// Serves until the streams' shutdown.
+/// Serves until the service's shutdown.
 ///
 /// # Errors
 ///
 /// When there are no threads to write event streams.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<Tls>,
-    settings: &Settings,
-    streams: &Streams,
-) -> io::Result<()> {
-    let shutdown = streams.shutdown();
-    let places = Places::new(settings, streams.metrics().clone());
-    let server = Arc::new(Server::new(router, tls, settings, streams)?);
+pub(crate) async fn serve(listener: TcpListener, service: Service) -> io::Result<()> {
+    let (limiter, streams) = (&service.limiter, &service.streams);
+    let shutdown = &service.shutdown;
+    let server = Arc::new(Server::new(&service)?);
     let connections = TaskTracker::new();
     let guards = TaskTracker::new();
     let accepting = async {
@@ -140,16 +148,13 @@ pub(crate) async fn serve(
                 }
             };
             // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
-            if let Some(place) = places.take(peer.ip()) {
-                let guard = ConnectionGuard {
-                    _place: Arc::new(place),
-                    _is_waited_for: guards.token(),
-                };
+            if let Some(permit) = limiter.admit(peer.ip()) {
+                let guard = ConnectionGuard::new(permit, guards.token());
                 connections.spawn(Arc::clone(&server).connection(socket, peer, guard));
             }
         }
     };
-    tokio::join!(accepting, server.writers.end_when_told(streams));
+    tokio::join!(accepting, server.writers.end_when_told(streams, shutdown));
     drop(listener);
     connections.close();
     guards.close();
@@ -179,36 +184,32 @@ pub(crate) fn prepare_thread() {
 }
 
 impl Server {
-    fn new(
-        router: Router,
-        tls: Option<Tls>,
-        settings: &Settings,
-        streams: &Streams,
-    ) -> io::Result<Self> {
+    fn new(service: &Service) -> io::Result<Self> {
+        let config = &service.config;
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
-            .header_read_timeout(settings.request_timeout)
+            .header_read_timeout(config.request_timeout)
             .max_buf_size(CONNECTION_BUFFER_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
-            .keep_alive_interval(settings.request_timeout)
+            .keep_alive_interval(config.request_timeout)
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
         Ok(Self {
-            router,
-            tls,
+            router: service.router.clone(),
+            tls: service.tls.clone(),
             http1,
             http2,
-            request_timeout: settings.request_timeout,
-            write_timeout: settings.socket_timeout(settings.slow_reader),
-            writers: Writers::start(streams)?,
-            shutdown: streams.shutdown().clone(),
-            trusted: settings.trusted_proxy.as_slice().into(),
+            request_timeout: config.request_timeout,
+            write_timeout: config.socket_timeout,
+            writers: Writers::start(&service.supervisor, &service.metrics)?,
+            shutdown: service.shutdown.clone(),
+            trusted: Arc::clone(&config.trusted_proxies),
         })
     }
 
@@ -309,7 +310,7 @@ impl Server {
             if let Some(answers) = &answers
                 && !request.body().is_end_stream()
             {
-                request.extensions_mut().insert(answers.clone());
+                request.extensions_mut().insert(answers.body_observer());
             }
             // Before HTTP/1.1 there are no chunks.
             let wanted = wanted

@@ -14,8 +14,6 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
 
-use crate::server::settings::Settings;
-
 /// What a client may speak inside TLS, best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -36,16 +34,15 @@ struct Certificate {
 }
 
 impl Tls {
-    /// The settings' TLS, if they have any.
+    /// TLS with a certificate chain and its key, or none without both.
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used; the message names the file.
-    pub(crate) fn from_settings(settings: &Settings) -> io::Result<Option<Self>> {
-        match (&settings.tls_cert, &settings.tls_key) {
+    /// When only one of them is given, or they cannot be used; the message names the setting and the file.
+    pub(crate) fn from_files(chain: Option<&Path>, key: Option<&Path>) -> io::Result<Option<Self>> {
+        match (chain, key) {
             (Some(chain), Some(key)) => Self::new(chain, key).map(Some),
             (None, None) => Ok(None),
-            // Checked here since each may come from another source.
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "--tls-cert and --tls-key belong together; give both, or neither",
@@ -182,26 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_and_its_key_belong_together_wherever_they_are_set() {
+    fn a_certificate_and_its_key_belong_together() {
         let files = files("pair");
-        let tls = |flags: &[String], variables: &[(&str, &Path)]| {
-            let arguments = std::iter::once("fairwind").chain(flags.iter().map(String::as_str));
-            let variables = variables
-                .iter()
-                .map(|(name, file)| ((*name).to_owned(), file.display().to_string()));
-            let settings = Settings::read(arguments.map(Into::into).collect(), variables.collect())
-                .expect("settings");
-            Tls::from_settings(&settings)
-        };
-        let key = format!("--tls-key={}", files.key.display());
-        let both = tls(
-            std::slice::from_ref(&key),
-            &[("FAIRWIND_TLS_CERT", &files.chain)],
-        );
-        assert!(both.expect("TLS").is_some());
-        let one = tls(&[key], &[]).err().expect("a refusal").to_string();
-        assert!(one.contains("--tls-cert"), "{one}");
-        assert!(tls(&[], &[]).expect("no TLS").is_none());
+        let (chain, key) = (Some(files.chain.as_path()), Some(files.key.as_path()));
+        assert!(Tls::from_files(chain, key).expect("TLS").is_some());
+        for (chain, key) in [(chain, None), (None, key)] {
+            let refused = Tls::from_files(chain, key).err().expect("a refusal");
+            assert!(refused.to_string().contains("--tls-cert"), "{refused}");
+        }
+        assert!(Tls::from_files(None, None).expect("no TLS").is_none());
     }
 
     #[test]

@@ -26,13 +26,15 @@ use std::thread;
 
 use mio::{Poll, Waker};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::mailbox::Mailbox;
 use self::shard::{BELL, Shard};
 use crate::hub::listeners::{Listener, News, TopicId};
-use crate::server::limits::streams::Streams;
-use crate::server::net::connections::ConnectionGuard;
+use crate::server::limits::streams::StreamRegistry;
+use crate::server::net::guard::ConnectionGuard;
+use crate::server::ops::metrics::Metrics;
 use crate::server::ops::supervision::Supervisor;
 use crate::server::stream::sse::EventStream;
 
@@ -95,7 +97,7 @@ impl Writers {
     /// # Errors
     ///
     /// When the system has no more open files or threads to give.
-    pub(crate) fn start(streams: &Streams) -> io::Result<Self> {
+    pub(crate) fn start(supervisor: &Supervisor, metrics: &Metrics) -> io::Result<Self> {
         let count = thread::available_parallelism()?.get();
         let mut writers = Self {
             inboxes: Vec::with_capacity(count),
@@ -105,13 +107,12 @@ impl Writers {
         for number in 0..count {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), BELL)?;
-            let inbox = Arc::new(Inbox::new(waker, streams.supervisor().clone()));
-            let metrics = streams.metrics().clone();
-            let shard = Shard::new(poll, Arc::clone(&inbox), metrics);
+            let inbox = Arc::new(Inbox::new(waker, supervisor.clone()));
+            let shard = Shard::new(poll, Arc::clone(&inbox), metrics.clone());
             let running = writers.threads.token();
             let name = format!("writer-{number}");
             // Without it, its share of the streams would stay open and be sent nothing.
-            let vital = streams.supervisor().vital(name.clone());
+            let vital = supervisor.vital(name.clone());
             thread::Builder::new().name(name).spawn(move || {
                 shard.run();
                 drop(vital);
@@ -141,8 +142,12 @@ impl Writers {
     }
 
     /// Tells the writers when streams have been ended, until the server stops.
-    pub(crate) async fn end_when_told(&self, streams: &Streams) {
-        while !streams.shutdown().is_cancelled() {
+    pub(crate) async fn end_when_told(
+        &self,
+        streams: &StreamRegistry,
+        shutdown: &CancellationToken,
+    ) {
+        while !shutdown.is_cancelled() {
             streams.current().cancelled().await;
             for inbox in &self.inboxes {
                 inbox.0.put(|mail| mail.is_closing = true);

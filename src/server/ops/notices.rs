@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::limits::client_address::ClientAddress;
+use crate::server::http::client_address::ClientAddress;
 
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(10);

@@ -23,13 +23,13 @@ use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
-use crate::server::limits::client_address::ClientAddress;
-use crate::server::limits::streams::Admission;
-use crate::server::settings::{Settings, StreamCompression};
+use crate::server::limits::streams::StreamPermit;
 use crate::server::state::AppState;
+use crate::server::stream::config::StreamConfig;
 use crate::server::stream::gzip;
 use crate::server::stream::session::Pace;
 use crate::server::stream::sse::{self, Extras, Patience};
@@ -139,7 +139,7 @@ pub(super) struct Plan {
 /// What becomes of a plan.
 pub(super) enum Outcome {
     /// The stream can be sent.
-    Open(Subscriber, Admission),
+    Open(Subscriber, StreamPermit),
     /// There is nothing left to read, now or later.
     Ended,
     /// There is no place; there may be one later.
@@ -170,7 +170,7 @@ impl Plan {
         }
         let reader = state.access.reader(caller)?;
         for topic in &topics {
-            state.access.check_read(&reader, topic)?;
+            state.access.authorize_read(&reader, topic)?;
         }
         let topics = topics
             .into_iter()
@@ -179,7 +179,7 @@ impl Plan {
                 topic,
             })
             .collect();
-        let slow_reader = query.slow_reader(state.settings.slow_reader)?;
+        let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
             patterns: Vec::new(),
@@ -188,7 +188,10 @@ impl Plan {
         };
         Ok(Self {
             subscription,
-            pace: state.settings.pace(slow_reader).until(reader.expires_at()),
+            pace: state
+                .stream_config
+                .pace(slow_reader)
+                .until(reader.expires_at()),
             extras,
         })
     }
@@ -231,10 +234,9 @@ pub(super) fn open(
     topics: Vec<Topic>,
     query: &StreamQuery,
 ) -> Result<Response, Problem> {
-    let settings = &state.settings;
+    let config = &state.stream_config;
     let plan = Plan::read(state, &Caller::of(request), topics, query)?;
-    let may_be_compressed = settings.stream_compression == StreamCompression::Gzip
-        && accepts_encoding(&request.headers, "gzip");
+    let may_be_compressed = config.is_gzip_offered && accepts_encoding(&request.headers, "gzip");
     // Where as many are compressed as may be, a stream is sent as it is.
     let compressed = if may_be_compressed {
         state.compressed.take(None, 1).ok()
@@ -242,7 +244,7 @@ pub(super) fn open(
         None
     };
     let is_compressed = compressed.is_some();
-    let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
+    let answer = |body: Body| (stream_headers(config, is_compressed), body).into_response();
     // A topic that goes on is not subscribed to for its headers: its subscribers are counted.
     if request.method == Method::HEAD && !plan.can_be_over(state) {
         // Empty, but of a length that is not known: a stream has none.
@@ -270,7 +272,7 @@ pub(super) fn open(
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
-            stream_headers(settings, false),
+            stream_headers(config, false),
             sse::come_back_later(plan.pace),
         )
             .into_response(),
@@ -310,7 +312,7 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
+fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         // A cache or a proxy that keeps or changes a stream breaks it.
@@ -325,13 +327,13 @@ fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
         ),
     ]);
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if settings.stream_compression == StreamCompression::Gzip {
+    if config.is_gzip_offered {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if is_compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    for (name, value) in &settings.stream_header {
+    for (name, value) in &config.headers {
         headers.append(name.clone(), value.clone());
     }
     headers

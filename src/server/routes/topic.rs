@@ -1,4 +1,11 @@
 //! One topic: what each method of its URL does, and in which form it is read.
+//!
+//! * `publish`: one event, a form, or a stream of events; `publish_body` reads streams
+//! * `history`: some of its events as JSON
+
+mod history;
+pub(super) mod publish;
+pub(in crate::server) mod publish_body;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -7,14 +14,14 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
-use super::{clock, publish, snapshot, websocket};
+use super::{clock, websocket};
 use crate::hub::EndError;
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::preferred;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::site::pages;
 use crate::server::state::AppState;
 
@@ -81,7 +88,7 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     let (parts, _) = request.into_parts();
     match preferred(&parts.headers, &[CONTENT_TYPE, HTML, JSON]) {
         Some(HTML) => pages::topic(state, &topic, parts).await,
-        Some(JSON) => snapshot::answer(state, &topic, &parts),
+        Some(JSON) => history::answer(state, &topic, &parts),
         Some(_) => {
             let query = StreamQuery::read(&parts.uri)?.without_topics()?;
             subscribe::open(state, &parts, vec![topic], &query)

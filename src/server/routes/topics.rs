@@ -111,7 +111,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
         Some(_) => StatusCode::BAD_REQUEST,
     };
     // Where the list is closed, the page still leads to a topic that the reader knows.
-    let (mut topics, closed) = match state.access.lister(&Caller::of(parts)) {
+    let (mut topics, closed) = match state.access.authorize_listing(&Caller::of(parts)) {
         Ok(lister) => (state.hub.topics(|topic| lister.sees(topic)), None),
         Err(problem) => (Vec::new(), Some(problem.detail)),
     };
@@ -160,7 +160,7 @@ impl From<Summary> for ListedTopic {
 const SUMMARY_BYTES: usize = 128;
 
 fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
-    let lister = state.access.lister(&Caller::of(parts))?;
+    let lister = state.access.authorize_listing(&Caller::of(parts))?;
     let topics = state.hub.topics(|topic| lister.sees(topic));
     let share = state.hold(parts, topics.len() * SUMMARY_BYTES)?;
     let headers = [

@@ -25,18 +25,17 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 
 use self::arriving::{Arriving, Watched};
 use super::event_fields::{EventFields, JsonEvent};
-use super::publish::publish;
 use super::subscribe::{Outcome, Plan, StreamQuery};
+use super::topic::publish::publish;
 use crate::hub::Entry;
 use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::http::request_body::HeldBytes;
-use crate::server::limits::client_address::ClientAddress;
-use crate::server::net::connections::ConnectionGuard;
+use crate::server::net::guard::ConnectionGuard;
 use crate::server::ops::metrics::Tally;
 use crate::server::ops::notices;
 use crate::server::state::AppState;
@@ -124,8 +123,9 @@ pub(super) async fn open(
         Outcome::Full => return Err(Problem::no_place()),
     };
     let max_bytes = if state.access.check_publish(&caller, &topic).is_ok() {
-        let max_data = state.settings.max_body_bytes();
-        max_data
+        state
+            .publish_config
+            .max_bytes
             .saturating_mul(FRAME_ALLOWANCE)
             .saturating_add(MAX_BYTES_OF_READER)
     } else {
@@ -135,7 +135,7 @@ pub(super) async fn open(
         .max_message_size(Some(max_bytes))
         .max_frame_size(Some(max_bytes))
         .read_buffer_size(READ_BUFFER_BYTES);
-    let arriving = Arriving::new(HeldBytes::new(state, &parts));
+    let arriving = Arriving::new(state.held_by(&parts));
     let peer = caller.peer;
     let guard = parts.extensions.remove::<ConnectionGuard>();
     let state = state.clone();
@@ -272,7 +272,7 @@ impl Connection {
                     }
                     Err(ending) => return reason_of(ending),
                 },
-                () = arriving.takes_too_long(self.state.settings.request_timeout) => {
+                () = arriving.takes_too_long(self.state.publish_config.frame_timeout) => {
                     return (CloseCode::Policy, "a frame took too long to arrive: send it faster");
                 }
                 heard = self.source.next() => {
@@ -349,7 +349,7 @@ impl Connection {
         let publication = sent
             .publication(EventFields::default())
             .map_err(Problem::bad_request)?;
-        let limit = self.state.settings.max_body_bytes();
+        let limit = self.state.publish_config.max_bytes;
         if publication.data.len() > limit {
             return Err(Problem::too_large(limit));
         }

@@ -25,11 +25,10 @@ use crate::protocol::event::EventId;
 use crate::protocol::page::{MAX_OLDER, PageEvent, TopicPage};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
+use crate::server::http::client_address::is_trusted;
 use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::is_trusted;
 use crate::server::limits::shares::Share;
-use crate::server::settings::ClockInterval;
 use crate::server::state::AppState;
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
@@ -73,7 +72,7 @@ pub(crate) async fn clock(
     State(state): State<AppState>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    if state.settings.clock_interval == ClockInterval::Off {
+    if !state.has_clock {
         return Ok(Redirect::temporary(TOPICS_PATH).into_response());
     }
     let (parts, _) = request.into_parts();
@@ -98,7 +97,7 @@ pub(crate) async fn topic(
 ) -> Result<Response, Problem> {
     let caller = Caller::of(&parts);
     let reader = state.access.reader(&caller)?;
-    state.access.check_read(&reader, topic)?;
+    state.access.authorize_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
     let held = state.hold(&parts, PAGE_BYTES)?;
     if let Some(before) = parameter(&parts.uri, BEFORE) {
@@ -106,7 +105,7 @@ pub(crate) async fn topic(
             Problem::bad_request(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
-        let options = state.leptos_options.clone();
+        let options = state.site_config.leptos_options.clone();
         let view = move || older_shell(options.clone(), page.clone());
         return Ok(render(StatusCode::OK, held, view).await);
     }
@@ -142,7 +141,7 @@ pub(crate) async fn help(
     let origin = origin(&state, &parts);
     let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
-    let options = state.leptos_options.clone();
+    let options = state.site_config.leptos_options.clone();
     let page = render(StatusCode::OK, held, move || {
         help_shell(options.clone(), origin.clone(), refusal.clone())
     });
@@ -156,7 +155,7 @@ pub(crate) async fn topics(
     held: Share,
     list: TopicList,
 ) -> Response {
-    let options = state.leptos_options.clone();
+    let options = state.site_config.leptos_options.clone();
     let is_refreshing = list.is_refreshing;
     let mut response = render(status, held, move || {
         topics_shell(options.clone(), list.clone())
@@ -206,7 +205,7 @@ fn topic_page(
 }
 
 async fn render_live(state: &AppState, held: Share, page: TopicPage) -> Response {
-    let options = state.leptos_options.clone();
+    let options = state.site_config.leptos_options.clone();
     render(StatusCode::OK, held, move || {
         shell(options.clone(), page.clone())
     })
@@ -229,7 +228,7 @@ pub(crate) async fn problem(
     held: Share,
     problem: RefusedRequest,
 ) -> Response {
-    let options = state.leptos_options.clone();
+    let options = state.site_config.leptos_options.clone();
     render(status, held, move || {
         problem_shell(options.clone(), problem.clone())
     })
@@ -298,7 +297,7 @@ fn content_security_policy(nonce: &str) -> String {
 /// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
 /// commands and programs to copy.
 fn origin(state: &AppState, request: &Parts) -> String {
-    let scheme = if state.settings.tls_cert.is_some() || is_https_before_proxy(state, request) {
+    let scheme = if state.site_config.is_https || is_https_before_proxy(state, request) {
         "https"
     } else {
         "http"
@@ -310,14 +309,14 @@ fn origin(state: &AppState, request: &Parts) -> String {
         .or(request.uri.authority().map(Authority::as_str));
     match host {
         Some(host) => format!("{scheme}://{host}"),
-        None => format!("{scheme}://{}", state.leptos_options.site_addr),
+        None => format!("{scheme}://{}", state.site_config.leptos_options.site_addr),
     }
 }
 
 /// Whether a reverse proxy says that it was reached over HTTPS: a trusted proxy, or, where none is configured, a program
 /// of this machine.
 fn is_https_before_proxy(state: &AppState, request: &Parts) -> bool {
-    let trusted = &state.settings.trusted_proxy;
+    let trusted = &state.site_config.trusted_proxies;
     let is_proxy = request
         .extensions
         .get::<ConnectInfo<SocketAddr>>()

@@ -14,7 +14,7 @@ use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::expiry::Expiry;
 use crate::server::limits::shares::{Exhausted, Share};
-use crate::server::limits::streams::Admission;
+use crate::server::limits::streams::StreamPermit;
 use crate::server::ops::metrics::{Metrics, Tally};
 use crate::server::ops::notices::Kind;
 
@@ -77,7 +77,7 @@ pub(crate) enum Ending {
 /// One stream on its way.
 pub(crate) struct Delivery {
     subscriber: Subscriber,
-    admission: Admission,
+    admission: StreamPermit,
     pace: Pace,
     ends_at: Instant,
     /// When something was handed over last, if the reader has not asked for more since. It asks at once unless its
@@ -119,7 +119,7 @@ impl Pace {
 impl Delivery {
     pub(crate) fn new(
         subscriber: Subscriber,
-        admission: Admission,
+        admission: StreamPermit,
         pace: Pace,
         with_consumers: bool,
     ) -> Self {

@@ -19,7 +19,7 @@ use crate::protocol::event_stream::{
 use crate::protocol::gap::Gap;
 use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
 use crate::server::limits::shares::Share;
-use crate::server::limits::streams::Admission;
+use crate::server::limits::streams::StreamPermit;
 use crate::server::ops::metrics::Tally;
 use crate::server::stream::session::{Delivery, Ending, Item, Pace};
 
@@ -44,7 +44,7 @@ pub(crate) struct Extras {
 /// beginning has been sent, which the transfer is for.
 pub(crate) fn open(
     subscriber: Subscriber,
-    admission: Admission,
+    admission: StreamPermit,
     pace: Pace,
     extras: Extras,
 ) -> (
@@ -148,7 +148,7 @@ pub(crate) enum Chunk {
 }
 
 impl EventStream {
-    fn new(subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Self {
+    fn new(subscriber: Subscriber, admission: StreamPermit, pace: Pace, extras: Extras) -> Self {
         let mut delivery = Delivery::new(subscriber, admission, pace, extras.consumers);
         let mut opening = String::new();
         push_comment(&mut opening, "fairwind");
@@ -340,7 +340,8 @@ mod tests {
     use crate::hub::topic::Topic;
     use crate::hub::{Hub, Limits, Page};
     use crate::protocol::event::EventId;
-    use crate::server::{StreamLimits, Streams};
+    use crate::server::limits::streams::{StreamLimits, StreamRegistry};
+    use crate::server::ops::metrics::Metrics;
 
     type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 
@@ -360,6 +361,10 @@ mod tests {
             subscriptions: [10, 10],
             held_bytes: [1 << 20, 1 << 20],
         }
+    }
+
+    fn registry() -> StreamRegistry {
+        StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default())
     }
 
     fn hub() -> Hub {
@@ -389,14 +394,19 @@ mod tests {
             .expect("a subscriber")
     }
 
-    fn start(hub: &Hub, slow_reader: SlowReader, pace: Pace, extras: Extras) -> (Chunks, Streams) {
-        let streams = Streams::new(limits(), CancellationToken::new());
+    fn start(
+        hub: &Hub,
+        slow_reader: SlowReader,
+        pace: Pace,
+        extras: Extras,
+    ) -> (Chunks, StreamRegistry) {
+        let streams = registry();
         let admission = streams.admit(None, 1).expect("a place");
         let subscriber = subscribe(hub, Start::Now, slow_reader);
         (body(subscriber, admission, pace, extras), streams)
     }
 
-    fn body(subscriber: Subscriber, admission: Admission, pace: Pace, extras: Extras) -> Chunks {
+    fn body(subscriber: Subscriber, admission: StreamPermit, pace: Pace, extras: Extras) -> Chunks {
         let (body, _) = open(subscriber, admission, pace, extras);
         Box::pin(body)
     }
@@ -573,7 +583,7 @@ mod tests {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
-        let streams = Streams::new(limits(), CancellationToken::new());
+        let streams = registry();
         let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
         let position = subscriber.position().to_string();
         let admission = streams.admit(None, 1).expect("a place");

@@ -15,20 +15,19 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::server::http::request_body::{BodyObserver, ObserveBody};
+
 /// The lender's side of a socket.
 pub(super) struct Lender(Arc<Shared>);
 
-/// Says how far the answer to a request has come. It stands in the extensions of a request that has a body.
+/// Says how far the answer to a request has come.
 #[derive(Clone)]
-pub(crate) struct Answers(Weak<Shared>);
+pub(super) struct Answers(Weak<Shared>);
 
 impl Answers {
-    /// The request's body has been looked at, and no more of it is there yet.
-    pub(in crate::server) fn wait_for_body(&self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.waits_for_body.fetch_add(1, Ordering::AcqRel);
-            shared.reader.wake();
-        }
+    /// For the extensions of a request that has a body.
+    pub(super) fn body_observer(&self) -> BodyObserver {
+        BodyObserver(Weak::<Shared>::clone(&self.0))
     }
 
     /// A request is being answered until what is returned is dropped.
@@ -100,6 +99,13 @@ impl Lender {
     pub(super) fn take_back(self) -> io::Result<net::TcpStream> {
         let shared = Arc::into_inner(self.0).ok_or(io::ErrorKind::ResourceBusy)?;
         shared.socket.into_std()
+    }
+}
+
+impl ObserveBody for Shared {
+    fn waits_for_body(&self) {
+        self.waits_for_body.fetch_add(1, Ordering::AcqRel);
+        self.reader.wake();
     }
 }
 

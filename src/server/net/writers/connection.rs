@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::hub::run::Run;
 use crate::server::limits::shares::Share;
-use crate::server::net::connections::ConnectionGuard;
+use crate::server::net::guard::ConnectionGuard;
 use crate::server::ops::metrics::Tally;
 use crate::server::stream::session::{Delivery, Ending};
 use crate::server::stream::sse::{Chunk, EventStream};

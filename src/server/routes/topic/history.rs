@@ -82,7 +82,7 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
         Problem::bad_request(format!("before cannot be an event's id: {error}"))
     })?;
     let reader = state.access.reader(&Caller::of(parts))?;
-    state.access.check_read(&reader, topic)?;
+    state.access.authorize_read(&reader, topic)?;
     let snapshot = state.hub.snapshot(
         topic,
         &Page {
@@ -120,7 +120,7 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
         limits: Limits {
             history_events: limits.events,
             history_age_seconds: limits.age.as_secs(),
-            max_body_bytes: state.settings.max_body_bytes(),
+            max_body_bytes: state.publish_config.max_bytes,
         },
     };
     let mut answer_headers = HeaderMap::from_iter([

@@ -1,5 +1,5 @@
 //! Publishing over HTTP: one event as a body or a form, or a stream of events, each of which goes out as it arrives. What
-//! may be said about an event is the same everywhere: see [`super::event_fields`].
+//! may be said about an event is the same everywhere: see [`super::super::event_fields`].
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::event_fields::{self, EventFields, TextFields};
-use super::incoming::{Incoming, Wrong};
+use super::super::event_fields::{self, EventFields, TextFields};
+use super::publish_body::{PublishBody, PublishBodyError};
 use crate::hub::publication::{
     Conditions, ExpectedNewest, IdempotencyKey, Publication, PublishError, Published,
 };
@@ -21,10 +21,10 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
 use crate::server::auth::{Caller, Publisher};
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
-use crate::server::http::request_body::{self, HeldBytes};
-use crate::server::limits::client_address::ClientAddress;
+use crate::server::http::request_body;
 use crate::server::state::AppState;
 
 /// The longest `Idempotency-Key`, in bytes: more than any UUID or hash needs.
@@ -62,7 +62,7 @@ struct StreamReceipt<'a> {
 /// # Errors
 ///
 /// A problem if the publisher may not, or the request is wrong.
-pub(super) async fn post(
+pub(in crate::server::routes) async fn post(
     state: &AppState,
     topic: Topic,
     request: Request,
@@ -71,8 +71,8 @@ pub(super) async fn post(
     request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
         "multipart/form-data" => form(state, topic, &parts, body).await,
-        "text/event-stream" => stream(state, topic, &parts, body, Incoming::event_stream).await,
-        "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
+        "text/event-stream" => stream(state, topic, &parts, body, PublishBody::event_stream).await,
+        "application/x-ndjson" => stream(state, topic, &parts, body, PublishBody::ndjson).await,
         _ => one(state, topic, &parts, body).await,
     }
 }
@@ -82,7 +82,7 @@ pub(super) async fn post(
 /// # Errors
 ///
 /// As [`post`].
-pub(super) async fn put(
+pub(in crate::server::routes) async fn put(
     state: &AppState,
     topic: Topic,
     request: Request,
@@ -90,9 +90,9 @@ pub(super) async fn put(
     let (parts, body) = request.into_parts();
     request_body::check_coding(&parts.headers)?;
     match media_type(&parts.headers) {
-        "application/x-ndjson" => stream(state, topic, &parts, body, Incoming::ndjson).await,
+        "application/x-ndjson" => stream(state, topic, &parts, body, PublishBody::ndjson).await,
         "" | "text/event-stream" => {
-            stream(state, topic, &parts, body, Incoming::event_stream).await
+            stream(state, topic, &parts, body, PublishBody::event_stream).await
         }
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -127,7 +127,7 @@ async fn form(
     let by_request = EventFields::of_request(&parts.uri, &parts.headers)?;
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
     let conditions = conditions(parts, &publisher)?;
-    let max_data = state.settings.max_body_bytes();
+    let max_data = state.publish_config.max_bytes;
     let max_form = max_data.saturating_add(FORM_ALLOWANCE);
     request_body::check_length(&parts.headers, max_form)?;
     let boundary = parts
@@ -137,7 +137,7 @@ async fn form(
         .and_then(|value| multer::parse_boundary(value).ok())
         .ok_or_else(|| Problem::bad_request("the form has no boundary in its Content-Type"))?;
     let mut form = multer::Multipart::new(body.into_data_stream(), boundary);
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let (mut data, mut fields, mut count) = (None, TextFields::default(), 0);
     while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
         count += 1;
@@ -196,7 +196,7 @@ async fn stream(
     topic: Topic,
     parts: &Parts,
     body: Body,
-    incoming: fn(usize) -> Incoming,
+    incoming: fn(usize) -> PublishBody,
 ) -> Result<Response, Problem> {
     let defaults = EventFields::of_request(&parts.uri, &parts.headers)?;
     if defaults.id.is_some() {
@@ -212,7 +212,7 @@ async fn stream(
         }
     }
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
-    let mut incoming = incoming(state.settings.max_body_bytes()).with_defaults(defaults);
+    let mut incoming = incoming(state.publish_config.max_bytes).with_defaults(defaults);
     let mut receipt = StreamReceipt {
         topic: topic.as_str(),
         published: 0,
@@ -220,18 +220,18 @@ async fn stream(
         first_id: None,
         last_id: None,
     };
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
     loop {
         let chunk = tokio::select! {
             biased;
             () = expiry(&publisher) => return Err(receipt.with(token_has_expired())),
-            () = state.streams.shutdown().cancelled() => return Err(receipt.with(stopping())),
+            () = state.shutdown.cancelled() => return Err(receipt.with(stopping())),
             chunk = chunks.next() => chunk,
         };
         let read = match chunk {
             Some(Ok(chunk)) => incoming.feed(&chunk),
-            Some(Err(_)) => Err(Wrong::BrokenOff),
+            Some(Err(_)) => Err(PublishBodyError::BrokenOff),
             None => incoming.finish(),
         };
         let is_over = incoming.is_over();
@@ -252,12 +252,12 @@ async fn stream(
         if is_over {
             let is_empty = receipt.published + receipt.left_out == 0;
             if is_empty && incoming.has_content() {
-                return Err(receipt.with(Wrong::NoEvent.into()));
+                return Err(receipt.with(PublishBodyError::NoEvent.into()));
             }
             return Ok(json(StatusCode::OK, &receipt));
         }
         held.set(incoming.buffered_bytes())
-            .map_err(|problem| receipt.with(problem))?;
+            .map_err(|exhausted| receipt.with(exhausted.into()))?;
     }
 }
 
@@ -290,7 +290,7 @@ fn stopping() -> Problem {
 /// # Errors
 ///
 /// A problem if the hub does not take it.
-pub(super) async fn publish(
+pub(in crate::server::routes) async fn publish(
     state: &AppState,
     topic: &Topic,
     publication: Publication,
@@ -402,9 +402,9 @@ fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EventId>>, Problem> {
 }
 
 async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
-    let limit = state.settings.max_body_bytes();
+    let limit = state.publish_config.max_bytes;
     request_body::check_length(&parts.headers, limit)?;
-    let mut held = HeldBytes::new(state, parts);
+    let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
