@@ -4,17 +4,18 @@
 //! * [`topic`]: the name of a topic, checked once
 //! * [`publication`]: what is published, under which conditions, and what becomes of it
 //! * [`position`]: where in the log something stands, and how that is written as an event id
-//! * `entry`: an event that has its place, encoded
+//! * `entry`: an event that has its place
 //! * `forgotten`: what topics had lost that are no longer known
 //! * `idempotency`: results of requests that may be repeated
 //! * `log`: what is kept of one topic
-//! * [`run`]: what is read of it at once
+//! * [`batch`]: what is read of it at once, and its wire forms
 //! * [`listeners`]: who is told that there is something to read
 //! * [`subscriber`]: a cursor into the logs of one or more topics
 //!
 //! There is one order: every event of every topic gets the next offset under one lock, and is in its topic's log
 //! before the offset counts as committed. So whoever has read up to a committed offset has read everything before it.
 
+pub mod batch;
 mod entry;
 mod forgotten;
 mod idempotency;
@@ -22,7 +23,6 @@ pub mod listeners;
 mod log;
 pub mod position;
 pub mod publication;
-pub mod run;
 pub mod subscriber;
 pub mod topic;
 

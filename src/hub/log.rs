@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use super::batch::Batch;
 use super::entry::Entry;
 use super::position::Offset;
-use super::run::Run;
 use crate::protocol::event::EventId;
 
 /// A topic's events, oldest first.
@@ -28,8 +28,8 @@ pub(super) struct TopicLog {
     newest_kept: Option<Arc<Entry>>,
     newest_public: Option<Arc<Entry>>,
     has_ended: bool,
-    /// What was read last. Whoever stands where its reader stood gets the same, for as long as somebody has it.
-    last_run: Shared,
+    /// The last batch that was read (weak). Readers at the same cursor reuse it while it is alive.
+    last_batch: Shared,
 }
 
 /// The newest event of a kind that was dropped, of all events and of the public ones.
@@ -39,10 +39,10 @@ struct Lost {
     public: Offset,
 }
 
-/// A run, and for whom it is right.
+/// A batch, and the readers that it is right for.
 #[derive(Debug, Default)]
 struct Shared {
-    run: Weak<Run>,
+    batch: Weak<Batch>,
     cursor: Offset,
     with_private: bool,
     /// Whether there was an event in the log that is not kept, which some readers see and others do not.
@@ -61,7 +61,7 @@ pub(super) struct View {
 /// What a reader with a cursor finds.
 pub(super) enum Found {
     /// The events after the cursor.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// Nothing that this reader sees, up to here.
     Nothing(Offset),
     /// Events after the cursor have been dropped.
@@ -101,7 +101,7 @@ impl TopicLog {
             newest_kept: None,
             newest_public: None,
             has_ended: false,
-            last_run: Shared::default(),
+            last_batch: Shared::default(),
         }
     }
 
@@ -288,7 +288,7 @@ impl TopicLog {
     }
 
     /// The events after a cursor and up to `committed`: at least one if there is any, and no more than fit into
-    /// `max_bytes` of frames.
+    /// `max_bytes` of text.
     pub(super) fn after(
         &mut self,
         cursor: Offset,
@@ -301,30 +301,30 @@ impl TopicLog {
         }
         // Nothing after its cursor is hidden from a reader because it came late.
         let is_live = cursor >= view.replayed_through;
-        let shared = &self.last_run;
+        let shared = &self.last_batch;
         if shared.cursor == cursor
             && shared.with_private == view.with_private
             && (is_live || !shared.has_passing)
-            && let Some(run) = shared.run.upgrade()
-            && (run.frame_bytes() <= max_bytes || run.entries().len() == 1)
+            && let Some(batch) = shared.batch.upgrade()
+            && (batch.text_bytes() <= max_bytes || batch.entries().len() == 1)
         {
-            return Found::Run(run);
+            return Found::Batch(batch);
         }
         let (entries, through) = self.collect(cursor, committed, view, max_bytes);
         if entries.is_empty() {
             return Found::Nothing(through);
         }
-        let run = Arc::new(Run::new(entries, through));
+        let batch = Arc::new(Batch::new(entries, through));
         let has_passing = self.passing > 0;
         if is_live || !has_passing {
-            self.last_run = Shared {
-                run: Arc::downgrade(&run),
+            self.last_batch = Shared {
+                batch: Arc::downgrade(&batch),
                 cursor,
                 with_private: view.with_private,
                 has_passing,
             };
         }
-        Found::Run(run)
+        Found::Batch(batch)
     }
 
     fn collect(
@@ -345,10 +345,10 @@ impl TopicLog {
             if !view.shows(entry) {
                 continue;
             }
-            if bytes > 0 && bytes + entry.frame.len() > max_bytes {
+            if bytes > 0 && bytes + entry.text_bytes() > max_bytes {
                 return (entries, entry.offset.previous());
             }
-            bytes += entry.frame.len();
+            bytes += entry.text_bytes();
             entries.push(Arc::clone(entry));
         }
         (entries, committed.max(cursor))

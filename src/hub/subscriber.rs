@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
+use super::batch::Batch;
 use super::entry::Entry;
 use super::listeners::{Listener, Listening, News, TopicId};
 use super::log::{Found, TopicLog, View};
 use super::position::Offset;
-use super::run::Run;
 use super::topic::Topic;
 use super::{Channel, Hub};
 use crate::protocol::EARLIEST;
@@ -83,7 +83,7 @@ pub enum SubscribeError {
 #[derive(Debug)]
 pub enum Read {
     /// What came next: one event or several.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// Everything has been read.
     Nothing,
     /// Events are missing; reading goes on after them.
@@ -108,7 +108,7 @@ pub struct Subscriber {
     /// Everything up to here has been read, or is not for this reader.
     cursor: Offset,
     /// What has been taken from the logs and not yet been read.
-    pending: Option<Arc<Run>>,
+    pending: Option<Arc<Batch>>,
     /// The id that the reader knows the cursor by.
     position: Position,
     /// What the reader asked for and did not get; read first.
@@ -226,6 +226,11 @@ impl Subscriber {
         }
     }
 
+    /// Whether this reader knows every event by the log's id rather than the event's own.
+    pub fn is_of_several(&self) -> bool {
+        self.is_of_several
+    }
+
     /// What the reader asked for and cannot get, once. Whoever does not take it reads it first.
     pub fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take().map(|gap| *gap)
@@ -281,16 +286,16 @@ impl Subscriber {
     }
 
     /// Reads on from the cursor: one event at least, if there is any, and then no more than fit into `max_bytes` of
-    /// frames.
+    /// text.
     pub fn read(&mut self, max_bytes: usize) -> Read {
         if let Some(gap) = self.take_gap() {
             return Read::Gap(gap);
         }
-        if let Some(run) = self.pending.take() {
-            return self.finish(run);
+        if let Some(batch) = self.pending.take() {
+            return self.finish(batch);
         }
         match self.find(max_bytes) {
-            Found::Run(run) => self.finish(run),
+            Found::Batch(batch) => self.finish(batch),
             Found::Nothing(through) => {
                 self.cursor = self.cursor.max(through);
                 match self.sources.is_empty() {
@@ -360,7 +365,7 @@ impl Subscriber {
         self.pending = if newest.is_empty() {
             None
         } else {
-            Some(Arc::new(Run::new(newest, committed)))
+            Some(Arc::new(Batch::new(newest, committed)))
         };
         // What has been dropped may have been the end of a topic.
         self.leave_what_has_been_read_to_its_end();
@@ -463,9 +468,9 @@ impl Subscriber {
         let mut merged_through = committed.max(self.cursor);
         for source in &self.sources {
             let through = match self.find_in(source, committed, max_bytes) {
-                Found::Run(run) => {
-                    merged.extend(run.entries().iter().cloned());
-                    run.through()
+                Found::Batch(batch) => {
+                    merged.extend(batch.entries().iter().cloned());
+                    batch.through()
                 }
                 Found::Nothing(through) => through,
                 Found::Dropped => return Found::Dropped,
@@ -476,7 +481,7 @@ impl Subscriber {
         merged.sort_by_key(|entry| entry.offset);
         match merged.is_empty() {
             true => Found::Nothing(merged_through),
-            false => Found::Run(Arc::new(Run::new(merged, merged_through))),
+            false => Found::Batch(Arc::new(Batch::new(merged, merged_through))),
         }
     }
 
@@ -492,20 +497,20 @@ impl Subscriber {
             .after(cursor, committed, view, max_bytes)
     }
 
-    /// A run has been read.
-    fn finish(&mut self, run: Arc<Run>) -> Read {
-        self.cursor = self.cursor.max(run.through());
-        if let Some(last) = run.entries().last() {
+    /// A batch has been read.
+    fn finish(&mut self, batch: Arc<Batch>) -> Read {
+        self.cursor = self.cursor.max(batch.through());
+        if let Some(last) = batch.entries().last() {
             self.position = if last.has_own_id && !self.is_of_several {
                 Position::Own(last.event.id.clone())
             } else {
                 Position::At(last.offset)
             };
         }
-        for end in run.ends() {
+        for end in batch.ends() {
             self.leave(|source| source.channel.topic == end.topic);
         }
-        Read::Run(run)
+        Read::Batch(batch)
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {

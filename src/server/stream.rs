@@ -3,8 +3,10 @@
 //!
 //! * `session`: what is sent next, and when the stream ends
 //! * `sse`: a session in the event stream format (WHATWG HTML, section 9.2)
+//! * `encoded`: what is written to many readers is encoded once
 //! * `gzip`: an event stream compressed, flushed after every event
 
+pub(crate) mod encoded;
 pub(crate) mod gzip;
 pub(crate) mod session;
 pub(crate) mod sse;
