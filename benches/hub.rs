@@ -81,9 +81,8 @@ fn read_all(subscriber: &mut Subscriber) -> usize {
     let mut events = 0;
     loop {
         match subscriber.read(64 * 1_024) {
-            Read::Run(run) => {
-                black_box(run.frames());
-                events += run.entries().len();
+            Read::Batch(batch) => {
+                events += black_box(batch).entries().len();
             }
             Read::Nothing => return events,
             other => panic!("expected events, got {other:?}"),

@@ -6,7 +6,7 @@
 //! * [`position`]: offsets and epochs, and how they are written as event ids
 //! * [`log`]: the edge to whatever makes events durable, and its contract
 //! * `sequencer`: the order of events, and what is staged but not committed
-//! * `entry`: an event with its offset; [`run`]: some of them, as one read returns them
+//! * `entry`: an event with its offset; [`batch`]: some of them, as one read returns them
 //! * `channel`: a topic, or a pattern with readers; its log is a `history` and a [`tail`]
 //! * [`retention`]: how much of the histories stays
 //! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
@@ -22,6 +22,7 @@
 //! All locks are blocking, held for short work and never across an await. They are taken in this order: the hub's state,
 //! retention's ranks, one channel's log, retention's list. Watchers are notified when none is held.
 
+pub mod batch;
 mod channel;
 mod entry;
 mod evicted_topics;
@@ -33,7 +34,6 @@ pub mod pattern;
 pub mod position;
 pub mod publication;
 pub mod retention;
-pub mod run;
 mod sequencer;
 pub mod subscriber;
 mod subscription;
@@ -175,7 +175,7 @@ pub enum EndError {
 /// let mut subscriber = hub.subscribe(&subscription).unwrap();
 /// hub.publish(&kitchen, Publication::text("hello"), Conditions::default()).await.unwrap();
 /// subscriber.ready().await;
-/// let Read::Run(events) = subscriber.read(64 * 1_024) else { panic!("an event was published") };
+/// let Read::Batch(events) = subscriber.read(64 * 1_024) else { panic!("an event was published") };
 /// assert_eq!(events.entries()[0].event.data, "hello");
 /// # });
 /// ```

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use super::batch::Batch;
 use super::entry::Entry;
 use super::history::History;
 use super::listeners::{Listeners, News, TopicId};
 use super::pattern::Pattern;
 use super::position::Offset;
-use super::run::Run;
 use super::tail::Tail;
 use super::topic::Topic;
 use super::visibility::{View, Visibility};
@@ -71,7 +71,7 @@ struct Lost {
 /// The last batch read (weak). Readers at the same cursor reuse it while it is alive.
 #[derive(Debug)]
 struct SharedBatch {
-    batch: Weak<Run>,
+    batch: Weak<Batch>,
     cursor: Offset,
     visibility: Visibility,
     /// Whether an ephemeral event stands in its range, which is for live readers only.
@@ -81,7 +81,7 @@ struct SharedBatch {
 /// What a reader with a cursor finds.
 pub(super) enum Found {
     /// The events after the cursor.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// No event that the reader sees, up to this offset.
     Nothing(Offset),
     /// Events after the cursor are neither in the history nor in the tail.
@@ -380,9 +380,9 @@ impl ChannelLog {
             && shared.visibility.is_same(view.visibility)
             && (is_live || !shared.has_ephemeral)
             && let Some(batch) = shared.batch.upgrade()
-            && (batch.frame_bytes() <= max_bytes || batch.entries().len() == 1)
+            && (batch.text_bytes() <= max_bytes || batch.entries().len() == 1)
         {
-            return Found::Run(batch);
+            return Found::Batch(batch);
         }
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -396,18 +396,18 @@ impl ChannelLog {
                 has_ephemeral |= !entry.is_kept;
                 continue;
             }
-            if bytes > 0 && bytes + entry.frame.len() > max_bytes {
+            if bytes > 0 && bytes + entry.text_bytes() > max_bytes {
                 through = entry.offset.previous();
                 break;
             }
             has_ephemeral |= !entry.is_kept;
-            bytes += entry.frame.len();
+            bytes += entry.text_bytes();
             entries.push(Arc::clone(entry));
         }
         if entries.is_empty() {
             return Found::Nothing(through);
         }
-        let batch = Arc::new(Run::new(entries, through));
+        let batch = Arc::new(Batch::new(entries, through));
         if is_live || !has_ephemeral {
             self.last_batch = SharedBatch {
                 batch: Arc::downgrade(&batch),
@@ -416,6 +416,6 @@ impl ChannelLog {
                 has_ephemeral,
             };
         }
-        Found::Run(batch)
+        Found::Batch(batch)
     }
 }

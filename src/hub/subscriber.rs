@@ -14,11 +14,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::Hub;
+use super::batch::Batch;
 use super::channel::{Channel, Found, Matcher, Standpoint};
 use super::entry::Entry;
 use super::listeners::{Listener, Listening, News, TopicId};
 use super::position::Offset;
-use super::run::Run;
 pub use super::subscription::{
     SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
@@ -30,7 +30,7 @@ use crate::protocol::gap::Gap;
 #[derive(Debug)]
 pub enum Read {
     /// What came next: one event or several.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// Everything has been read.
     Nothing,
     /// Events are missing; reading goes on after them.
@@ -55,7 +55,7 @@ pub struct Subscriber {
     /// Everything up to here has been read, or is not for this reader.
     cursor: Offset,
     /// What has been taken from the logs and not yet been read.
-    pending: Option<Arc<Run>>,
+    pending: Option<Arc<Batch>>,
     /// The id that the reader knows the cursor by.
     position: Position,
     /// What the reader asked for and did not get; read first.
@@ -159,6 +159,11 @@ impl Subscriber {
         }
     }
 
+    /// Whether this reader knows every event by the log's id rather than the event's own.
+    pub fn is_of_several(&self) -> bool {
+        self.is_of_several
+    }
+
     /// What the reader asked for and cannot get, once. If it is not taken, it is read first.
     pub fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take().map(|gap| *gap)
@@ -220,11 +225,11 @@ impl Subscriber {
         if let Some(gap) = self.take_gap() {
             return Read::Gap(gap);
         }
-        if let Some(run) = self.pending.take() {
-            return self.finish(run);
+        if let Some(batch) = self.pending.take() {
+            return self.finish(batch);
         }
         match self.find(max_bytes) {
-            Found::Run(run) => self.finish(run),
+            Found::Batch(batch) => self.finish(batch),
             Found::Nothing(through) => {
                 self.cursor = self.cursor.max(through);
                 if self.sources.is_empty() {
@@ -267,19 +272,19 @@ impl Subscriber {
     }
 
     /// A batch has been read.
-    fn finish(&mut self, run: Arc<Run>) -> Read {
-        self.cursor = self.cursor.max(run.through());
-        if let Some(last) = run.entries().last() {
+    fn finish(&mut self, batch: Arc<Batch>) -> Read {
+        self.cursor = self.cursor.max(batch.through());
+        if let Some(last) = batch.entries().last() {
             self.position = if last.has_own_id && !self.is_of_several {
                 Position::Own(last.event.id.clone())
             } else {
                 Position::At(last.offset)
             };
         }
-        for end in run.ends() {
+        for end in batch.ends() {
             self.leave(|source| source.channel.topic() == Some(&end.topic));
         }
-        Read::Run(run)
+        Read::Batch(batch)
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {

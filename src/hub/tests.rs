@@ -247,7 +247,6 @@ scenarios! {
     a_reader_that_skips_is_told_of_the_end_of_a_topic,
     a_reader_whose_topic_has_ended_and_is_forgotten_does_not_wait_for_more,
     the_bytes_that_are_counted_are_those_that_are_taken,
-    the_delay_that_a_publisher_sets_is_in_its_frame,
     events_that_have_expired_do_not_count_for_a_publisher,
     a_reader_that_skips_twice_is_still_sent_the_end_of_a_topic,
     a_slow_reader_that_skips_no_event_has_no_gap,

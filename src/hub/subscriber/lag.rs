@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Position, Read, SlowReader, Source, Subscriber};
+use crate::hub::batch::Batch;
 use crate::hub::entry::Entry;
 use crate::hub::position::Offset;
-use crate::hub::run::Run;
 use crate::protocol::gap::Gap;
 
 /// What one source has that its reader has not read.
@@ -76,7 +76,7 @@ impl Subscriber {
         self.pending = if newest.is_empty() {
             None
         } else {
-            Some(Arc::new(Run::new(newest, committed)))
+            Some(Arc::new(Batch::new(newest, committed)))
         };
         // What has been evicted may have been the end of a topic.
         self.leave_what_has_been_read_to_its_end();

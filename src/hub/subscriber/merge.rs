@@ -9,10 +9,10 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::{Source, Subscriber};
+use crate::hub::batch::Batch;
 use crate::hub::channel::{Channel, Found, Standpoint};
 use crate::hub::entry::Entry;
 use crate::hub::position::Offset;
-use crate::hub::run::Run;
 
 /// A log that is read, and the range of offsets that it is read for.
 struct Part<'a> {
@@ -67,11 +67,11 @@ impl Subscriber {
             };
             // An event of several topics is read once.
             if entries.last().is_none_or(|last| last.offset < offset) {
-                if bytes > 0 && bytes + entry.frame.len() > max_bytes {
+                if bytes > 0 && bytes + entry.text_bytes() > max_bytes {
                     through = offset.previous();
                     break;
                 }
-                bytes += entry.frame.len();
+                bytes += entry.text_bytes();
                 entries.push(entry);
             }
             part.cursor = offset;
@@ -88,7 +88,7 @@ impl Subscriber {
         if entries.is_empty() {
             Found::Nothing(through)
         } else {
-            Found::Run(Arc::new(Run::new(entries, through)))
+            Found::Batch(Arc::new(Batch::new(entries, through)))
         }
     }
 

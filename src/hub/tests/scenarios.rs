@@ -85,11 +85,11 @@ fn texts(snapshot: &Snapshot) -> Vec<&str> {
 /// Everything that there is to read.
 fn data(subscriber: &mut Subscriber) -> Vec<String> {
     std::iter::from_fn(|| match subscriber.read(1_000) {
-        Read::Run(run) => Some(run),
+        Read::Batch(batch) => Some(batch),
         Read::Nothing => None,
         other => panic!("expected events, got {other:?}"),
     })
-    .flat_map(|run| run.entries().to_vec())
+    .flat_map(|batch| batch.entries().to_vec())
     .map(|entry| entry.event.data.clone())
     .collect()
 }
@@ -97,7 +97,7 @@ fn data(subscriber: &mut Subscriber) -> Vec<String> {
 /// The one event that was read.
 fn event(read: Read) -> Arc<Entry> {
     match read {
-        Read::Run(run) if run.entries().len() == 1 => Arc::clone(&run.entries()[0]),
+        Read::Batch(batch) if batch.entries().len() == 1 => Arc::clone(&batch.entries()[0]),
         other => panic!("expected one event, got {other:?}"),
     }
 }
@@ -507,8 +507,8 @@ pub(super) async fn readers_miss_nothing_while_several_threads_publish<S: Store>
                 let mut offsets = Vec::new();
                 loop {
                     match reader.read(1_000) {
-                        Read::Run(run) => {
-                            offsets.extend(run.entries().iter().map(|entry| entry.offset));
+                        Read::Batch(batch) => {
+                            offsets.extend(batch.entries().iter().map(|entry| entry.offset));
                         }
                         Read::Nothing => std::thread::yield_now(),
                         Read::End => break,
@@ -800,7 +800,7 @@ pub(super) async fn a_snapshot_is_bounded_in_bytes_and_has_one_event_at_least<S:
         send(&hub, &a, Publication::text("x".repeat(1_000)));
     }
     let small = Page {
-        max_bytes: 5_000,
+        max_bytes: 3_000,
         ..page(3)
     };
     let newest = hub.snapshot(&a, &small);
@@ -866,11 +866,11 @@ pub(super) async fn a_reader_of_several_topics_knows_events_by_the_logs_ids<S: S
         }
     }
     let mut both = subscribe_to_all(&hub, &["a", "b"], Start::Earliest);
-    let Read::Run(run) = both.read(1_000) else {
+    let Read::Batch(batch) = both.read(1_000) else {
         panic!("events");
     };
-    let seen = both.id_of(&run.entries()[1]);
-    assert_eq!(both.position(), both.id_of(&run.entries()[5]));
+    let seen = both.id_of(&batch.entries()[1]);
+    assert_eq!(both.position(), both.id_of(&batch.entries()[5]));
     let mut resumed = subscribe_to_all(&hub, &["a", "b"], Start::After(seen));
     assert_eq!(data(&mut resumed), ["3", "1", "2", "3"]);
     // An own id that a reader brings may be any topic's: nothing after the oldest is left out.
@@ -1034,10 +1034,10 @@ pub(super) async fn a_reader_that_skips_is_told_of_the_end_of_a_topic<S: Store>(
         publish(&hub, &topic("b"), 0..events_after);
         gap(reader.fall_behind());
         let read = reader.read(1_000);
-        let Read::Run(run) = read else {
+        let Read::Batch(batch) = read else {
             panic!("expected the end, got {read:?}");
         };
-        assert!(run.entries()[0].is_end);
+        assert!(batch.entries()[0].is_end);
         publish(&hub, &topic("b"), [99]);
         assert_eq!(data(&mut reader), ["99"]);
         assert_eq!(reader.topics().count(), 1);
@@ -1082,31 +1082,10 @@ pub(super) async fn the_bytes_that_are_counted_are_those_that_are_taken<S: Store
             .all(|other| other.topic.as_str().as_ptr() == entry.topic.as_str().as_ptr()),
         "all entries share the name"
     );
-    // Type, once as text and once in the frame, and what the structures take.
-    assert!((700..1_000).contains(&entry.bytes()), "{}", entry.bytes());
+    // The type, and what the structures take.
+    assert!((450..700).contains(&entry.bytes()), "{}", entry.bytes());
     let counted: usize = snapshot.events.iter().map(|entry| entry.bytes()).sum();
     assert_eq!(hub.totals().bytes, counted);
-}
-
-pub(super) async fn the_delay_that_a_publisher_sets_is_in_its_frame<S: Store>() {
-    let (hub, a) = (World::<S>::open(limits()), topic("a"));
-    let event_type = EventType::new("news").expect("a type");
-    let retry = Some(Duration::from_millis(1_500));
-    let id = send(
-        &hub,
-        &a,
-        Publication {
-            event_type,
-            retry,
-            ..Publication::text("1")
-        },
-    )
-    .id;
-    let frame = hub.snapshot(&a, &page(1)).events[0].frame.clone();
-    assert_eq!(
-        frame,
-        format!("event: news\ndata: 1\nretry: 1500\nid: {id}\n\n")
-    );
 }
 
 pub(super) async fn events_that_have_expired_do_not_count_for_a_publisher<S: Store>() {
@@ -1173,8 +1152,8 @@ pub(super) async fn a_slow_reader_that_skips_no_event_has_no_gap<S: Store>() {
     );
     hub.end_now(&topic("a")).expect("an end");
     publish(&hub, &topic("b"), [3]);
-    let Read::Run(run) = reader.fall_behind() else {
+    let Read::Batch(batch) = reader.fall_behind() else {
         panic!("the end and the newest event, which are all there are");
     };
-    assert_eq!(run.entries().len(), 2);
+    assert_eq!(batch.entries().len(), 2);
 }
