@@ -338,8 +338,9 @@ impl Hub {
         state.subscriptions += count;
         let mut channels = Vec::with_capacity(count);
         for wanted in topics {
+            // Without what has expired, which may have been the end of the topic.
+            state.current(&wanted.topic, &self.0.retention);
             let channel = state.topic(&wanted.topic);
-            self.0.retention.expire(&channel);
             channels.push((channel, Visibility::with_private(wanted.with_private)));
         }
         for wanted in patterns {
