@@ -227,6 +227,10 @@ impl Server {
         let state = self.state(listener.local_addr()?);
         let clock = self.start_clock();
         self.supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
             "the notices",
             notices::report_what_was_left_out(self.shutdown.clone()),
         );

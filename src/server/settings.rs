@@ -69,6 +69,11 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = history_size)]
     pub history_bytes: ByteSize,
 
+    /// Most memory that the newest events take for connected readers, whatever history keeps; a reader that falls further
+    /// behind reads on from the history
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
+    pub live_bytes: ByteSize,
+
     /// How long a reader waits before it connects again; spread by a fifth to either side for each stream
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub retry: Duration,

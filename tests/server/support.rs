@@ -1,5 +1,6 @@
 //! A server for one test, on a port that the system chooses.
 
+use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ impl TestServer {
         let publication = Publication::text(data);
         self.hub
             .publish(&Topic::clock(), publication, Conditions::default())
+            .now_or_never()
+            .expect("a log in memory commits at once")
             .expect("published")
     }
 

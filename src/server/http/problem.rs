@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::media_type::PROBLEM_JSON;
+use crate::hub::log::Unavailable;
 use crate::protocol::problem::ProblemCode;
 
 /// The cookie that carries a token for clients that cannot send a header, such as EventSource.
@@ -117,6 +118,18 @@ impl Problem {
             "the server holds as much as it may {whose}: take the answers that wait, send less at once, and try again"
         );
         Self::new(ProblemCode::MemoryLimit, detail).with_retry_after(Duration::from_secs(1))
+    }
+
+    /// The log cannot take events now.
+    pub(crate) fn unavailable(error: &Unavailable) -> Self {
+        let detail = if error.fate_unknown {
+            format!(
+                "{error}; the event may have been published all the same: repeat the request with its Idempotency-Key"
+            )
+        } else {
+            format!("{error}; repeat the request later")
+        };
+        Self::new(ProblemCode::Unavailable, detail).with_retry_after(Duration::from_secs(1))
     }
 
     /// Adds extension members.

@@ -29,7 +29,7 @@ pub(super) async fn publish(
             "no client could read a private event: configure a key for tokens first, or leave private out",
         ));
     }
-    let published = state.hub.publish(topic, publication, conditions);
+    let published = state.hub.publish(topic, publication, conditions).await;
     published.map_err(refusal)
 }
 
@@ -69,5 +69,6 @@ fn refusal(error: PublishError) -> Problem {
         PublishError::TooManyKeys(wait) => Problem::new(ProblemCode::TooManyKeys, detail)
             .with_retry_after(wait + Duration::from_secs(1)),
         PublishError::TooManyTopics => Problem::new(ProblemCode::TooManyTopics, detail),
+        PublishError::Unavailable(error) => Problem::unavailable(&error),
     }
 }

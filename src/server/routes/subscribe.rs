@@ -182,6 +182,7 @@ impl Plan {
         let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
+            patterns: Vec::new(),
             start: query.start(caller.headers)?,
             slow_reader,
         };

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
 use super::{clock, websocket};
+use crate::hub::EndError;
 use crate::hub::topic::Topic;
 use crate::protocol::problem::ProblemCode;
 use crate::server::auth::Caller;
@@ -64,7 +65,7 @@ pub(crate) async fn any(
         Method::GET | Method::HEAD => get(&state, topic, request).await,
         Method::POST => publish::post(&state, topic, request).await,
         Method::PUT => publish::put(&state, topic, request).await,
-        Method::DELETE => end(&state, &topic, &request.into_parts().0),
+        Method::DELETE => end(&state, &topic, &request.into_parts().0).await,
         _ => Err(Problem::new(
             ProblemCode::MethodNotAllowed,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
@@ -100,10 +101,13 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     }
 }
 
-fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
+async fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
     state.access.check_publish(&Caller::of(parts), topic)?;
-    match state.hub.end(topic) {
+    match state.hub.end(topic).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => Err(Problem::new(ProblemCode::UnknownTopic, error.to_string())),
+        Err(EndError::UnknownTopic(error)) => {
+            Err(Problem::new(ProblemCode::UnknownTopic, error.to_string()))
+        }
+        Err(EndError::Unavailable(error)) => Err(Problem::unavailable(&error)),
     }
 }

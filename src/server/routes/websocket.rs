@@ -256,7 +256,7 @@ impl Connection {
                         self.awaits_pong = true;
                         vec![Message::Ping(Default::default())]
                     }
-                    Ok(Item::Run(events)) => {
+                    Ok(Item::Batch(events)) => {
                         let messages = events.entries().iter().map(|entry| Message::text(event(entry)));
                         let messages = messages.collect();
                         run = Some(events);

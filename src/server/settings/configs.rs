@@ -25,6 +25,7 @@ impl Settings {
             events: self.history_events,
             age: self.history_age,
             bytes: bytes(self.history_bytes),
+            tail_bytes: bytes(self.live_bytes),
             topics: self.max_topics,
             subscriptions: self.max_subscriptions,
         }

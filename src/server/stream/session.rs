@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::hub::run::Run;
+use crate::hub::batch::Batch;
 use crate::hub::subscriber::{Read, Subscriber};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
@@ -21,9 +21,9 @@ use crate::server::ops::notices::Kind;
 /// The shortest time between two numbers of consumers, so that a crowd that comes at once is told in a few.
 const CONSUMERS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How much is read from the log at once, in bytes of frames: what a reader that stops reading makes the server hold for
+/// How much is read from the log at once, in bytes of text: what a reader that stops reading makes the server hold for
 /// it, and enough that a long replay costs few writes.
-const RUN_BYTES: usize = 64 * 1_024;
+const BATCH_BYTES: usize = 64 * 1_024;
 
 /// How one stream is sent.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) enum Item {
     /// The next events.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// Events are missing; the id is where the reader is now.
     Gap(Gap, EventId),
     /// How many consumers the topic has.
@@ -189,7 +189,7 @@ impl Delivery {
             return Err(ending);
         }
         while self.subscriber.is_ready() {
-            let read = self.subscriber.read(RUN_BYTES);
+            let read = self.subscriber.read(BATCH_BYTES);
             if let Some(item) = self.item(read, now)? {
                 return Ok(Some(item));
             }
@@ -274,22 +274,22 @@ impl Delivery {
         &self.admission.metrics
     }
 
-    /// So many bytes are handed over to be written now, and with them the last of a run if there is one; whoever writes
+    /// So many bytes are handed over to be written now, and with them the last of a batch if there is one; whoever writes
     /// says so for everything, and then asks for what is next as soon as it has been taken. Of what is large it says with
     /// [`Self::take`] when some has been taken: then a reader that is slow is told from one that takes nothing.
     pub(crate) fn hand_over(
         &mut self,
         bytes: usize,
-        run: Option<&Run>,
+        batch: Option<&Batch>,
         now: Instant,
         tally: &mut Tally,
     ) {
         tally.sent_bytes += bytes as u64;
-        if let Some(run) = run {
-            let count = run.entries().len() as u64;
+        if let Some(batch) = batch {
+            let count = batch.entries().len() as u64;
             tally.delivered += count;
             // What was there before the reader came waited for the reader, not for the server.
-            if let Some(first) = run.entries().first()
+            if let Some(first) = batch.entries().first()
                 && first.appended_at() >= self.opened_at
             {
                 let delay = now.saturating_duration_since(first.appended_at());
@@ -312,9 +312,9 @@ impl Delivery {
     fn item(&mut self, read: Read, now: Instant) -> Result<Option<Item>, Ending> {
         let metrics = &self.admission.metrics;
         match read {
-            Read::Run(run) => {
+            Read::Batch(batch) => {
                 self.last_event = now;
-                Ok(Some(Item::Run(run)))
+                Ok(Some(Item::Batch(batch)))
             }
             Read::Gap(gap) => {
                 metrics.gaps.inc();

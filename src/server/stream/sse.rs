@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::Instant;
 
-use crate::hub::run::Run;
+use crate::hub::Entry;
+use crate::hub::batch::{Batch, Format};
 use crate::hub::subscriber::Subscriber;
 use crate::protocol::event::EventType;
 use crate::protocol::event_stream::{
@@ -21,6 +22,7 @@ use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, 
 use crate::server::limits::shares::Share;
 use crate::server::limits::streams::StreamPermit;
 use crate::server::ops::metrics::Tally;
+use crate::server::stream::encoded::{Encoded, recent};
 use crate::server::stream::session::{Delivery, Ending, Item, Pace};
 
 /// How much a body gives at once, in bytes: a reader that takes so much within the write timeout is not too slow, however
@@ -132,19 +134,19 @@ pub(crate) struct EventStream {
     heartbeat: Duration,
     /// What is sent before anything else.
     opening: Option<Bytes>,
-    /// The rest of what a body gives in pieces, and the run that ends with it.
+    /// The rest of what a body gives in pieces, and the batch that ends with it.
     rest: Bytes,
-    run: Option<Arc<Run>>,
+    batch: Option<Arc<Batch>>,
     /// Accounts for what is large and has not been taken.
     held: Option<Box<Share>>,
 }
 
 /// What is sent at once.
 pub(crate) enum Chunk {
-    /// Events, the same for all readers that stand at one place.
-    Shared(Arc<Run>),
-    /// What is this reader's alone, and the run that it shows, if it shows one.
-    Own { bytes: Bytes, run: Option<Arc<Run>> },
+    /// Events: the same for all readers at one cursor that asked for the same.
+    Events(Arc<Batch>),
+    /// Bytes for this reader alone.
+    Own(Bytes),
 }
 
 impl EventStream {
@@ -169,7 +171,7 @@ impl EventStream {
             heartbeat: pace.heartbeat,
             opening: Some(opening.into()),
             rest: Bytes::new(),
-            run: None,
+            batch: None,
             held: None,
         }
     }
@@ -179,12 +181,16 @@ impl EventStream {
         self.delivery.take(Instant::now());
         if self.rest.is_empty() {
             self.held = None;
-            (self.rest, self.run) = match self.opening.take() {
+            (self.rest, self.batch) = match self.opening.take() {
                 Some(opening) => (opening, None),
                 None => match self.delivery.next().await {
                     Ok(item) => match self.chunk(item) {
-                        Chunk::Shared(run) => (run.frames().clone(), Some(run)),
-                        Chunk::Own { bytes, run } => (bytes, run),
+                        Chunk::Events(batch) => {
+                            let encoded =
+                                recent::encoded(&batch, self.format(), || self.encode(&batch));
+                            (encoded.bytes(), Some(batch))
+                        }
+                        Chunk::Own(bytes) => (bytes, None),
                     },
                     Err(ending) => {
                         tracing::debug!(?ending, "event stream ended");
@@ -203,34 +209,34 @@ impl EventStream {
             }
         }
         let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
-        let run = match self.rest.is_empty() {
-            true => self.run.take(),
-            false => None,
+        let batch = if self.rest.is_empty() {
+            self.batch.take()
+        } else {
+            None
         };
         let mut tally = Tally::default();
         self.delivery
-            .hand_over(piece.len(), run.as_deref(), Instant::now(), &mut tally);
+            .hand_over(piece.len(), batch.as_deref(), Instant::now(), &mut tally);
         self.delivery.metrics().count(&mut tally);
         Some(piece)
     }
 
-    /// What is to be written now, if anything is, or why the stream ends. Whoever has a chunk writes all of it before
-    /// asking again; [`Self::delivery`] says when that is.
-    pub(crate) fn poll(
+    /// What is to be written now, if anything is, or why the stream ends. The writer says how long a chunk is with
+    /// [`Self::hand_over`], and writes all of it before it asks again; [`Self::delivery`] says when that is.
+    pub(crate) fn poll(&mut self, now: Instant) -> Result<Option<Chunk>, Ending> {
+        let item = self.delivery.poll(now)?;
+        Ok(item.map(|item| self.chunk(item)))
+    }
+
+    /// A chunk of so many bytes, and of these events, is written now.
+    pub(crate) fn hand_over(
         &mut self,
+        bytes: usize,
+        batch: Option<&Batch>,
         now: Instant,
         tally: &mut Tally,
-    ) -> Result<Option<Chunk>, Ending> {
-        let Some(item) = self.delivery.poll(now)? else {
-            return Ok(None);
-        };
-        let chunk = self.chunk(item);
-        let (bytes, run) = match &chunk {
-            Chunk::Shared(run) => (run.frame_bytes(), Some(run.as_ref())),
-            Chunk::Own { bytes, run } => (bytes.len(), run.as_deref()),
-        };
-        self.delivery.hand_over(bytes, run, now, tally);
-        Ok(Some(chunk))
+    ) {
+        self.delivery.hand_over(bytes, batch, now, tally);
     }
 
     /// The reader has taken some of the last chunk.
@@ -257,13 +263,7 @@ impl EventStream {
     fn chunk(&self, item: Item) -> Chunk {
         let mut out = String::new();
         match item {
-            Item::Run(run) if self.extras.topics || self.extras.types => {
-                return Chunk::Own {
-                    bytes: self.annotated(&run),
-                    run: Some(run),
-                };
-            }
-            Item::Run(run) => return Chunk::Shared(run),
+            Item::Batch(batch) => return Chunk::Events(batch),
             Item::Gap(gap, position) => {
                 push_gap(&mut out, &gap);
                 push_id_and_dispatch(&mut out, &position);
@@ -272,41 +272,67 @@ impl EventStream {
             Item::Heartbeat if self.extras.heartbeat => push_heartbeat(&mut out, self.heartbeat),
             Item::Heartbeat => out.push_str(":\n\n"),
         }
-        Chunk::Own {
-            bytes: out.into(),
-            run: None,
-        }
+        Chunk::Own(out.into())
     }
 
-    /// The events of a run, each after what the reader wants to know of it.
-    fn annotated(&self, run: &Run) -> Bytes {
-        let mut out = String::with_capacity(run.frame_bytes() + run.entries().len() * 64);
-        for entry in run.entries() {
-            let event_type = &entry.event.event_type;
-            if self.extras.topics {
-                push_named(&mut out, TOPIC_EVENT, entry.topic.as_str());
+    /// The format of this stream's events.
+    pub(crate) fn format(&self) -> Format {
+        let has_log_ids = self.delivery.subscriber().is_of_several();
+        let flags = [self.extras.types, self.extras.topics, has_log_ids];
+        Format(
+            flags
+                .into_iter()
+                .fold(EVENT_STREAM, |format, flag| format << 1 | u8::from(flag)),
+        )
+    }
+
+    /// A batch in that format.
+    pub(crate) fn encode(&self, batch: &Batch) -> Encoded {
+        let of_each = if self.extras.types || self.extras.topics {
+            96
+        } else {
+            48
+        };
+        let capacity = batch.text_bytes() + batch.entries().len() * of_each;
+        Encoded::new(capacity, |out| {
+            for entry in batch.entries() {
+                self.push_entry(out, entry);
             }
-            // The end of a topic is no publisher's event: it keeps its type.
-            let is_named = self.extras.types && !entry.is_end && !event_type.is_message();
-            if is_named {
-                push_named(&mut out, TYPE_EVENT, event_type.as_str());
-            }
-            let shown_type = if is_named {
-                &EventType::default()
-            } else {
-                event_type
-            };
-            push_fields(&mut out, shown_type, &entry.event.data);
-            // How long to wait is for the readers of its own topic: on a stream of several it would keep a reader from the
-            // others.
-            if let Some(retry) = entry.retry.filter(|_| !self.extras.topics) {
-                push_retry(&mut out, retry.as_millis());
-            }
-            push_id_and_dispatch(&mut out, &self.delivery.subscriber().id_of(entry));
+        })
+    }
+
+    /// An event after what the reader wants to know of it.
+    fn push_entry(&self, out: &mut String, entry: &Entry) {
+        let event_type = &entry.event.event_type;
+        if self.extras.topics {
+            push_named(out, TOPIC_EVENT, entry.topic.as_str());
         }
-        out.into()
+        // The end of a topic is the server's own event: it keeps its type.
+        let is_named = self.extras.types && !entry.is_end && !event_type.is_message();
+        if is_named {
+            push_named(out, TYPE_EVENT, event_type.as_str());
+        }
+        let shown_type = if is_named {
+            &EventType::default()
+        } else {
+            event_type
+        };
+        push_fields(out, shown_type, &entry.event.data);
+        // The delay is for the readers of this topic: on a stream of several it would keep a reader from the others.
+        if let Some(retry) = entry.retry.filter(|_| !self.extras.topics) {
+            push_retry(out, retry.as_millis());
+        }
+        let subscriber = self.delivery.subscriber();
+        if subscriber.is_of_several() {
+            push_id_and_dispatch(out, &subscriber.id_of(entry));
+        } else {
+            push_id_and_dispatch(out, &entry.event.id);
+        }
     }
 }
+
+/// The formats of event streams begin with this bit; see [`EventStream::format`].
+const EVENT_STREAM: u8 = 1;
 
 /// A heartbeat that a page can hear: it says how long a silence can be.
 fn push_heartbeat(out: &mut String, interval: Duration) {
@@ -330,7 +356,7 @@ fn push_named(out: &mut String, event_type: &'static str, data: &str) {
 mod tests {
     use std::pin::Pin;
 
-    use futures_util::StreamExt;
+    use futures_util::{FutureExt, StreamExt};
     use regex::Regex;
     use tokio_util::sync::CancellationToken;
 
@@ -372,6 +398,7 @@ mod tests {
             events: 1_000,
             age: Duration::from_secs(86_400),
             bytes: 1 << 20,
+            tail_bytes: 1 << 20,
             topics: 10,
             subscriptions: 1_000,
         })
@@ -383,6 +410,8 @@ mod tests {
             Publication::text(data),
             Conditions::default(),
         )
+        .now_or_never()
+        .expect("a log in memory commits at once")
         .expect("published");
     }
 
@@ -502,9 +531,10 @@ mod tests {
             ..Publication::text("a\nb")
         };
         hub.publish(&Topic::clock(), news, Conditions::default())
+            .await
             .expect("published");
         publish(&hub, "plain");
-        hub.end(&Topic::clock()).expect("ended");
+        hub.end(&Topic::clock()).await.expect("ended");
         let sent = next(&mut chunks).await;
         let ids = Regex::new(r"id: #\S+").expect("a pattern");
         assert_eq!(
@@ -514,6 +544,25 @@ mod tests {
              event: topic\ndata: clock\n\nevent: end\ndata: clock\nid: #\n\n"
         );
         assert!(chunks.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_delay_that_a_publisher_sets_is_sent_with_its_event() {
+        let hub = hub();
+        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
+        next(&mut chunks).await;
+        let news = Publication {
+            event_type: EventType::new("news").expect("a type"),
+            retry: Some(Duration::from_millis(1_500)),
+            ..Publication::text("1")
+        };
+        let clock = Topic::clock();
+        let published = hub.publish(&clock, news, Conditions::default()).await;
+        let id = published.expect("published").id;
+        assert_eq!(
+            next(&mut chunks).await,
+            format!("event: news\ndata: 1\nretry: 1500\nid: {id}\n\n")
+        );
     }
 
     #[tokio::test(start_paused = true)]

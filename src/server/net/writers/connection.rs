@@ -8,10 +8,11 @@ use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::hub::run::Run;
+use crate::hub::batch::Batch;
 use crate::server::limits::shares::Share;
 use crate::server::net::guard::ConnectionGuard;
 use crate::server::ops::metrics::Tally;
+use crate::server::stream::encoded::{Recent, http1_chunk};
 use crate::server::stream::session::{Delivery, Ending};
 use crate::server::stream::sse::{Chunk, EventStream};
 
@@ -30,11 +31,11 @@ pub(super) struct Connection {
     stream: EventStream,
     /// What is still to be written before the stream is asked again.
     unwritten: Bytes,
-    /// The run that is being written, if it is one that others share.
-    run: Option<Arc<Run>>,
-    /// How much of the run's chunk has been written, while the socket takes no more: then `unwritten` is empty, and what a
-    /// stalled reader holds is the log's own memory.
-    parked_at: Option<usize>,
+    /// The batch that is being written, if it is one.
+    batch: Option<Arc<Batch>>,
+    /// How many bytes of the batch's chunk are still to be written while the socket takes no more: then `unwritten` is
+    /// empty, and what a stalled reader holds is the log's own memory.
+    parked: Option<usize>,
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
     /// Accounts for what is unwritten while the socket takes nothing.
@@ -58,28 +59,20 @@ pub(super) enum Progress {
 /// What all connections share that are written to one after the other.
 #[derive(Default)]
 pub(super) struct Pass {
-    /// The last run as a chunk of HTTP/1.1: whoever comes next stands at the same place, as a rule.
-    framed: Option<(Arc<Run>, Bytes)>,
+    recent: Recent,
     pub(super) tally: Tally,
 }
 
 impl Pass {
     /// Lets go of what was shared.
     pub(super) fn end(&mut self) {
-        self.framed = None;
+        self.recent.clear();
     }
 
-    fn frame(&mut self, run: &Arc<Run>) -> Bytes {
-        match &self.framed {
-            Some((framed, bytes)) if Arc::ptr_eq(framed, run) => bytes.clone(),
-            _ => {
-                // Not from the run's own copy of its frames, which a reader that stalls would keep alive.
-                let frames = run.entries().iter().map(|entry| &entry.frame[..]);
-                let bytes = as_http_chunk(run.frame_bytes(), frames);
-                self.framed = Some((Arc::clone(run), bytes.clone()));
-                bytes
-            }
-        }
+    fn chunk(&mut self, stream: &EventStream, batch: &Arc<Batch>) -> Bytes {
+        let encode = || stream.encode(batch);
+        let encoded = self.recent.encoded(batch, stream.format(), encode);
+        encoded.http1_chunk().clone()
     }
 }
 
@@ -90,8 +83,8 @@ impl Connection {
             socket,
             stream,
             unwritten: Bytes::new(),
-            run: None,
-            parked_at: None,
+            batch: None,
+            parked: None,
             blocked_since: None,
             held: None,
             is_ending: false,
@@ -147,7 +140,7 @@ impl Connection {
                 }
             }
             self.held = None;
-            self.run = None;
+            self.batch = None;
             if self.is_ending {
                 return Progress::HasEnded;
             }
@@ -159,20 +152,24 @@ impl Connection {
                 self.unwritten = Bytes::new();
                 return Progress::Waits;
             }
-            match self.stream.poll(now, &mut pass.tally) {
-                Ok(Some(Chunk::Own { bytes, .. })) => {
-                    self.unwritten = as_http_chunk(bytes.len(), std::iter::once(&bytes[..]));
-                }
-                Ok(Some(Chunk::Shared(run))) => {
-                    self.unwritten = pass.frame(&run);
-                    self.run = Some(run);
+            match self.stream.poll(now) {
+                Ok(Some(Chunk::Own(bytes))) => self.unwritten = http1_chunk(&bytes),
+                Ok(Some(Chunk::Events(batch))) => {
+                    self.unwritten = pass.chunk(&self.stream, &batch);
+                    self.batch = Some(batch);
                 }
                 Ok(None) => {
                     self.unwritten = Bytes::new();
                     return Progress::Waits;
                 }
-                Err(ending) => self.begin_to_end(ending),
+                Err(ending) => {
+                    self.begin_to_end(ending);
+                    continue;
+                }
             }
+            let batch = self.batch.as_deref();
+            self.stream
+                .hand_over(self.unwritten.len(), batch, now, &mut pass.tally);
         }
     }
 
@@ -187,19 +184,19 @@ impl Connection {
                 }
             }
         }
-        if let Some(run) = &self.run {
-            let unwritten = std::mem::take(&mut self.unwritten);
-            self.parked_at = Some(chunk_bytes(run.frame_bytes()) - unwritten.len());
+        if self.batch.is_some() {
+            self.parked = Some(std::mem::take(&mut self.unwritten).len());
         }
         Progress::Waits
     }
 
     /// Goes on with a chunk that was let go of while the socket took nothing.
     fn unpark(&mut self, pass: &mut Pass) {
-        if let Some(written) = self.parked_at.take()
-            && let Some(run) = &self.run
+        if let Some(unwritten) = self.parked.take()
+            && let Some(batch) = &self.batch
         {
-            self.unwritten = pass.frame(run).slice(written..);
+            let chunk = pass.chunk(&self.stream, batch);
+            self.unwritten = chunk.slice(chunk.len() - unwritten..);
         }
     }
 
@@ -214,7 +211,7 @@ impl Connection {
         } else {
             // What waits is whole chunks, of which part may have been written.
             self.unwritten = [&self.unwritten, LAST_CHUNK].concat().into();
-            self.run = None;
+            self.batch = None;
             self.is_ending = true;
         }
         self.advance(pass)
@@ -243,40 +240,5 @@ impl Connection {
         tracing::debug!(?ending, "event stream ended");
         self.unwritten = Bytes::from_static(LAST_CHUNK);
         self.is_ending = true;
-    }
-}
-
-/// A chunk of a body whose length is not known; RFC 9112, section 7.1.
-fn as_http_chunk<'a>(bytes: usize, parts: impl Iterator<Item = &'a [u8]>) -> Bytes {
-    let mut chunk = Vec::with_capacity(chunk_bytes(bytes));
-    // Writing into a vector cannot fail.
-    let _ = write!(chunk, "{bytes:x}\r\n");
-    for part in parts {
-        chunk.extend_from_slice(part);
-    }
-    chunk.extend_from_slice(b"\r\n");
-    chunk.into()
-}
-
-/// How many bytes such a chunk has with its size and its line breaks.
-fn chunk_bytes(bytes: usize) -> usize {
-    let digits = usize::BITS
-        .saturating_sub(bytes.leading_zeros())
-        .div_ceil(4)
-        .max(1) as usize;
-    digits + 2 + bytes + 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chunk_has_as_many_bytes_as_are_reckoned() {
-        for bytes in [0, 1, 15, 16, 255, 256, 65_535, 65_536] {
-            let data = vec![b'x'; bytes];
-            let chunk = as_http_chunk(bytes, std::iter::once(&data[..]));
-            assert_eq!(chunk.len(), chunk_bytes(bytes));
-        }
     }
 }
