@@ -10,12 +10,12 @@ pub struct Filter {
     /// As it was written.
     text: String,
     terms: Vec<Term>,
-    wrong: Option<Wrong>,
+    wrong: Option<FilterError>,
 }
 
 /// Why a filter cannot be understood. The list shows everything then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum FilterError {
     /// A quotation mark is opened and not closed.
     OpenQuote,
     /// A `-`, `type:` or pair of quotation marks has nothing to look for.
@@ -46,7 +46,7 @@ impl Filter {
     }
 
     /// Why it cannot be understood, if it cannot.
-    pub fn wrong(&self) -> Option<Wrong> {
+    pub fn wrong(&self) -> Option<FilterError> {
         self.wrong
     }
 
@@ -75,18 +75,18 @@ impl Filter {
     }
 }
 
-fn read_terms(text: &str) -> Result<Vec<Term>, Wrong> {
+fn read_terms(text: &str) -> Result<Vec<Term>, FilterError> {
     let mut terms = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (is_unwanted, after) = without_prefix(rest, "-");
         let (is_type, after) = without_prefix(after, "type:");
         let (term, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or(Wrong::OpenQuote)?,
+            Some(quoted) => quoted.split_once('"').ok_or(FilterError::OpenQuote)?,
             None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
         };
         if term.is_empty() {
-            return Err(Wrong::Nothing);
+            return Err(FilterError::Nothing);
         }
         terms.push(Term {
             is_type,
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_is_told_and_keeps_nothing_out() {
         for (text, wrong) in [
-            ("\"tea", Wrong::OpenQuote),
-            ("type:", Wrong::Nothing),
-            ("tea -", Wrong::Nothing),
-            ("\"\"", Wrong::Nothing),
+            ("\"tea", FilterError::OpenQuote),
+            ("type:", FilterError::Nothing),
+            ("tea -", FilterError::Nothing),
+            ("\"\"", FilterError::Nothing),
         ] {
             let filter = Filter::read(text);
             assert_eq!(filter.wrong(), Some(wrong), "{text}");

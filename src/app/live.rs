@@ -18,7 +18,7 @@ use crate::protocol::{AS_EVENT, CONSUMERS, END_EVENT, HEARTBEAT, TYPES};
 #[derive(Clone, Copy)]
 pub struct EventStream {
     /// Whether the page is not alive yet: then, and without JavaScript for ever, controls do nothing.
-    pub is_asleep: RwSignal<bool>,
+    pub is_disabled: RwSignal<bool>,
     /// The connection as it is shown: a loss that is over in a moment does not appear here.
     pub connection: RwSignal<Connection>,
     /// The EventSource's own state.
@@ -52,7 +52,7 @@ pub struct EventStream {
     /// How many pages of this server share the few connections that HTTP/1.1 has; 0 if they do not.
     pub crowded_tabs: RwSignal<u32>,
     /// Who hears the controls.
-    on_wish: StoredValue<Option<Callback<Wish>>>,
+    on_action: StoredValue<Option<Callback<Action>>>,
 }
 
 /// The element whose text is [`EventStream::uncopied_command`] when there is one: it gets selected.
@@ -102,7 +102,7 @@ pub enum Publishing {
 
 /// What the reader wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Action {
     /// Hold the list and everything else that ticks, or let it go on with all that waited.
     TogglePause,
     /// Empty the list.
@@ -144,7 +144,7 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
         false => Connection::Snapshot,
     };
     let stream = EventStream {
-        is_asleep: RwSignal::new(true),
+        is_disabled: RwSignal::new(true),
         connection: RwSignal::new(connection),
         ready_state: RwSignal::new(ReadyState::Closed),
         seconds_left: RwSignal::new(0),
@@ -161,7 +161,7 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
         filter: RwSignal::new(Filter::read(&page.filter)),
         publishing: RwSignal::new(Publishing::default()),
         crowded_tabs: RwSignal::new(0),
-        on_wish: StoredValue::new(None),
+        on_action: StoredValue::new(None),
     };
     connect(stream, page);
     stream
@@ -186,22 +186,22 @@ impl EventStream {
     }
 
     /// Says what the reader wants. Before the page is alive nobody hears it.
-    pub fn wish(self, wish: Wish) {
-        if let Some(on_wish) = self.on_wish.try_get_value().flatten() {
-            on_wish.run(wish);
+    pub fn perform(self, action: Action) {
+        if let Some(on_action) = self.on_action.try_get_value().flatten() {
+            on_action.run(action);
         }
     }
 
     /// What a button does.
-    pub fn pressing(self, wish: Wish) -> impl Fn(MouseEvent) + Copy {
-        move |_| self.wish(wish)
+    pub fn on_press(self, action: Action) -> impl Fn(MouseEvent) + Copy {
+        move |_| self.perform(action)
     }
 
     /// What a form does in place of being sent.
-    pub fn submitting(self, wish: Wish) -> impl Fn(SubmitEvent) + Copy {
+    pub fn on_submit(self, action: Action) -> impl Fn(SubmitEvent) + Copy {
         move |event| {
             event.prevent_default();
-            self.wish(wish);
+            self.perform(action);
         }
     }
 }
@@ -225,7 +225,7 @@ mod in_browser {
 
     use super::*;
     use crate::app::backoff;
-    use crate::app::connection::{Answer, Happening, Step};
+    use crate::app::connection::{ConnectionEffect, ConnectionEvent, ProbeResult};
     use crate::app::curl;
     use crate::app::log_buffer::{Content, Message};
     use crate::app::messages;
@@ -234,7 +234,7 @@ mod in_browser {
     use crate::browser::clock;
     use crate::browser::document;
     use crate::browser::download;
-    use crate::browser::event_source::{EventSource, Heard};
+    use crate::browser::event_source::{EventSource, SourceEvent};
     use crate::browser::json;
     use crate::browser::location;
     use crate::browser::probe::{self, Probe};
@@ -250,7 +250,7 @@ mod in_browser {
     const MESSAGE_EVENT: &str = "message";
 
     /// What the page listens for.
-    const HEARD: [&str; 6] = [
+    const EVENT_TYPES: [&str; 6] = [
         MESSAGE_EVENT,
         TYPE_EVENT,
         CONSUMERS_EVENT,
@@ -354,14 +354,14 @@ mod in_browser {
             subscription.ticker.replace(Interval::every(TICK, on_tick));
 
             let hearer = SendWrapper::new(Weak::clone(&subscription.this));
-            let on_wish = Callback::new(move |wish| {
+            let on_action = Callback::new(move |action| {
                 if let Some(subscription) = hearer.upgrade() {
-                    subscription.grant(wish);
+                    subscription.handle(action);
                     subscription.show_revision();
                 }
             });
-            stream.on_wish.set_value(Some(on_wish));
-            stream.is_asleep.set(false);
+            stream.on_action.set_value(Some(on_action));
+            stream.is_disabled.set(false);
             let on_tabs = Weak::clone(&subscription.this);
             subscription.tabs.replace(Tabs::count(move |tabs| {
                 if let Some(subscription) = on_tabs.upgrade() {
@@ -372,7 +372,7 @@ mod in_browser {
             // What was typed before the page was alive counts.
             subscription.filter();
             if !page.has_ended {
-                subscription.happen(Happening::Connect);
+                subscription.transition(ConnectionEvent::Connect);
             }
             subscription
         }
@@ -389,24 +389,24 @@ mod in_browser {
 
         // The connection.
 
-        fn happen(&self, happening: Happening) {
-            if happening == Happening::Opened {
+        fn transition(&self, event: ConnectionEvent) {
+            if event == ConnectionEvent::Opened {
                 self.failures.set(0);
             }
-            let (next, step) = self.connection.borrow().after(happening);
+            let (next, step) = self.connection.borrow().after(event);
             let has_changed = self.connection.replace(next) != *self.connection.borrow();
             match step {
-                Step::Stay => {}
-                Step::Open => {
+                ConnectionEffect::None => {}
+                ConnectionEffect::Open => {
                     self.close();
                     self.open();
                 }
-                Step::Close => self.close(),
-                Step::Ask => {
+                ConnectionEffect::Close => self.close(),
+                ConnectionEffect::Probe => {
                     self.close();
                     self.ask();
                 }
-                Step::Wait => {
+                ConnectionEffect::Wait => {
                     self.close();
                     self.wait();
                 }
@@ -420,9 +420,9 @@ mod in_browser {
         fn open(&self) {
             self.last_sign_of_life.set(clock::now());
             let this = Weak::clone(&self.this);
-            let source = EventSource::open(&self.url_from_here(), &HEARD, move |heard| {
+            let source = EventSource::open(&self.url_from_here(), &EVENT_TYPES, move |event| {
                 if let Some(subscription) = this.upgrade() {
-                    subscription.hear(heard);
+                    subscription.on_event(event);
                 }
             });
             self.source.replace(source);
@@ -441,11 +441,11 @@ mod in_browser {
         fn ask(&self) {
             let this = Weak::clone(&self.this);
             let probe = Probe::ask(&self.url_from_here(), move |found| {
-                let answer = found.map_or(Answer::NotNow, |found| {
-                    Answer::from_response(found.status, found.is_event_stream, found.detail)
+                let answer = found.map_or(ProbeResult::NotNow, |found| {
+                    ProbeResult::from_response(found.status, found.is_event_stream, found.detail)
                 });
                 if let Some(subscription) = this.upgrade() {
-                    subscription.happen(Happening::Answered(answer));
+                    subscription.transition(ConnectionEvent::Probed(answer));
                 }
             });
             self.probe.replace(Some(probe));
@@ -459,7 +459,7 @@ mod in_browser {
             self.show_countdown();
             self.wait.replace(Timeout::after(
                 delay,
-                self.calling(|this| this.happen(Happening::WaitOver)),
+                self.calling(|this| this.transition(ConnectionEvent::WaitOver)),
             ));
         }
 
@@ -478,18 +478,18 @@ mod in_browser {
 
         // What the stream says.
 
-        fn hear(&self, heard: Heard) {
+        fn on_event(&self, event: SourceEvent) {
             self.last_sign_of_life.set(clock::now());
-            match heard {
-                Heard::Opened => {
+            match event {
+                SourceEvent::Opened => {
                     self.next_type.take();
-                    self.happen(Happening::Opened);
+                    self.transition(ConnectionEvent::Opened);
                 }
-                Heard::Failed if self.ready_state() == ReadyState::Closed => {
-                    self.happen(Happening::GivenUp)
+                SourceEvent::Failed if self.ready_state() == ReadyState::Closed => {
+                    self.transition(ConnectionEvent::GivenUp)
                 }
-                Heard::Failed => self.happen(Happening::Lost),
-                Heard::Event {
+                SourceEvent::Failed => self.transition(ConnectionEvent::Lost),
+                SourceEvent::Event {
                     event_type,
                     data,
                     last_event_id,
@@ -507,7 +507,7 @@ mod in_browser {
                         }
                         END_EVENT => {
                             self.arrive(Content::End);
-                            self.happen(Happening::Ended);
+                            self.transition(ConnectionEvent::Ended);
                         }
                         GAP_EVENT => {
                             if let Some(gap) = read_gap(&data) {
@@ -619,7 +619,7 @@ mod in_browser {
             if shown == connection {
                 return;
             }
-            // Not for each turn of one loss: whoever listens heard of it when it began.
+            // Not for each turn of one loss: a screen reader announced it when it began.
             if shown.name() != connection.name()
                 && let Some(words) = messages::connection_said(&connection)
             {
@@ -637,7 +637,7 @@ mod in_browser {
             let silence = clock::now() - self.last_sign_of_life.get();
             if self.source.borrow().is_some() && silence > self.heartbeat.get() * HEARTBEATS_MISSED
             {
-                self.happen(Happening::Silent);
+                self.transition(ConnectionEvent::Silent);
             }
             self.show_ready_state();
             self.show_countdown();
@@ -648,10 +648,10 @@ mod in_browser {
 
         // What the reader wants.
 
-        fn grant(&self, wish: Wish) {
+        fn handle(&self, action: Action) {
             let log = self.stream.log;
-            match wish {
-                Wish::TogglePause if self.is_paused() => {
+            match action {
+                Action::TogglePause if self.is_paused() => {
                     let waiting = log.with_untracked(LogBuffer::waiting);
                     log.update(LogBuffer::resume);
                     if let Some(newest) =
@@ -663,11 +663,11 @@ mod in_browser {
                     self.stream.jumps.update(|jumps| *jumps += 1);
                     self.say(messages::said_resumed(waiting));
                 }
-                Wish::TogglePause => {
+                Action::TogglePause => {
                     log.update(LogBuffer::pause);
                     self.say(messages::SAID_PAUSED);
                 }
-                Wish::Clear => {
+                Action::Clear => {
                     log.update(LogBuffer::clear);
                     let said = if self.is_paused() {
                         messages::SAID_CLEARED_PAUSED
@@ -676,23 +676,23 @@ mod in_browser {
                     };
                     self.say(said);
                 }
-                Wish::ToggleConnection => {
+                Action::ToggleConnection => {
                     let is_over = self.connection.borrow().is_over();
-                    self.happen(if is_over {
-                        Happening::Connect
+                    self.transition(if is_over {
+                        ConnectionEvent::Connect
                     } else {
-                        Happening::Disconnect
+                        ConnectionEvent::Disconnect
                     });
                 }
-                Wish::TryNow => self.happen(Happening::TryNow),
-                Wish::CopyAs(language) => self.copy_as(language),
-                Wish::CopyMessage(sequence) => self.copy_message(sequence),
-                Wish::Download => self.download(),
-                Wish::Filter => self.filter(),
-                Wish::Publish => self.publish(),
-                Wish::LeaveEnd => log.update_untracked(LogBuffer::leave_end),
-                Wish::ReachEnd => log.update(LogBuffer::reach_end),
-                Wish::Jump => {
+                Action::TryNow => self.transition(ConnectionEvent::TryNow),
+                Action::CopyAs(language) => self.copy_as(language),
+                Action::CopyMessage(sequence) => self.copy_message(sequence),
+                Action::Download => self.download(),
+                Action::Filter => self.filter(),
+                Action::Publish => self.publish(),
+                Action::LeaveEnd => log.update_untracked(LogBuffer::leave_end),
+                Action::ReachEnd => log.update(LogBuffer::reach_end),
+                Action::Jump => {
                     log.update(LogBuffer::reach_end);
                     self.stream.jumps.update(|jumps| *jumps += 1);
                 }
@@ -824,7 +824,7 @@ mod in_browser {
 
     impl Drop for Subscription {
         fn drop(&mut self) {
-            self.stream.on_wish.try_set_value(None);
+            self.stream.on_action.try_set_value(None);
         }
     }
 

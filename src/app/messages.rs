@@ -4,7 +4,7 @@
 pub mod help;
 
 use super::connection::{Connection, ReadyState, Reason, Retry};
-use super::filter::Wrong;
+use super::filter::FilterError;
 use super::live::Publishing;
 use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES};
 use super::snippets::Language;
@@ -27,13 +27,13 @@ pub const WITHOUT_SCRIPT_HTML: &str = "<p>This is how things stood when the page
      ticks by itself; without it, see the stream live in a terminal with the <code>curl</code> command on this page, or \
      open the <a href=\"/events\">raw stream</a>.</p>";
 
-/// The same on a topic's page, with a link to the stream; HTML for the same reason. `raw_path` is percent-encoded.
-pub fn without_script_html(raw_path: &str) -> String {
+/// The same on a topic's page, with a link to the stream; HTML for the same reason. `stream_link` is percent-encoded.
+pub fn without_script_html(stream_link: &str) -> String {
     format!(
         "<p>This is how things stood when the page was made. With JavaScript the page is live; without it, reload it, see \
          the stream in a terminal with the <code>curl</code> command on this page, or open the \
          <a href=\"{}\">raw stream</a>.</p>",
-        raw_path
+        stream_link
             .replace('&', "&amp;")
             .replace('"', "&quot;")
             .replace('<', "&lt;")
@@ -158,10 +158,10 @@ pub fn filter_count(shown: usize, of: usize) -> String {
 }
 
 /// Why a filter cannot be understood.
-pub fn filter_wrong(wrong: Wrong) -> &'static str {
+pub fn filter_error(wrong: FilterError) -> &'static str {
     match wrong {
-        Wrong::OpenQuote => "A quotation mark is not closed, so everything is shown.",
-        Wrong::Nothing => {
+        FilterError::OpenQuote => "A quotation mark is not closed, so everything is shown.",
+        FilterError::Nothing => {
             "There is nothing after type:, after - or between quotation marks, so everything is shown."
         }
     }
@@ -259,14 +259,14 @@ pub const CLOCK_EMPTY_DATE: &str = "Waiting for the first message";
 
 /// Heading of the connection's panel.
 pub const CONNECTION_HEADING: &str = "Connection";
-/// Name of the fact.
-pub const FACT_READY_STATE: &str = "readyState";
-/// Name of the fact.
-pub const FACT_LAST_EVENT: &str = "Last message";
-/// Name of the fact.
-pub const FACT_MESSAGES: &str = "Received here";
-/// Name of the fact.
-pub const FACT_CONSUMERS: &str = "Watching now";
+/// Name of the stat.
+pub const STAT_READY_STATE: &str = "readyState";
+/// Name of the stat.
+pub const STAT_LAST_EVENT: &str = "Last message";
+/// Name of the stat.
+pub const STAT_MESSAGES: &str = "Received here";
+/// Name of the stat.
+pub const STAT_CONSUMERS: &str = "Watching now";
 /// The number of consumers while nobody tells it.
 pub const CONSUMERS_UNKNOWN: &str = "unknown";
 /// Button in the connection's panel.
@@ -294,8 +294,8 @@ pub const LIST_EMPTY: &str = "No messages here yet. The next one will be.";
 /// The button that leads to the newest message, while nothing is new.
 pub const AT_THE_NEWEST: &str = "At the newest";
 
-/// Heading of the panel that leads elsewhere.
-pub const ELSEWHERE_HEADING: &str = "The same in a terminal";
+/// Heading of the panel for a terminal.
+pub const TERMINAL_HEADING: &str = "The same in a terminal";
 /// Link to the event stream itself.
 pub const RAW_STREAM: &str = "Raw stream";
 

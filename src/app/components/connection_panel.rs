@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 
 use super::button::QuietButton;
-use super::fact::Fact;
+use super::stat::Stat;
 use crate::app::connection::Connection;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::messages;
 
 /// The connection's panel. Its shape and colour follow from `data-state`, in the stylesheet.
@@ -51,18 +51,18 @@ pub fn ConnectionPanel(
                 <span class="word">{word}</span>
                 <QuietButton
                     stream
-                    wish=Wish::TryNow
+                    action=Action::TryNow
                     label=messages::TRY_NOW
                     class="quiet try-now"
                     offered=can_hurry
                 />
             </div>
             <p class="detail">{detail}</p>
-            <dl class="facts">
-                <Fact key="ready-state" name=messages::FACT_READY_STATE value=ready_state />
-                <Fact key="last-event" name=messages::FACT_LAST_EVENT value=last_event />
-                <Fact key="messages" name=messages::FACT_MESSAGES value=received />
-                <Fact key="consumers" name=messages::FACT_CONSUMERS value=consumers />
+            <dl class="stats">
+                <Stat key="ready-state" name=messages::STAT_READY_STATE value=ready_state />
+                <Stat key="last-event" name=messages::STAT_LAST_EVENT value=last_event />
+                <Stat key="messages" name=messages::STAT_MESSAGES value=received />
+                <Stat key="consumers" name=messages::STAT_CONSUMERS value=consumers />
             </dl>
         </section>
     }

@@ -1,10 +1,10 @@
-//! The buttons. Each says what pressing it will do; two change their words with what there is to do.
+//! The buttons. Each says what on_press it will do; two change their words with what there is to do.
 
 use leptos::prelude::*;
 
 use super::button::Button;
 use crate::app::connection::Connection;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -31,9 +31,9 @@ pub fn Controls(
 
     view! {
         <div class="controls" role="group" aria-label=messages::CONTROLS_LABEL>
-            <Button stream wish=Wish::TogglePause label=pause class="main" />
-            <Button stream wish=Wish::Clear label=messages::CLEAR />
-            <Button stream wish=Wish::ToggleConnection label=connect />
+            <Button stream action=Action::TogglePause label=pause class="main" />
+            <Button stream action=Action::Clear label=messages::CLEAR />
+            <Button stream action=Action::ToggleConnection label=connect />
         </div>
     }
 }

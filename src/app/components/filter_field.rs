@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use crate::app::filter::Filter;
-use crate::app::live::{EventStream, FILTER_ELEMENT_ID, Wish};
+use crate::app::live::{Action, EventStream, FILTER_ELEMENT_ID};
 use crate::app::log_buffer;
 use crate::app::messages;
 use crate::protocol::FILTER;
@@ -26,11 +26,11 @@ pub fn FilterField(
     let invalid = Signal::derive(move || wrong().map(|_| "true".to_owned()));
     let hint = Signal::derive(move || {
         wrong()
-            .map_or(messages::FILTER_HINT, messages::filter_wrong)
+            .map_or(messages::FILTER_HINT, messages::filter_error)
             .to_owned()
     });
     view! {
-        <form class="filter" method="get" role="search" on:submit=stream.submitting(Wish::Filter)>
+        <form class="filter" method="get" role="search" on:submit=stream.on_submit(Action::Filter)>
             <label for=FILTER_ELEMENT_ID class="label">{messages::FILTER_LABEL}</label>
             <div class="filter-line">
                 <input
@@ -42,7 +42,7 @@ pub fn FilterField(
                     spellcheck="false"
                     aria-describedby="filter-hint"
                     aria-invalid=invalid
-                    on:input=move |_| stream.wish(Wish::Filter)
+                    on:input=move |_| stream.perform(Action::Filter)
                 />
                 <button type="submit" class="for-plain">{messages::FILTER_BUTTON}</button>
                 <span id="filter-count" class="filter-count">{count}</span>

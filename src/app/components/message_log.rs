@@ -14,7 +14,7 @@ use super::button::QuietButton;
 use super::filter_field::FilterField;
 use super::message_row::MessageRow;
 use crate::app::filter::Filter;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -29,7 +29,7 @@ pub fn MessageLog(
     /// Whether the list can be filtered, and each row has buttons.
     has_tools: bool,
     /// Path of the stream as a browser opens it.
-    raw_path: String,
+    stream_link: String,
     /// Words for the events before those of the page; empty if there are none.
     older: String,
     /// Path of those events.
@@ -68,7 +68,7 @@ pub fn MessageLog(
         true => "messages with-tools",
         false => "messages",
     };
-    let raw_path: Arc<str> = raw_path.into();
+    let stream_link: Arc<str> = stream_link.into();
     let has_no_older = older.is_empty();
 
     let on_scroll = move |_| {
@@ -81,9 +81,9 @@ pub fn MessageLog(
         }
         is_at_end.set(is_at_end_now);
         if is_at_end_now {
-            stream.wish(Wish::ReachEnd);
+            stream.perform(Action::ReachEnd);
         } else {
-            stream.wish(Wish::LeaveEnd);
+            stream.perform(Action::LeaveEnd);
         }
     };
     // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
@@ -95,10 +95,10 @@ pub fn MessageLog(
             return;
         }
         match event.key().as_str() {
-            "End" => stream.wish(Wish::Jump),
+            "End" => stream.perform(Action::Jump),
             "Home" if scroller.scroll_height() > scroller.client_height() => {
                 is_at_end.set(false);
-                stream.wish(Wish::LeaveEnd);
+                stream.perform(Action::LeaveEnd);
                 scroller.set_scroll_top(-scroller.scroll_height());
             }
             _ => return,
@@ -137,7 +137,7 @@ pub fn MessageLog(
                             <MessageRow
                                 row
                                 tools=has_tools.then_some(stream)
-                                raw_path=Arc::clone(&raw_path)
+                                stream_link=Arc::clone(&stream_link)
                             />
                         </For>
                     </ol>
@@ -145,7 +145,7 @@ pub fn MessageLog(
                 <p class="empty" hidden=is_not_empty>{empty}</p>
                 <QuietButton
                     stream
-                    wish=Wish::Jump
+                    action=Action::Jump
                     label=new_rows
                     class="quiet jump"
                     offered=offers_jump

@@ -4,7 +4,7 @@
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use crate::app::live::{DATA_ELEMENT_ID, EventStream, Publishing, TYPE_ELEMENT_ID, Wish};
+use crate::app::live::{Action, DATA_ELEMENT_ID, EventStream, Publishing, TYPE_ELEMENT_ID};
 use crate::app::messages;
 
 /// The form, or why there is none.
@@ -43,7 +43,7 @@ fn Fields(stream: EventStream, topic_path: String) -> impl IntoView {
             method="post"
             enctype="multipart/form-data"
             action=topic_path
-            on:submit=stream.submitting(Wish::Publish)
+            on:submit=stream.on_submit(Action::Publish)
         >
             <label for=DATA_ELEMENT_ID>{messages::PUBLISH_DATA}</label>
             <textarea id=DATA_ELEMENT_ID name="data" rows="3" required autocomplete="off"></textarea>

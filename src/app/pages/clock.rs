@@ -7,11 +7,11 @@ use crate::app::components::button::Button;
 use crate::app::components::clock_face::ClockFace;
 use crate::app::components::connection_panel::ConnectionPanel;
 use crate::app::components::controls::Controls;
-use crate::app::components::elsewhere::Elsewhere;
 use crate::app::components::masthead::Masthead;
 use crate::app::components::message_log::MessageLog;
 use crate::app::components::tabs_note::TabsNote;
-use crate::app::live::{Wish, use_event_stream};
+use crate::app::components::terminal_panel::TerminalPanel;
+use crate::app::live::{Action, use_event_stream};
 use crate::app::messages;
 use crate::app::snippets::Language;
 use crate::protocol::page::TopicPage;
@@ -32,17 +32,17 @@ pub fn ClockPage(
                 <ConnectionPanel stream />
                 <Controls stream />
                 <div class="copies">
-                    <Button stream wish=Wish::CopyAs(Language::Curl) label=messages::copy_as(Language::Curl) />
+                    <Button stream action=Action::CopyAs(Language::Curl) label=messages::copy_as(Language::Curl) />
                 </div>
                 <Announcer text=stream.announcement />
                 // As text, because that is what its content is to a browser with JavaScript: elements in it would be
                 // sought there when the page is hydrated, and not be found.
                 <noscript inner_html=messages::WITHOUT_SCRIPT_HTML></noscript>
             </div>
-            <MessageLog stream has_tools=false raw_path=page.stream_path.clone() older=String::new() older_path=String::new() />
+            <MessageLog stream has_tools=false stream_link=page.stream_path.clone() older=String::new() older_path=String::new() />
         </main>
         <footer class="page-foot">
-            <Elsewhere stream origin=page.origin raw_path=page.stream_path.clone() stream_path=page.stream_path />
+            <TerminalPanel stream origin=page.origin stream_link=page.stream_path.clone() stream_path=page.stream_path />
             <TabsNote tabs=stream.crowded_tabs />
         </footer>
     }

@@ -10,7 +10,7 @@ const SHORT: usize = 48;
 
 /// The heading of a topic's page and what is newest.
 #[component]
-pub fn TopicFace(
+pub fn TopicHeader(
     /// The topic's name.
     topic: String,
     /// The stream whose newest message it shows.
@@ -33,7 +33,7 @@ pub fn TopicFace(
         })
     });
     view! {
-        <div class="topic-face">
+        <div class="topic-header">
             <h1 class="topic-name" dir="auto">{topic}</h1>
             <section class="newest" aria-labelledby="newest-heading">
                 <h2 id="newest-heading" class="label">{messages::NEWEST_HEADING}</h2>
