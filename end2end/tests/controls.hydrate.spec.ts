@@ -52,7 +52,7 @@ test('a pause keeps what waits through a clear', async ({ clock, server }) => {
   await clock.hasEachMessageOnce();
 });
 
-test('who disconnects is gone, and comes back without a loss', async ({ clock, server }) => {
+test('a reader who disconnects comes back without a loss', async ({ clock, server }) => {
   await clock.openLive();
   await clock.hasMoreMessages(3);
   await expect.poll(() => server.consumers()).toBe(1);

@@ -1,6 +1,8 @@
 //! The connection's states and what leads from one to the next, as plain data and one pure function. Leaves doing what
 //! a [`ConnectionEffect`] says to [`super::live`], and the words to [`super::messages`].
 
+use crate::protocol::page::Refusal;
+
 /// Where the page stands towards the event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
@@ -10,15 +12,15 @@ pub enum Connection {
     Connecting,
     /// Events arrive as they happen.
     Live,
-    /// The stream was lost, and somebody is at work on it.
+    /// The stream was lost; the browser or the page works on a new one.
     Reconnecting(Retry),
     /// The server said that there will be no more events.
     Ended,
-    /// Nobody is trying any more.
+    /// Neither the browser nor the page tries again.
     Closed(Reason),
 }
 
-/// Who is at work on a lost stream, and how.
+/// How a lost stream is being replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// The browser, by itself; when it tries next cannot be observed.
@@ -31,13 +33,13 @@ pub enum Retry {
     Waiting,
 }
 
-/// Why nobody is trying any more.
+/// Why a connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The reader pressed Disconnect.
     Reader,
-    /// The server refused, with these words.
-    Refused(String),
+    /// The server refused.
+    Refused(Refusal),
 }
 
 /// What can happen to a connection.
@@ -57,7 +59,7 @@ pub enum ConnectionEvent {
     Ended,
     /// The wait is over.
     WaitOver,
-    /// Nothing came for much longer than the server announced: the stream is dead, but nobody noticed.
+    /// Nothing came for much longer than the server announced: the stream is dead, but neither end has closed it.
     Silent,
     /// The reader pressed Try now.
     TryNow,
@@ -71,7 +73,7 @@ pub enum ProbeResult {
     /// There will be no more events.
     Ended,
     /// Not for this page, or not like this; asking again changes nothing.
-    Refused(String),
+    Refused(Refusal),
     /// Not now: no answer, or one that speaks of trouble that passes.
     NotNow,
 }
@@ -138,8 +140,8 @@ impl Connection {
             ConnectionEvent::Probed(answer) if *self == Self::Reconnecting(Retry::Asking) => {
                 match answer {
                     ProbeResult::Ended => (Self::Ended, ConnectionEffect::Close),
-                    ProbeResult::Refused(words) => (
-                        Self::Closed(Reason::Refused(words)),
+                    ProbeResult::Refused(refusal) => (
+                        Self::Closed(Reason::Refused(refusal)),
                         ConnectionEffect::Close,
                     ),
                     ProbeResult::NotNow => {
@@ -157,13 +159,14 @@ impl ProbeResult {
     pub fn from_response(status: u16, is_event_stream: bool, detail: Option<String>) -> Self {
         match status {
             204 => Self::Ended,
-            // The stream is there after all; whoever gave up too early tries again, but not in a tight loop.
+            // The stream is there after all: the page tries again, but not in a tight loop.
             200 if is_event_stream => Self::NotNow,
             // Request Timeout, Too Early, Too Many Requests: the 4xx that pass by themselves.
             408 | 425 | 429 | 500.. => Self::NotNow,
-            _ => Self::Refused(
-                detail.unwrap_or_else(|| super::messages::refused_with_status(status)),
-            ),
+            _ => Self::Refused(Refusal {
+                status,
+                detail: detail.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -248,12 +251,18 @@ mod tests {
             WAITING.after(ConnectionEvent::WaitOver),
             (OPENING, ConnectionEffect::Open)
         );
-        let refused = Connection::Closed(Reason::Refused("no".to_owned()));
+        let refusal = Refusal {
+            status: 403,
+            detail: "no".to_owned(),
+        };
         assert_eq!(
             ASKING.after(ConnectionEvent::Probed(ProbeResult::Refused(
-                "no".to_owned()
+                refusal.clone()
             ))),
-            (refused, ConnectionEffect::Close)
+            (
+                Connection::Closed(Reason::Refused(refusal)),
+                ConnectionEffect::Close
+            )
         );
     }
 
@@ -347,15 +356,17 @@ mod tests {
         let words = || Some("no such topic".to_owned());
         assert_eq!(
             ProbeResult::from_response(404, false, words()),
-            ProbeResult::Refused("no such topic".to_owned())
+            ProbeResult::Refused(Refusal {
+                status: 404,
+                detail: "no such topic".to_owned()
+            })
         );
-        assert!(matches!(
-            ProbeResult::from_response(200, false, None),
-            ProbeResult::Refused(_)
-        ));
-        assert!(matches!(
-            ProbeResult::from_response(403, false, None),
-            ProbeResult::Refused(_)
-        ));
+        for status in [200, 403] {
+            let detail = String::new();
+            assert_eq!(
+                ProbeResult::from_response(status, false, None),
+                ProbeResult::Refused(Refusal { status, detail })
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Owns an `EventSource` and the callback that hears it. Leaves what to do about a lost stream to the caller.
+//! Owns an `EventSource` and the callback of its events. Leaves what to do about a lost stream to the caller.
 
 use js_sys::Function;
 use wasm_bindgen::JsCast;
@@ -12,11 +12,11 @@ pub(crate) struct EventSource {
     types: &'static [&'static str],
 }
 
-/// What an event source tells.
+/// What an event source reports.
 pub(crate) enum SourceEvent {
     /// The stream is open.
     Opened,
-    /// The stream is not, or no longer, open. [`EventSource::ready_state`] tells whether the browser tries again.
+    /// The stream is not, or no longer, open. [`EventSource::ready_state`] says whether the browser tries again.
     Failed,
     /// An event, of one of the types that were asked for.
     Event {
@@ -33,7 +33,7 @@ const OPEN: &str = "open";
 const ERROR: &str = "error";
 
 impl EventSource {
-    /// Opens a stream and hears events of these types. `None` if the URL is none.
+    /// Opens a stream and listens for events of these types. `None` if the URL is none.
     pub(crate) fn open(
         url: &str,
         types: &'static [&'static str],

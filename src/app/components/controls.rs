@@ -15,16 +15,18 @@ pub fn Controls(
     stream: EventStream,
 ) -> impl IntoView {
     let pause = Signal::derive(move || {
-        let label = match stream.log.with(LogBuffer::is_paused) {
-            true => messages::RESUME,
-            false => messages::PAUSE,
+        let label = if stream.log.buffer.with(LogBuffer::is_paused) {
+            messages::RESUME
+        } else {
+            messages::PAUSE
         };
         label.to_owned()
     });
     let connect = Signal::derive(move || {
-        let label = match stream.connection.with(Connection::is_over) {
-            true => messages::RECONNECT,
-            false => messages::DISCONNECT,
+        let label = if stream.connection.state.with(Connection::is_over) {
+            messages::RECONNECT
+        } else {
+            messages::DISCONNECT
         };
         label.to_owned()
     });

@@ -49,6 +49,8 @@ pub fn MessageRow(
         Signal::derive(move || shown_text(&message, is_all.get(), is_json.get()))
     };
     let is_clamped = Signal::derive(move || is_long && !is_all.get() && !is_json.get());
+    let time = messages::message_time(&message.time);
+    let datetime = message.time.at.to_string();
     let (id, event_type) = (message.id.clone(), message.event_type.clone());
     let data_id = id.clone();
     let cut = message
@@ -86,6 +88,8 @@ pub fn MessageRow(
                 <span class="type">{event_type}</span>
                 " "
                 <span class="id">{id}</span>
+                " "
+                <time datetime=datetime>{time}</time>
             </span>
             {cut}
             {tools}
@@ -93,7 +97,7 @@ pub fn MessageRow(
     })
 }
 
-/// A button that is on or off, and says so to who cannot see it.
+/// A button that is on or off, which a screen reader announces.
 #[component]
 fn Toggle(key: &'static str, is_on: RwSignal<bool>, label: &'static str) -> impl IntoView {
     let state = Signal::derive(move || is_on.get().to_string());

@@ -16,7 +16,7 @@ pub fn TopicHeader(
     /// The stream whose newest message it shows.
     stream: EventStream,
 ) -> impl IntoView {
-    let newest = stream.newest;
+    let newest = stream.log.newest;
     let is_long = move |text: &String| text.chars().nth(SHORT).is_some() || text.contains('\n');
     let is_none = Signal::derive(move || newest.with(String::is_empty));
     let short = Signal::derive(move || {
@@ -27,9 +27,12 @@ pub fn TopicHeader(
         })
     });
     let long = Signal::derive(move || {
-        newest.with(|text| match is_long(text) {
-            true => text.clone(),
-            false => String::new(),
+        newest.with(|text| {
+            if is_long(text) {
+                text.clone()
+            } else {
+                String::new()
+            }
         })
     });
     view! {

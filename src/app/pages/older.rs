@@ -6,7 +6,6 @@ use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
 use crate::app::components::message_row::MessageRow;
-use crate::app::filter::Filter;
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 use crate::protocol::page::TopicPage;
@@ -21,7 +20,7 @@ pub fn OlderPage(
     let stream_link: Arc<str> = stream_link(&page.topic).into();
     let log = LogBuffer::from_page(&page);
     let rows = log
-        .rows_passing(&Filter::default())
+        .window()
         .into_iter()
         .map(|row| view! { <MessageRow row tools=None stream_link=Arc::clone(&stream_link) /> })
         .collect_view();
