@@ -110,7 +110,7 @@ pub const HELP_PATH: &str = "/help";
 
 /// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
 /// to the topic itself gets its page.
-pub fn raw_path(topic: &str) -> String {
+pub fn stream_link(topic: &str) -> String {
     format!(
         "{TOPICS_PATH}?{TOPIC}={}",
         utf8_percent_encode(topic, NON_ALPHANUMERIC)
@@ -142,6 +142,6 @@ mod tests {
             "/topics/a/b%20c%3Fd%23e%25%27f%22"
         );
         assert_eq!(topic_path("上"), "/topics/%E4%B8%8A");
-        assert_eq!(raw_path("a/b&c"), "/topics?topic=a%2Fb%26c");
+        assert_eq!(stream_link("a/b&c"), "/topics?topic=a%2Fb%26c");
     }
 }
