@@ -607,7 +607,12 @@ mod tests {
         let push = |log: &mut LogBuffer, count: usize| {
             for _ in 0..count {
                 log.push(
-                    Content::message(String::new(), "message".to_owned(), "x".to_owned(), 0),
+                    Content::message(
+                        String::new(),
+                        "message".to_owned(),
+                        "x".to_owned(),
+                        "2026-11-26T16:12:37.045Z".into(),
+                    ),
                     false,
                 );
             }
