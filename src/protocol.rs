@@ -93,6 +93,9 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// Query parameter of [`TOPICS_PATH`] that names a topic of the stream.
 pub const TOPIC: &str = "topic";
 
+/// Query parameter of [`TOPICS_PATH`] that names a pattern, such as `orders/*`: every topic that matches is on the stream.
+pub const MATCH: &str = "match";
+
 /// Query parameter of [`TOPICS_PATH`] that leads to a topic by its name.
 pub const OPEN: &str = "open";
 
