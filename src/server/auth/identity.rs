@@ -1,4 +1,4 @@
-//! Who a client is: what a request shows about its sender. What follows from it is for `policy` to say.
+//! What a request proves about its sender. `policy` decides what follows from it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -64,8 +64,7 @@ impl<'a> Caller<'a> {
 }
 
 impl Identity {
-    /// Reads and verifies the token of a request. Without keys a token is not looked at, since one sender cannot be told from
-    /// another.
+    /// Reads and verifies the token of a request. Without keys, tokens are ignored.
     ///
     /// # Errors
     ///

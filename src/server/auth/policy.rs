@@ -18,7 +18,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::{TrustedProxies, is_trusted};
 use crate::server::http::problem::Problem;
 
-/// Who may publish without a token.
+/// Clients that may publish without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AnonymousPublish {
     /// No client: publishing needs a token.
@@ -31,7 +31,7 @@ pub enum AnonymousPublish {
     On,
 }
 
-/// Who may read events that are not private.
+/// Clients that may read public events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReadAccess {
     /// Every client if the server has no keys; with keys, clients with a token for the topic.
@@ -42,7 +42,7 @@ pub enum ReadAccess {
     Token,
 }
 
-/// Who may see what operators look at.
+/// Clients that may see what operators look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OperatorAccess {
     /// Programs of this machine if the server listens on loopback; and clients with a token that allows to read the topics.
@@ -326,7 +326,7 @@ impl AccessPolicy {
 
     /// Whether a request seems to come from a program of this machine: not from elsewhere through a proxy, and not from a
     /// page whose own name was made to lead here (DNS rebinding). A proxy that adds no header and names itself `localhost`
-    /// in `Host` cannot be told from a program, so nothing that matters is granted by this alone without a setting.
+    /// in `Host` looks like a program, so nothing that matters is granted by this alone without a setting.
     fn is_of_this_machine(&self, caller: &Caller<'_>) -> bool {
         let config = &self.0.config;
         let is_proxy_header = |name: &HeaderName| {

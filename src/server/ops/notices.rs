@@ -1,6 +1,5 @@
-//! Lines in the log about clients that are refused or slow. However many clients there are and however often they try, a
-//! kind of notice writes no more than a few lines in a window of time: one for each client address, for the first few
-//! addresses. The others are counted, and a line says how many they were.
+//! Lines in the log about clients that are refused or slow. Each kind of notice writes at most a few lines in a window of time:
+//! one per client address, for the first few addresses. Further notices are counted, and a line says how many they were.
 
 use std::fmt;
 use std::time::Duration;

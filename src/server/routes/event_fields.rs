@@ -118,7 +118,7 @@ impl TextFields {
     pub(super) fn typed(self) -> Result<EventFields, Problem> {
         let retry = self.retry.map(|text| {
             text.parse().map_err(|_| {
-                Problem::invalid_event("retry takes whole milliseconds, such as 2000: how long readers wait before they come back")
+                Problem::invalid_event("retry takes whole milliseconds, such as 2000: how long readers wait before they reconnect")
             })
         });
         Ok(EventFields {

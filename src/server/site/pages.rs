@@ -223,7 +223,7 @@ async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -
         };
         response.set_status(status);
         response.insert_header(header::VARY, HeaderValue::from_static("accept"));
-        // A page shows one moment, and its policy names a nonce: nobody may keep it.
+        // A page shows one moment, and its policy names a nonce: no cache may keep it.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in SECURITY_HEADERS {
             response.insert_header(name, HeaderValue::from_static(value));
