@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::batch::Batch;
 use super::entry::Entry;
-use super::listeners::{Listener, Listening, News, TopicId};
+use super::listeners::{Listener, Listening, News, TopicId, Woken};
 use super::log::{Found, TopicLog, View};
 use super::position::Offset;
 use super::topic::Topic;
@@ -94,6 +94,19 @@ pub enum Read {
     End,
 }
 
+/// The last batch that a thread has read for one of its subscribers: the next subscriber at the same cursor takes it from
+/// here, without a look at the log. It is for one pass over many subscribers.
+#[derive(Debug, Default)]
+pub struct ReadMemo(Option<(MemoKey, Arc<Batch>)>);
+
+/// Which live readers a batch is right for: those of one topic that see all that is published from their cursor on.
+#[derive(Debug, PartialEq, Eq)]
+struct MemoKey {
+    topic: TopicId,
+    with_private: bool,
+    cursor: Offset,
+}
+
 /// A reader of topics. It counts as a consumer of each until it is dropped.
 pub struct Subscriber {
     hub: Hub,
@@ -138,9 +151,9 @@ struct Source {
 struct Bell(Notify);
 
 impl Listener for Bell {
-    fn wake(&self, _: TopicId, _: News) -> bool {
+    fn wake(&self, _: TopicId, _: News) -> Woken {
         self.0.notify_one();
-        false
+        Woken::Nothing
     }
 }
 
@@ -305,6 +318,38 @@ impl Subscriber {
             }
             Found::Dropped => self.fall_behind(),
         }
+    }
+
+    /// As [`Self::read`]; a batch that another subscriber has read is taken from the memo, and the memo gets what is read.
+    pub fn read_shared(&mut self, max_bytes: usize, memo: &mut ReadMemo) -> Read {
+        let Some(key) = self.memo_key() else {
+            return self.read(max_bytes);
+        };
+        if let Some((known, batch)) = &memo.0
+            && *known == key
+        {
+            let batch = Arc::clone(batch);
+            return self.finish(batch);
+        }
+        let read = self.read(max_bytes);
+        if let Read::Batch(batch) = &read {
+            memo.0 = Some((key, Arc::clone(batch)));
+        }
+        read
+    }
+
+    /// Which batch this subscriber can share, if it is a live reader of one topic with nothing else to read first.
+    fn memo_key(&self) -> Option<MemoKey> {
+        let [source] = self.sources.as_slice() else {
+            return None;
+        };
+        let cursor = self.cursor.max(source.forgiven_through);
+        let is_live = cursor >= self.replayed_through;
+        (is_live && self.gap.is_none() && self.pending.is_none()).then_some(MemoKey {
+            topic: source.channel.id,
+            with_private: source.with_private,
+            cursor,
+        })
     }
 
     /// Treats the reader as too slow: whatever it has not read yet but for the newest event is left out, or it is to be

@@ -26,7 +26,7 @@ use crate::server::auth::VerificationKey;
 use crate::server::limits::request_rate::Rate;
 use crate::server::limits::streams::StreamLimits;
 use crate::server::ops::token_command;
-use crate::server::stream::session::Pace;
+use crate::server::stream::session::StreamTimings;
 
 /// Live events from a server to every browser over EventSource, from one binary.
 ///
@@ -128,7 +128,7 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     pub max_held_bytes_per_address: ByteSize,
 
-    /// Most streams compressed at once, since each takes some 300 KiB; further ones are sent as they are
+    /// Most streams compressed at once; further ones are sent as they are
     #[arg(long, value_name = "COUNT", default_value = "500", value_parser = count)]
     pub max_compressed_streams: usize,
 
@@ -389,9 +389,9 @@ impl Settings {
         usize::try_from(self.max_body.as_u64()).unwrap_or(usize::MAX)
     }
 
-    /// How streams are sent to readers of whom this becomes if they are too slow.
-    pub(super) fn pace(&self, slow_reader: SlowReader) -> Pace {
-        Pace {
+    /// Timings of a stream under this lag policy.
+    pub(super) fn timings(&self, slow_reader: SlowReader) -> StreamTimings {
+        StreamTimings {
             retry: self.retry,
             heartbeat: self.heartbeat,
             lifetime: self.stream_lifetime,
