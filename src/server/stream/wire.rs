@@ -140,7 +140,7 @@ impl Sending {
         &self.unwritten
     }
 
-    /// The same as bytes that can be kept.
+    /// Lets go of the bytes of a batch: they can be had again.
     pub(crate) fn park(&mut self) {
         if self.batch.is_some() {
             self.parked = std::mem::take(&mut self.unwritten).len();
@@ -452,10 +452,11 @@ struct BodyState {
 impl BodyState {
     /// Waits for the next bytes; there are none when the stream has ended.
     async fn next(&mut self) -> Option<Bytes> {
-        let now = Instant::now();
+        // It is asked for more, so the connection has taken what it got before.
+        self.stream.session.progress(Instant::now());
         if let Some(sending) = self.sending.take_if(|sending| sending.unwritten.is_empty()) {
             self.held = None;
-            let _ = self.stream.done(sending, now);
+            let _ = self.stream.done(sending, Instant::now());
         }
         if self.has_ended {
             return None;
@@ -482,9 +483,7 @@ impl BodyState {
             }
         }
         let piece = sending.unwritten.len().min(PIECE_BYTES);
-        let piece = sending.unwritten.split_to(piece);
-        self.stream.session.progress(now);
-        Some(piece)
+        Some(sending.unwritten.split_to(piece))
     }
 
     async fn poll(&mut self) -> Result<Sending, CloseReason> {
