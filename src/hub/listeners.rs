@@ -25,9 +25,24 @@ pub enum News {
 /// Somebody who is told that a topic has news. It is told by the thread that publishes, subscribes or leaves, which must
 /// not be held up: all that is done here is to wake somebody else.
 pub trait Listener: Send + Sync {
-    /// There is news of a topic. Says whether a thread has been woken for it that was not told of anything yet, and that
-    /// readers wait for.
-    fn wake(&self, topic: TopicId, news: News) -> bool;
+    /// There is news of a topic. It is called with the topic's list of listeners locked: it must not subscribe or leave.
+    fn wake(&self, topic: TopicId, news: News) -> Woken;
+
+    /// Called with no lock held, on the thread that published, if [`Self::wake`] asked for it.
+    fn lend_thread(&self, _topic: TopicId) -> Woken {
+        Woken::Nothing
+    }
+}
+
+/// What a listener has done about news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// It is done, or will be done by a thread that is at work.
+    Nothing,
+    /// It has woken an idle thread that readers wait for.
+    Thread,
+    /// It wants to do it on the caller's thread, by [`Listener::lend_thread`].
+    Caller,
 }
 
 /// A listener's place at one topic; it is told nothing any more when this is dropped.
@@ -60,10 +75,19 @@ impl Listeners {
             return false;
         }
         let mut has_woken = false;
+        let mut asking = Vec::new();
         for (_, registered) in &registry.listeners {
             if news == News::Events || registered.counts {
-                has_woken |= registered.listener.wake(topic, news);
+                match registered.listener.wake(topic, news) {
+                    Woken::Nothing => {}
+                    Woken::Thread => has_woken = true,
+                    Woken::Caller => asking.push(Arc::clone(&registered.listener)),
+                }
             }
+        }
+        drop(registry);
+        for listener in asking {
+            has_woken |= listener.lend_thread(topic) == Woken::Thread;
         }
         has_woken
     }

@@ -17,7 +17,7 @@ use super::Hub;
 use super::batch::Batch;
 use super::channel::{Channel, Found, Matcher, Standpoint};
 use super::entry::Entry;
-use super::listeners::{Listener, Listening, News, TopicId};
+use super::listeners::{Listener, Listening, News, TopicId, Woken};
 use super::position::Offset;
 pub use super::subscription::{
     SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
@@ -39,6 +39,19 @@ pub enum Read {
     TooSlow,
     /// Everything has been read, and nothing will follow: all topics have ended.
     End,
+}
+
+/// The last batch that a thread has read for one of its subscribers: the next subscriber at the same cursor takes it from
+/// here, without a look at the log. It is for one pass over many subscribers.
+#[derive(Debug, Default)]
+pub struct ReadMemo(Option<(MemoKey, Arc<Batch>)>);
+
+/// Which live readers a batch is right for: those of one topic that see all that is published from their cursor on.
+#[derive(Debug, PartialEq, Eq)]
+struct MemoKey {
+    channel: TopicId,
+    with_private: bool,
+    cursor: Offset,
 }
 
 /// A reader of topics and patterns. Each counts it as a subscriber until it is dropped.
@@ -85,9 +98,9 @@ struct Source {
 struct Bell(Notify);
 
 impl Listener for Bell {
-    fn wake(&self, _: TopicId, _: News) -> bool {
+    fn wake(&self, _: TopicId, _: News) -> Woken {
         self.0.notify_one();
-        false
+        Woken::Nothing
     }
 }
 
@@ -240,6 +253,42 @@ impl Subscriber {
             }
             Found::Dropped => self.fall_behind(),
         }
+    }
+
+    /// As [`Self::read`]; a batch that another subscriber has read is taken from the memo, and the memo gets what is read.
+    pub fn read_shared(&mut self, max_bytes: usize, memo: &mut ReadMemo) -> Read {
+        let Some(key) = self.memo_key() else {
+            return self.read(max_bytes);
+        };
+        if let Some((known, batch)) = &memo.0
+            && *known == key
+        {
+            let batch = Arc::clone(batch);
+            return self.finish(batch);
+        }
+        let read = self.read(max_bytes);
+        if let Read::Batch(batch) = &read {
+            memo.0 = Some((key, Arc::clone(batch)));
+        }
+        read
+    }
+
+    /// Which batch this subscriber can share, if it is a live reader of one topic with nothing else to read first.
+    fn memo_key(&self) -> Option<MemoKey> {
+        let [source] = self.sources.as_slice() else {
+            return None;
+        };
+        let with_private = match source.visibility {
+            Visibility::Public => false,
+            Visibility::Private => true,
+            Visibility::PerTopic(_) => return None,
+        };
+        let is_live = self.cursor >= self.replayed_through;
+        (is_live && self.gap.is_none() && self.pending.is_none()).then_some(MemoKey {
+            channel: source.channel.id,
+            with_private,
+            cursor: self.cursor,
+        })
     }
 
     /// How many subscribers the first of the topics has, this one among them; none if it has ended.

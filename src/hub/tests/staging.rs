@@ -128,9 +128,9 @@ fn a_staged_event_is_invisible_until_it_is_committed() {
 fn a_group_wakes_its_readers_once() {
     struct Count(Mutex<usize>);
     impl listeners::Listener for Count {
-        fn wake(&self, _: TopicId, _: News) -> bool {
+        fn wake(&self, _: TopicId, _: News) -> listeners::Woken {
             *self.0.lock() += 1;
-            false
+            listeners::Woken::Nothing
         }
     }
     let (hub, log) = open();

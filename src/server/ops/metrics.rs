@@ -47,10 +47,9 @@ const DELAY_BUCKETS: [u64; 13] = [
     10_000_000,
 ];
 
-/// What has been sent and is not counted yet: whoever sends to many adds up first, since every thread counts in one
-/// place.
+/// What a writer has sent and not counted yet: each adds up for a while, to avoid contended atomics.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct DeliveryStats {
     pub(crate) delivered: u64,
     pub(crate) sent_bytes: u64,
     pub(crate) delays: Delays,
@@ -208,23 +207,23 @@ impl Numbers {
         );
     }
 
-    /// Counts what has been sent, and begins the tally anew.
-    pub(crate) fn count(&self, tally: &mut Tally) {
-        let tally = std::mem::take(tally);
-        self.sent_bytes.inc_by(tally.sent_bytes);
-        if tally.delivered == 0 {
+    /// Counts what has been sent, and begins the stats anew.
+    pub(crate) fn count(&self, stats: &mut DeliveryStats) {
+        let stats = std::mem::take(stats);
+        self.sent_bytes.inc_by(stats.sent_bytes);
+        if stats.delivered == 0 {
             return;
         }
-        self.delivered.inc_by(tally.delivered);
+        self.delivered.inc_by(stats.delivered);
         let totals = &self.delays.0;
-        for (total, count) in totals.counts.iter().zip(tally.delays.counts) {
+        for (total, count) in totals.counts.iter().zip(stats.delays.counts) {
             if count > 0 {
                 total.fetch_add(count, Ordering::Relaxed);
             }
         }
         totals
             .sum_nanoseconds
-            .fetch_add(tally.delays.sum_nanoseconds, Ordering::Relaxed);
+            .fetch_add(stats.delays.sum_nanoseconds, Ordering::Relaxed);
     }
 
     /// All numbers as text.
@@ -257,14 +256,14 @@ mod tests {
     #[test]
     fn every_number_has_its_unit_and_its_kind() {
         let metrics = Metrics::default();
-        let mut tally = Tally {
+        let mut stats = DeliveryStats {
             delivered: 1,
             sent_bytes: 100,
-            ..Tally::default()
+            ..DeliveryStats::default()
         };
-        tally.delays.add(Duration::from_millis(3), 1);
-        metrics.count(&mut tally);
-        metrics.count(&mut tally);
+        stats.delays.add(Duration::from_millis(3), 1);
+        metrics.count(&mut stats);
+        metrics.count(&mut stats);
         let hub = Totals {
             topics: 2,
             bytes: 300,

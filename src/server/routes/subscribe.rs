@@ -1,5 +1,5 @@
-//! Subscribing over HTTP: what a request for an event stream may say, and the answer. Which topics it is for is decided
-//! by whoever calls [`open`]; what a subscriber reads, by the hub.
+//! Subscribing over HTTP: what a request for an event stream may say, and the answer. The caller of [`open`] decides which
+//! topics it is for; the hub, what a subscriber reads; the connection, how the stream is written.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::hub::Page;
 use crate::hub::pattern::{Pattern, PatternError};
 use crate::hub::subscriber::{
-    SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedPattern, WantedTopic,
+    SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
@@ -28,12 +28,11 @@ use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
-use crate::server::limits::streams::StreamPermit;
 use crate::server::state::AppState;
 use crate::server::stream::config::StreamConfig;
-use crate::server::stream::gzip;
-use crate::server::stream::session::Pace;
-use crate::server::stream::sse::{self, Extras, Patience};
+use crate::server::stream::session::{StreamSession, StreamTimings};
+use crate::server::stream::sse::{self, StreamOptions};
+use crate::server::stream::wire::{OpenStream, Opened, WireStream};
 
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -134,8 +133,8 @@ impl StreamQuery {
         }
     }
 
-    fn extras(&self) -> Result<Extras, Problem> {
-        Ok(Extras {
+    fn options(&self) -> Result<StreamOptions, Problem> {
+        Ok(StreamOptions {
             consumers: is_wanted(CONSUMERS, self.consumers.as_deref())?,
             heartbeat: is_wanted(HEARTBEAT, self.heartbeat.as_deref())?,
             types: is_wanted(TYPES, self.types.as_deref())?,
@@ -147,14 +146,14 @@ impl StreamQuery {
 /// What a request for a stream asks for, checked; whichever way the stream is then written.
 pub(super) struct Plan {
     subscription: Subscription,
-    pub(super) pace: Pace,
-    pub(super) extras: Extras,
+    pub(super) timings: StreamTimings,
+    pub(super) options: StreamOptions,
 }
 
 /// What becomes of a plan.
 pub(super) enum Outcome {
     /// The stream can be sent.
-    Open(Subscriber, StreamPermit),
+    Open(StreamSession),
     /// There is nothing left to read, now or later.
     Ended,
     /// There is no place; there may be one later.
@@ -175,11 +174,11 @@ impl Plan {
     ) -> Result<Self, Problem> {
         let patterns = query.patterns()?;
         let is_of_several = !query.topic.is_empty() || !patterns.is_empty();
-        let extras = Extras {
+        let options = StreamOptions {
             topics: is_of_several,
-            ..query.extras()?
+            ..query.options()?
         };
-        if is_of_several && extras.consumers {
+        if is_of_several && options.consumers {
             return Err(Problem::invalid_query(
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
@@ -213,11 +212,11 @@ impl Plan {
         };
         Ok(Self {
             subscription,
-            pace: state
+            timings: state
                 .stream_config
-                .pace(slow_reader)
+                .timings(slow_reader)
                 .until(reader.expires_at()),
-            extras,
+            options,
         })
     }
 
@@ -241,7 +240,12 @@ impl Plan {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
-            Ok(subscriber) => Outcome::Open(subscriber, admission),
+            Ok(subscriber) => Outcome::Open(StreamSession::new(
+                subscriber,
+                admission,
+                self.timings,
+                self.options.consumers,
+            )),
             Err(SubscribeError::Ended) => Outcome::Ended,
             Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
@@ -280,25 +284,19 @@ pub(super) fn open(
     let client = ClientAddress::of_request(&request.extensions);
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
-        Outcome::Open(subscriber, admission) => {
-            let (chunks, transfer) = sse::open(subscriber, admission, plan.pace, plan.extras);
-            let mut answer = if let Some(share) = compressed {
-                answer(Body::from_stream(gzip::compress(chunks, share)))
-            } else {
-                let mut answer = answer(Body::from_stream(chunks));
-                // For the connection, which may know a better way than a body.
-                answer.extensions_mut().insert(transfer);
-                answer
-            };
-            let patience = Patience(plan.pace.socket_timeout);
-            answer.extensions_mut().insert(patience);
+        Outcome::Open(session) => {
+            let stream = WireStream::events(session, &plan.timings, plan.options, compressed);
+            let stream = OpenStream::new(Opened::Stream(Box::new(stream)));
+            let mut answer = answer(stream.body());
+            // The connection decides how it is written.
+            answer.extensions_mut().insert(stream);
             answer
         }
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
             stream_headers(config, false),
-            sse::come_back_later(plan.pace),
+            sse::come_back_later(plan.timings),
         )
             .into_response(),
     })

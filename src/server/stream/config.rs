@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 
 use crate::hub::subscriber::SlowReader;
-use crate::server::stream::session::Pace;
+use crate::server::stream::session::StreamTimings;
 
 /// The defaults of all streams.
 #[derive(Debug, Clone)]
@@ -30,8 +30,8 @@ pub(crate) struct StreamConfig {
 
 impl StreamConfig {
     /// The timings of a stream under this policy for slow readers.
-    pub(crate) fn pace(&self, slow_reader: SlowReader) -> Pace {
-        Pace {
+    pub(crate) fn timings(&self, slow_reader: SlowReader) -> StreamTimings {
+        StreamTimings {
             retry: self.retry,
             heartbeat: self.heartbeat,
             lifetime: self.lifetime,

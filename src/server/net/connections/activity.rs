@@ -50,7 +50,7 @@ struct Watched {
     body: Body,
     request: OpenRequest,
     /// How long its reader may take nothing.
-    patience: Duration,
+    stall_limit: Duration,
 }
 
 impl Activity {
@@ -106,10 +106,10 @@ impl Activity {
 
 impl OpenRequest {
     /// The body of its answer, watched: its reader may take nothing for so long, or for the connection's write timeout.
-    pub(super) fn watch(self, body: Body, patience: Option<Duration>) -> Body {
+    pub(super) fn watch(self, body: Body, stall_limit: Option<Duration>) -> Body {
         Body::new(Watched {
             body,
-            patience: patience.unwrap_or(self.activity.write_timeout),
+            stall_limit: stall_limit.unwrap_or(self.activity.write_timeout),
             request: self,
         })
     }
@@ -139,7 +139,7 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let is_handed_over = matches!(polled, Poll::Ready(Some(_)));
-        let until = is_handed_over.then(|| Instant::now() + self.patience);
+        let until = is_handed_over.then(|| Instant::now() + self.stall_limit);
         self.request.may_wait_until(until);
         polled
     }
