@@ -33,7 +33,21 @@ test(`${RATE} events per second leave the page usable`, async ({ kitchen, page, 
     await kitchen.messages.hover();
     await page.mouse.wheel(0, -600);
     await expect(kitchen.button(/^[\d,]+ new$/)).toBeVisible();
+    // Nothing moves under the eye while older rows are added to the document.
+    const underTheEye = () =>
+      kitchen.messages.evaluate((list) => {
+        const { left, top } = list.getBoundingClientRect();
+        const row = document.elementFromPoint(left + 40, top + 60)?.closest('li');
+        return [row?.dataset.id, row?.getBoundingClientRect().top];
+      });
+    await expect(async () => {
+      const before = await underTheEye();
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      expect(await underTheEye()).toEqual(before);
+    }).toPass();
+    const row = await underTheEye();
     await expect(kitchen.rows).toHaveCount(1_000);
+    expect(await underTheEye()).toEqual(row);
     const top = () => kitchen.messages.evaluate((list) => list.scrollTop);
     const seen = await top();
     const ids = await kitchen.ids();

@@ -606,10 +606,12 @@ mod tests {
         let mut log = LogBuffer::default();
         let push = |log: &mut LogBuffer, count: usize| {
             for _ in 0..count {
-                log.push(
-                    Content::message(String::new(), "message".to_owned(), "x".to_owned(), 0),
-                    false,
-                );
+                log.push(Content::message(
+                    String::new(),
+                    "message".to_owned(),
+                    "x".to_owned(),
+                    "".into(),
+                ));
             }
         };
         push(&mut log, 3);
