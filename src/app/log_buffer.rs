@@ -757,8 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_leaves_its_newest_rows_in_the_document_and_a_quiet_topic_gets_the_others_step_by_step()
-     {
+    fn a_burst_leaves_its_newest_rows_in_the_document_until_the_topic_is_quiet() {
         let mut log = LogBuffer::default();
         push_many(&mut log, 0..CAPACITY);
         let revision = log.revision();
