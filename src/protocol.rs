@@ -8,6 +8,7 @@ pub mod event_stream;
 pub mod event_stream_parser;
 pub mod gap;
 pub mod page;
+pub mod problem;
 
 /// The clock's event stream.
 pub const CLOCK_PATH: &str = "/events";

@@ -12,6 +12,7 @@ use super::identity::{Caller, Identity};
 use super::keys::Keys;
 use super::origin;
 use crate::hub::topic::Topic;
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::{TrustedProxies, is_trusted};
 use crate::server::http::problem::Problem;
 
@@ -193,7 +194,10 @@ impl AccessPolicy {
         topic: &Topic,
     ) -> Result<Publisher, Problem> {
         if *topic == Topic::clock() {
-            return Err(Problem::reserved_topic());
+            return Err(Problem::new(
+                ProblemCode::ReservedTopic,
+                "only the clock publishes to its topic; choose another",
+            ));
         }
         let identity = self.identify(caller)?;
         let has_grant = identity.may_publish(topic);

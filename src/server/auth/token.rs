@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use axum::http::{HeaderMap, header};
 use cookie::Cookie;
+use headers::HeaderMapExt;
+use headers::authorization::{Authorization, Bearer};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
@@ -194,12 +196,9 @@ pub(super) fn read(path: &str) -> Result<Vec<u8>, String> {
 /// URL, which ends up in logs and histories.
 pub(super) fn token_of(headers: &HeaderMap) -> Option<Presented> {
     let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| Presented {
-            text: token.trim().to_owned(),
+        .typed_get::<Authorization<Bearer>>()
+        .map(|Authorization(bearer)| Presented {
+            text: bearer.token().trim().to_owned(),
             is_from_cookie: false,
         });
     bearer.or_else(|| {

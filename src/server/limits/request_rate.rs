@@ -6,11 +6,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
 use crate::server::ops::metrics::Metrics;
@@ -128,15 +128,13 @@ impl RequestRates {
     pub(crate) fn check_publish(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         check(self.publish.as_deref(), client).map_err(|wait| {
             self.metrics.rate_limited.inc();
-            // Whole seconds, rounded up: who waits so long finds the door open.
+            // In whole seconds, rounded up, so that the next request is taken.
             let seconds = wait.as_secs() + 1;
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!(
-                    "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
-                ),
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            let detail = format!(
+                "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
+            );
+            Problem::new(ProblemCode::RateLimited, detail)
+                .with_retry_after(Duration::from_secs(seconds))
         })
     }
 

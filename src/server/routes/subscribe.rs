@@ -71,7 +71,7 @@ impl StreamQuery {
     pub(super) fn without_topics(self) -> Result<Self, Problem> {
         match self.topic.is_empty() {
             true => Ok(self),
-            false => Err(Problem::bad_request(
+            false => Err(Problem::invalid_query(
                 "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b",
             )),
         }
@@ -82,7 +82,7 @@ impl StreamQuery {
     pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
         let places = [&self.last_event_id, &self.last, &self.since];
         if places.iter().filter(|place| place.is_some()).count() > 1 {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
@@ -99,7 +99,7 @@ impl StreamQuery {
             return count
                 .parse()
                 .map(Start::Last)
-                .map_err(|_| Problem::bad_request(detail));
+                .map_err(|_| Problem::invalid_query(detail));
         }
         match &self.since {
             Some(since) => read_since(since).map(Start::Since),
@@ -112,7 +112,7 @@ impl StreamQuery {
         match &self.slow_reader {
             None => Ok(default),
             Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
-                Problem::bad_request(
+                Problem::invalid_query(
                     "the query parameter slow_reader takes disconnect, skip or latest",
                 )
             }),
@@ -164,7 +164,7 @@ impl Plan {
             ..query.extras()?
         };
         if is_of_several && extras.consumers {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
         }
@@ -296,7 +296,7 @@ fn read_since(text: &str) -> Result<SystemTime, Problem> {
     }
     let ago: Option<Duration> = humantime::parse_duration(text).ok();
     ago.and_then(|ago| SystemTime::now().checked_sub(ago)).ok_or_else(|| {
-        Problem::bad_request(
+        Problem::invalid_query(
             "the query parameter since takes a moment such as 2026-11-22T16:00:00Z, or how long ago, such as 10m",
         )
     })
@@ -306,7 +306,7 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     match value {
         None => Ok(false),
         Some(AS_EVENT) => Ok(true),
-        Some(_) => Err(Problem::bad_request(format!(
+        Some(_) => Err(Problem::invalid_query(format!(
             "the query parameter {parameter} takes one value: write {parameter}={AS_EVENT}, or leave it out"
         ))),
     }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use leptos::config::LeptosOptions;
@@ -29,8 +29,8 @@ use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::is_trusted;
-use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
+use crate::server::http::{pieces, query};
 use crate::server::limits::shares::Share;
 use crate::server::state::AppState;
 
@@ -103,14 +103,14 @@ pub(crate) async fn topic(
     state.access.authorize_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
     let held = state.hold(&parts, PAGE_BYTES)?;
-    if let Some(before) = parameter(&parts.uri, BEFORE) {
+    if let Some(before) = query::parameter(&parts.uri, BEFORE) {
         let before = EventId::new(before).map_err(|error| {
-            Problem::bad_request(format!("{BEFORE} cannot be an event's id: {error}"))
+            Problem::invalid_query(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
         return Ok(render(state, StatusCode::OK, held, Page::Older(page)).await);
     }
-    let filter = parameter(&parts.uri, FILTER).unwrap_or_default();
+    let filter = query::parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
         // It goes into the page as it is, and NUL cannot.
         filter: filter.replace('\0', ""),
@@ -202,15 +202,6 @@ fn topic_page(
 
 fn rfc_3339(moment: SystemTime) -> String {
     DateTime::<Utc>::from(moment).to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// A parameter of a page's URL. Others get there from elsewhere, and mean nothing here.
-pub(crate) fn parameter(uri: &Uri, name: &str) -> Option<String> {
-    let pairs: Vec<(String, String)> =
-        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
-    pairs
-        .into_iter()
-        .find_map(|(known, value)| (known == name).then_some(value))
 }
 
 /// A request that was refused, for a browser.
