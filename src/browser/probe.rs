@@ -16,7 +16,7 @@ pub(crate) struct Probe {
 pub(crate) struct ProbeResponse {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// Whether the answer is an event stream.
+    /// Whether the response is an event stream.
     pub(crate) is_event_stream: bool,
     /// What is wrong, in the words of the problem document.
     pub(crate) detail: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) struct PublishResponse {
     pub(crate) detail: Option<String>,
 }
 
-/// Publishes a text. `on_response` gets `None` if there was no answer at all.
+/// Publishes a text. `on_response` gets `None` if there was no response at all.
 pub(crate) fn post(
     url: &str,
     text: &str,
