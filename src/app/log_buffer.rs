@@ -24,9 +24,11 @@ pub const MAX_BYTES: usize = 16 << 20;
 /// How many rows are in the document at least: more than twice what fits into the list on a large screen.
 pub const SMALLEST_WINDOW: usize = 50;
 
-/// How many rows one update adds to the document, or a shrinking window takes out of it: what a slow machine does within a
-/// few frames' time.
-pub const WINDOW_STEP: usize = 50;
+/// How many rows that come together are highlighted at most.
+const MOST_HIGHLIGHTED: usize = 5;
+
+/// How many older rows one update adds to the document: what a slow machine lays out within a frame or two.
+pub const WINDOW_STEP: usize = 25;
 
 /// One row of the list. Cheap to clone, and never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +149,8 @@ pub struct LogBuffer {
     window: usize,
     /// How many rows have been added to `kept` since the window was looked at.
     added: usize,
+    /// The sequence number from which rows are highlighted.
+    fresh_from: u64,
     /// The newest ids, whether their rows are still kept or not: an event is listed once. Each with a hash, so that a
     /// search compares numbers.
     seen: VecDeque<(u32, String)>,
@@ -167,6 +171,7 @@ impl Default for LogBuffer {
             filter: Filter::default(),
             window: SMALLEST_WINDOW,
             added: 0,
+            fresh_from: u64::MAX,
             seen: VecDeque::new(),
             newest: None,
             is_paused: false,
@@ -190,6 +195,8 @@ pub enum Pushed {
 /// How fast rows come, as far as the document is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
+    /// Each row can be noticed, and is highlighted.
+    Slow,
     /// A reader can follow, and every row may stay in the document.
     Calm,
     /// Rows leave the view before they are read.
@@ -259,15 +266,15 @@ impl LogBuffer {
                     time: MessageTime::published(&shown.published_at, &page.rendered_at),
                 })),
             };
-            log.push(content, false);
+            log.push(content);
             before = Some(&event.id);
         }
         log.added = 0;
         log
     }
 
-    /// Appends a row. `is_fresh` says whether it is to be highlighted.
-    pub fn push(&mut self, content: Content, is_fresh: bool) -> Pushed {
+    /// Appends a row.
+    pub fn push(&mut self, content: Content) -> Pushed {
         if let Content::Message(message) = &content {
             let hash = hash(&message.id);
             // From the newest backwards: a repetition is far likelier to be of them.
@@ -283,7 +290,7 @@ impl LogBuffer {
         }
         let row = Row {
             sequence: self.next_sequence,
-            is_fresh,
+            is_fresh: false,
             content,
             passes: true,
         };
@@ -321,17 +328,26 @@ impl LogBuffer {
         self.revision += 1;
     }
 
-    /// Fits the window to the pace, once per update of the document: an update adds at most [`WINDOW_STEP`] rows and takes
-    /// out about as many.
+    /// Fits the window to the pace, once per update of the document: an update adds at most [`WINDOW_STEP`] older
+    /// rows.
     pub fn fit_window(&mut self, pace: Pace) -> Growth {
         let added = std::mem::take(&mut self.added);
         let before = self.window;
-        if added > WINDOW_STEP {
+        let is_fresh = pace == Pace::Slow && added <= MOST_HIGHLIGHTED;
+        let added_rows = u64::try_from(added).unwrap_or(u64::MAX);
+        self.fresh_from = if is_fresh {
+            self.next_sequence.saturating_sub(added_rows)
+        } else {
+            u64::MAX
+        };
+        if added > SMALLEST_WINDOW {
             self.window = SMALLEST_WINDOW;
         } else if pace == Pace::Busy && !self.is_held() {
-            self.window = self.window.saturating_sub(2 * WINDOW_STEP);
+            self.window = self.window.saturating_sub(4 * WINDOW_STEP);
         } else if self.window < self.kept.passing {
-            self.window = self.window.saturating_add(WINDOW_STEP - added);
+            self.window = self
+                .window
+                .saturating_add(WINDOW_STEP.saturating_sub(added));
         }
         self.window = self.window.clamp(SMALLEST_WINDOW, CAPACITY);
         if self.window.min(self.kept.passing) != before.min(self.kept.passing) {
@@ -339,7 +355,7 @@ impl LogBuffer {
         }
         if self.window >= self.kept.passing {
             Growth::Complete
-        } else if pace == Pace::Calm || self.is_held() {
+        } else if pace != Pace::Busy || self.is_held() {
             Growth::Continues
         } else {
             Growth::Waits
@@ -385,7 +401,16 @@ impl LogBuffer {
 
     /// The rows of the document, oldest first.
     pub fn window(&self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.passing().rev().take(self.window).cloned().collect();
+        let with_mark = |row: &Row| Row {
+            is_fresh: row.sequence >= self.fresh_from,
+            ..row.clone()
+        };
+        let mut rows: Vec<Row> = self
+            .passing()
+            .rev()
+            .take(self.window)
+            .map(with_mark)
+            .collect();
         rows.reverse();
         rows
     }
@@ -523,7 +548,7 @@ mod tests {
 
     fn push_many(log: &mut LogBuffer, ids: std::ops::Range<usize>) {
         for id in ids {
-            assert_eq!(log.push(message(id), true), Pushed::New);
+            assert_eq!(log.push(message(id)), Pushed::New);
         }
     }
 
@@ -545,11 +570,11 @@ mod tests {
     #[test]
     fn what_came_once_is_not_shown_again() {
         let mut log = LogBuffer::default();
-        assert_eq!(log.push(message(1), true), Pushed::New);
-        assert_eq!(log.push(message(1), true), Pushed::Repeated);
+        assert_eq!(log.push(message(1)), Pushed::New);
+        assert_eq!(log.push(message(1)), Pushed::Repeated);
         log.clear();
         assert_eq!(
-            log.push(message(1), true),
+            log.push(message(1)),
             Pushed::Repeated,
             "clearing the list does not make an old event new"
         );
@@ -559,9 +584,9 @@ mod tests {
             "hello".to_owned(),
             "".into(),
         );
-        assert_eq!(log.push(nameless.clone(), true), Pushed::New);
+        assert_eq!(log.push(nameless.clone()), Pushed::New);
         assert_eq!(
-            log.push(nameless, true),
+            log.push(nameless),
             Pushed::New,
             "without an id repetitions cannot be recognised"
         );
@@ -649,7 +674,7 @@ mod tests {
             requested,
             resumed_from,
         };
-        log.push(Content::gap(gap), true);
+        log.push(Content::gap(gap));
         push_many(&mut log, 8..9);
         assert_eq!(ids(&log), ["#a-0", "#a-1", "gap", "#a-8"]);
     }
@@ -686,9 +711,10 @@ mod tests {
             rendered_at: "2026-11-26T16:12:38.123Z".to_owned(),
         };
         let mut log = LogBuffer::from_page(&page);
-        assert_eq!(log.push(message(1), true), Pushed::Repeated);
+        assert_eq!(log.push(message(1)), Pushed::Repeated);
         push_many(&mut log, 4..5);
-        let fresh: Vec<bool> = log.rows().iter().map(|row| row.is_fresh).collect();
+        log.fit_window(Pace::Slow);
+        let fresh: Vec<bool> = log.window().iter().map(|row| row.is_fresh).collect();
         assert_eq!(fresh, [false, false, false, true]);
         let kind = |sequence| log.message(sequence).map(|message| message.time.kind);
         assert_eq!(kind(0), Some(TimeKind::PublishedOnOtherDay));
@@ -716,11 +742,11 @@ mod tests {
         };
         let mut log = LogBuffer::default();
         for id in 0..3 {
-            log.push(large(id, MAX_BYTES / 2), true);
+            log.push(large(id, MAX_BYTES / 2));
         }
         assert!(log.has_dropped() && !log.is_full());
         assert_eq!(ids(&log), ["1", "2"]);
-        log.push(large(3, MAX_BYTES + 1), true);
+        log.push(large(3, MAX_BYTES + 1));
         assert_eq!(ids(&log), ["3"]);
         push_many(&mut log, 4..6);
         assert_eq!(ids(&log), ["#a-4", "#a-5"]);
@@ -731,8 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_leaves_its_newest_rows_in_the_document_and_a_quiet_topic_gets_the_others_step_by_step()
-     {
+    fn a_burst_leaves_its_newest_rows_in_the_document_until_the_topic_is_quiet() {
         let mut log = LogBuffer::default();
         push_many(&mut log, 0..CAPACITY);
         let revision = log.revision();

@@ -606,15 +606,12 @@ mod tests {
         let mut log = LogBuffer::default();
         let push = |log: &mut LogBuffer, count: usize| {
             for _ in 0..count {
-                log.push(
-                    Content::message(
-                        String::new(),
-                        "message".to_owned(),
-                        "x".to_owned(),
-                        "2026-11-26T16:12:37.045Z".into(),
-                    ),
-                    false,
-                );
+                log.push(Content::message(
+                    String::new(),
+                    "message".to_owned(),
+                    "x".to_owned(),
+                    "".into(),
+                ));
             }
         };
         push(&mut log, 3);

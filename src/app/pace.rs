@@ -16,8 +16,8 @@ const LONGEST_REST: f64 = 250.0;
 const BUSY_ABOVE: f64 = 40.0;
 const CALM_BELOW: f64 = 20.0;
 
-/// Up to so many rows a second, each new row is highlighted.
-const HIGHLIGHTED_UP_TO: f64 = 10.0;
+/// Up to so many rows a second, each can be noticed.
+const SLOW_UP_TO: f64 = 10.0;
 
 /// Over how many milliseconds the rate is smoothed.
 const SMOOTHED_OVER: f64 = 1_000.0;
@@ -55,14 +55,14 @@ impl UpdateMeter {
         (self.rest_until - now).clamp(0.0, LONGEST_REST)
     }
 
-    /// Whether a reader can follow.
-    pub fn pace(&self) -> Pace {
-        if self.is_busy { Pace::Busy } else { Pace::Calm }
-    }
-
-    /// Whether rows come so seldom that each is highlighted.
-    pub fn highlights(&self) -> bool {
-        self.rate <= HIGHLIGHTED_UP_TO
+    fn pace(&self) -> Pace {
+        if self.is_busy {
+            Pace::Busy
+        } else if self.rate > SLOW_UP_TO {
+            Pace::Calm
+        } else {
+            Pace::Slow
+        }
     }
 }
 
@@ -77,13 +77,13 @@ mod tests {
             for update in 1..=60 {
                 meter.begin(f64::from(update) * 100.0, rows);
             }
-            (meter.pace(), meter.highlights())
+            meter.pace()
         };
-        assert_eq!(pace_at(0), (Pace::Calm, true));
-        assert_eq!(pace_at(1), (Pace::Calm, true));
-        assert_eq!(pace_at(3), (Pace::Calm, false));
-        assert_eq!(pace_at(5), (Pace::Busy, false));
-        assert_eq!(pace_at(200), (Pace::Busy, false));
+        assert_eq!(pace_at(0), Pace::Slow);
+        assert_eq!(pace_at(1), Pace::Slow);
+        assert_eq!(pace_at(3), Pace::Calm);
+        assert_eq!(pace_at(5), Pace::Busy);
+        assert_eq!(pace_at(200), Pace::Busy);
     }
 
     #[test]
@@ -93,14 +93,14 @@ mod tests {
             meter.begin(f64::from(update) * 100.0, 200);
         }
         assert_eq!(meter.begin(2_100.0, 0), Pace::Busy);
-        assert_eq!(meter.begin(3_100.0, 0), Pace::Calm);
+        assert_eq!(meter.begin(3_100.0, 0), Pace::Slow);
     }
 
     #[test]
     fn a_rate_between_both_bounds_keeps_the_pace() {
         let mut meter = UpdateMeter::default();
         for update in 1..=20 {
-            assert_eq!(meter.begin(f64::from(update) * 100.0, 3), Pace::Calm);
+            assert_ne!(meter.begin(f64::from(update) * 100.0, 3), Pace::Busy);
         }
         for update in 21..=40 {
             meter.begin(f64::from(update) * 100.0, 20);

@@ -37,8 +37,8 @@ pub fn MessageLog(
     let log = stream.log.buffer;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
-    // The scroll position at the start of the list, for a reader who went there with the keyboard.
-    let held_at_start = RwSignal::new(None);
+    // The scroll position of the list's start, if the keyboard has brought the reader there.
+    let start = StoredValue::new(None);
 
     let note = Signal::derive(move || log.with(messages::list_note));
     let is_not_empty = Signal::derive(move || log.with(|log| !log.is_empty()));
@@ -86,6 +86,7 @@ pub fn MessageLog(
     };
     // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
     let on_key = move |event: KeyboardEvent| {
+        start.set_value(None);
         let Some(scroller) = scroller.get_untracked() else {
             return;
         };
@@ -98,25 +99,21 @@ pub fn MessageLog(
                 is_at_end.set(false);
                 stream.perform(Action::LeaveEnd);
                 scroller.set_scroll_top(-scroller.scroll_height());
-                held_at_start.set(Some(scroller.scroll_top()));
+                start.set_value(Some(scroller.scroll_top()));
             }
             _ => return,
         }
         event.prevent_default();
     };
-    // Older rows are still being added to the document above a reader who has gone to the start, and has not moved since.
+    // While older rows are added to the document above a reader at the start, the list stays at its start, until the reader
+    // scrolls. In the next frame: the rows are in the document then.
     Effect::new(move |_| {
         let _ = stream.log.revision.get();
-        if let Some(start) = held_at_start.get_untracked()
-            && let Some(scroller) = scroller.get_untracked()
-        {
-            if scroller.scroll_top() == start {
-                scroller.set_scroll_top(-scroller.scroll_height());
-                held_at_start.set(Some(scroller.scroll_top()));
-            } else {
-                held_at_start.set(None);
-            }
-        }
+        request_animation_frame(move || {
+            stay_at_start(start, scroller);
+            // Once more when the rows there have been laid out.
+            request_animation_frame(move || stay_at_start(start, scroller));
+        });
     });
     Effect::new(move |_| {
         if stream.log.jumps.get() > 0
@@ -165,5 +162,18 @@ pub fn MessageLog(
                 />
             </div>
         </div>
+    }
+}
+
+/// Scrolls to the start of a list that was at its start, and has grown there.
+fn stay_at_start(start: StoredValue<Option<i32>>, scroller: NodeRef<html::Div>) {
+    if let Some(at) = start.try_get_value().flatten()
+        && let Some(scroller) = scroller.try_get_untracked().flatten()
+    {
+        let is_there = scroller.scroll_top() <= at;
+        if is_there {
+            scroller.set_scroll_top(-scroller.scroll_height());
+        }
+        start.set_value(is_there.then(|| scroller.scroll_top()));
     }
 }

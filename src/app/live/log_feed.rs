@@ -64,11 +64,10 @@ impl LogFeed {
     /// Appends a row, which is in the document with the next update.
     pub(super) fn push(&self, content: Content) {
         let is_message = content.data().is_some();
-        let highlight = self.meter.borrow().highlights();
         let pushed = self
             .signals
             .buffer
-            .try_update_untracked(|log| log.push(content, highlight));
+            .try_update_untracked(|log| log.push(content));
         if pushed != Some(Pushed::New) {
             return;
         }
@@ -107,7 +106,8 @@ impl LogFeed {
                 if let Some(feed) = this.upgrade() {
                     feed.meter.borrow_mut().end(began, clock::now());
                     if feed.growth.get() == Growth::Continues {
-                        feed.request_update();
+                        // Older rows are added without a rest: each update is short, and reading goes on meanwhile.
+                        feed.frame.request();
                     }
                 }
             }));
