@@ -434,8 +434,9 @@ impl Hub {
             .collect()
     }
 
-    /// How much there is.
+    /// How much there is, within the limits.
     pub fn totals(&self) -> Totals {
+        self.retain();
         let state = self.0.state.lock();
         Totals {
             topics: state.topics.len(),

@@ -32,6 +32,9 @@ pub mod hub;
 #[cfg(feature = "ssr")]
 pub mod server;
 
+#[cfg(feature = "ssr")]
+pub use hub::Hub;
+
 /// Brings the page that the server rendered to life. The page's own script calls it once.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]

@@ -8,6 +8,7 @@
 //! * `net`: sockets, TLS, and the threads that write streams
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
 //! * `site`: what browsers show
+//! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
 
 pub mod settings;
@@ -18,6 +19,7 @@ pub mod testing;
 mod auth;
 mod http;
 mod limits;
+mod mount;
 mod net;
 mod ops;
 mod router;
@@ -42,6 +44,7 @@ use self::limits::connections::ConnectionLimiter;
 use self::limits::request_rate::RequestRates;
 use self::limits::shares::Shares;
 pub use self::limits::streams::StreamRegistry;
+pub use self::mount::Mount;
 use self::net::connections::{self, Service};
 use self::net::tls::Tls;
 use self::ops::metrics::Metrics;
@@ -226,21 +229,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let state = self.state(listener.local_addr()?);
         let clock = self.start_clock();
-        self.supervisor.spawn(
-            "retention",
-            state.hub.clone().keep_within_limits(self.shutdown.clone()),
-        );
-        self.supervisor.spawn(
-            "the notices",
-            notices::report_what_was_left_out(self.shutdown.clone()),
-        );
-        self.supervisor.spawn(
-            "the forgetting of old clients",
-            state
-                .rates
-                .clone()
-                .forget_old_clients(self.shutdown.clone()),
-        );
+        self.start_tasks(&state);
         let service = Service {
             router: router::router(state, &self.settings.router_config()),
             tls: self.tls,
@@ -282,6 +271,25 @@ impl Server {
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
         })
+    }
+
+    /// Starts what runs beside the requests, until the shutdown.
+    fn start_tasks(&self, state: &AppState) {
+        self.supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
+            "the notices",
+            notices::report_what_was_left_out(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
+            "the forgetting of old clients",
+            state
+                .rates
+                .clone()
+                .forget_old_clients(self.shutdown.clone()),
+        );
     }
 
     fn start_clock(&self) -> Option<JoinHandle<()>> {

@@ -96,7 +96,7 @@ async fn a_client_publishes_on_the_same_connection_under_the_rules_of_post() {
         (&json!("hi"), &json!("chat"))
     );
     for (frame, expected) in [
-        ("nonsense", "send {"),
+        ("nonsense", "write {"),
         ("{\"data\":\"x\",\"type\":\"end\"}", "server alone"),
     ] {
         socket.send(frame).await;
