@@ -129,7 +129,7 @@ pub struct Settings {
     pub max_held_bytes_per_address: ByteSize,
 
     /// Most streams compressed at once; further ones are sent as they are
-    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = count)]
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_compressed_streams: usize,
 
     /// Most connections open at once; further ones are closed at once, and an EventSource tries again
