@@ -121,3 +121,61 @@ impl Drop for Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::hub::publication::{Conditions, Publication};
+    use crate::hub::subscriber::{Read, SlowReader, Start, Subscriber, Subscription};
+    use crate::hub::topic::Topic;
+    use crate::hub::{Hub, Limits};
+
+    /// Reads on the thread of the publisher, and leaves with the last event.
+    struct Reader(Mutex<(Vec<String>, Option<Subscriber>)>);
+
+    impl Listener for Reader {
+        fn wake(&self, _: TopicId, news: News) -> Woken {
+            match news {
+                News::Events => Woken::Caller,
+                News::Subscribers => Woken::Nothing,
+            }
+        }
+
+        fn lend_thread(&self, _: TopicId) -> Woken {
+            let mut reader = self.0.lock();
+            let (seen, subscriber) = &mut *reader;
+            if let Some(Read::Batch(batch)) = subscriber.as_mut().map(|reader| reader.read(1_000)) {
+                let data = batch.entries().iter().map(|entry| entry.event.data.clone());
+                seen.extend(data);
+            }
+            if seen.len() == 2 {
+                *subscriber = None;
+            }
+            Woken::Nothing
+        }
+    }
+
+    #[test]
+    fn a_listener_reads_and_leaves_on_the_thread_that_the_publisher_lends() {
+        let hub = Hub::new(Limits::default());
+        let topic = Topic::new("a").expect("a topic");
+        let wanted = Subscription::public(topic.clone(), Start::Now, SlowReader::Disconnect);
+        let subscriber = hub.subscribe(&wanted).expect("a subscriber");
+        let id = subscriber.topics().next().expect("its topic");
+        let reader = Arc::new(Reader(Mutex::default()));
+        let listener: Arc<dyn Listener> = Arc::<Reader>::clone(&reader);
+        let listening = subscriber.listen(id, listener).expect("it goes on");
+        reader.0.lock().1 = Some(subscriber);
+        for data in ["1", "2", "3"] {
+            hub.publish(&topic, Publication::text(data), Conditions::default())
+                .now_or_never()
+                .expect("committed at once")
+                .expect("published");
+        }
+        assert_eq!(reader.0.lock().0, ["1", "2"]);
+        assert_eq!(hub.subscribers(&topic), 0);
+        drop(listening);
+    }
+}

@@ -142,7 +142,7 @@ pub struct Settings {
     pub max_held_bytes_per_address: ByteSize,
 
     /// Maximum number of compressed streams. Further streams are sent uncompressed
-    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = count)]
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_compressed_streams: usize,
 
     /// Maximum number of connections. Further connections are closed on accept; an EventSource reconnects

@@ -660,8 +660,8 @@ async fn protocol_of(socket: &TcpStream) -> io::Result<Protocol> {
 }
 
 /// Events are small and wanted at once. And a socket shall hold back no more than it has to: then it shows soon that its
-/// reader takes something, however slowly, and a reader that skips to the newest event gets there. A socket that cannot
-/// be told so still works.
+/// reader takes something, however slowly, and a reader that skips to the newest event gets there. A socket that refuses
+/// these options still works.
 fn prepared(socket: TcpStream) -> TcpStream {
     let _ = socket.set_nodelay(true);
     #[cfg(any(target_os = "linux", target_os = "android"))]

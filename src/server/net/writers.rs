@@ -129,7 +129,7 @@ impl Listener for ShardHandle {
         self.note(topic, news)
     }
 
-    /// Writes to the readers of a topic if they are few, and wakes the writer if they are not.
+    /// Writes to the readers of a topic if they are few and events are not many, or else wakes the writer.
     fn lend_thread(&self, topic: TopicId) -> Woken {
         let lent = match self.shard.try_lock() {
             Ok(mut shard) => shard.as_mut().map(|shard| shard.write_to_few(topic)),
@@ -142,7 +142,7 @@ impl Listener for ShardHandle {
                 self.commands.put(|_| {});
                 Woken::Nothing
             }
-            Some(Lent::TooMany) | None => self.note(topic, News::Events),
+            Some(Lent::Declined) | None => self.note(topic, News::Events),
         }
     }
 }

@@ -153,7 +153,7 @@ pub(super) struct Plan {
 /// What becomes of a plan.
 pub(super) enum Outcome {
     /// The stream can be sent.
-    Open(StreamSession),
+    Open(Box<StreamSession>),
     /// There is nothing left to read, now or later.
     Ended,
     /// There is no place; there may be one later.
@@ -240,12 +240,12 @@ impl Plan {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
-            Ok(subscriber) => Outcome::Open(StreamSession::new(
+            Ok(subscriber) => Outcome::Open(Box::new(StreamSession::new(
                 subscriber,
                 admission,
                 self.timings,
                 self.options.consumers,
-            )),
+            ))),
             Err(SubscribeError::Ended) => Outcome::Ended,
             Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
@@ -285,7 +285,7 @@ pub(super) fn open(
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
         Outcome::Open(session) => {
-            let stream = WireStream::events(session, &plan.timings, plan.options, compressed);
+            let stream = WireStream::events(*session, &plan.timings, plan.options, compressed);
             let stream = OpenStream::new(Opened::Stream(Box::new(stream)));
             let mut answer = answer(stream.body());
             // The connection decides how it is written.

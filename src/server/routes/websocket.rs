@@ -100,7 +100,7 @@ pub(super) async fn open(
             };
             let timeout = state.publish_config.frame_timeout;
             let client = Client::new(Arc::new(publisher), max_bytes, timeout, held);
-            Opened::Stream(Box::new(WireStream::websocket(session, client)))
+            Opened::Stream(Box::new(WireStream::websocket(*session, client)))
         }
         None => {
             let close = websocket::reason_of(CloseReason::TopicEnded);

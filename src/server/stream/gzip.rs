@@ -125,17 +125,15 @@ const ONE: u32 = 1 << 31;
 fn multiply(a: u32, mut b: u32) -> u32 {
     let mut product = 0;
     for bit in (0..32).rev() {
-        if a & (1 << bit) != 0 {
-            product ^= b;
-        }
+        // Without branches, since it is done for every reader of every batch.
+        product ^= b & 0_u32.wrapping_sub((a >> bit) & 1);
         b = times_x(b);
     }
     product
 }
 
 fn times_x(polynomial: u32) -> u32 {
-    let carry = if polynomial & 1 != 0 { POLYNOMIAL } else { 0 };
-    (polynomial >> 1) ^ carry
+    (polynomial >> 1) ^ (POLYNOMIAL & 0_u32.wrapping_sub(polynomial & 1))
 }
 
 /// A power of x, modulo the same.

@@ -282,7 +282,7 @@ impl StreamSession {
         self.sending_since = Some(now);
     }
 
-    /// The socket has taken some of what is sent: a reader that is slow is told from one that takes nothing.
+    /// The socket has taken some of what is sent: the stall clock starts again.
     pub(crate) fn progress(&mut self, now: Instant) {
         if let Some(since) = &mut self.sending_since {
             self.has_stalled |=

@@ -86,16 +86,18 @@ impl Activity {
     pub(super) fn verdict(&self) -> Verdict {
         let state = self.lock();
         if state.open.is_empty() {
-            return match state.idle_since.elapsed() >= self.idle_timeout {
-                true => Verdict::Idle,
-                false => Verdict::Fine,
+            return if state.idle_since.elapsed() >= self.idle_timeout {
+                Verdict::Idle
+            } else {
+                Verdict::Fine
             };
         }
         let now = Instant::now();
         let is_stalled = state.open.values().flatten().any(|until| now >= *until);
-        match is_stalled {
-            true => Verdict::Stalled,
-            false => Verdict::Fine,
+        if is_stalled {
+            Verdict::Stalled
+        } else {
+            Verdict::Fine
         }
     }
 

@@ -17,6 +17,9 @@ use tokio::time::{Sleep, sleep};
 
 use crate::server::http::request_body::{BodyObserver, ObserveBody};
 
+/// How much is put together before it is written, in bytes.
+const SHORT_BYTES: usize = 1_024;
+
 /// The socket. [`Self::into_inner`] reclaims it.
 pub(super) struct ReclaimableSocket<S> {
     socket: S,
@@ -181,7 +184,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReclaimableSocket<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let offered = slices.iter().map(|slice| slice.len()).sum();
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        // A short answer is head and body; to put them together costs less than a list of pieces costs the system.
+        let mut short = [0; SHORT_BYTES];
+        let polled = if offered <= SHORT_BYTES {
+            let mut end = 0;
+            for slice in slices {
+                short[end..end + slice.len()].copy_from_slice(slice);
+                end += slice.len();
+            }
+            Pin::new(&mut self.socket).poll_write(context, &short[..end])
+        } else {
+            Pin::new(&mut self.socket).poll_write_vectored(context, slices)
+        };
         self.written(context, offered, polled)
     }
 

@@ -34,6 +34,10 @@ const COUNT_INTERVAL: Duration = Duration::from_millis(50);
 /// two threads busy with the same sockets.
 const FEW: usize = 4;
 
+/// How soon after the publisher's thread has written another event counts as one of many. The writer then sends what comes
+/// together, while the publisher goes on.
+const BURST_INTERVAL: Duration = Duration::from_micros(5);
+
 /// The streams of one writer.
 pub(super) struct Shard {
     registry: Registry,
@@ -50,6 +54,8 @@ pub(super) struct Shard {
     recount_at: Option<Instant>,
     pass: Pass,
     next_id: u64,
+    /// When a publisher's thread last wrote in the writer's place.
+    lent_until: Option<Instant>,
     /// When the thread ends, whatever is still open.
     stops_at: Option<Instant>,
     /// The thread ends as soon as no connection is left.
@@ -89,8 +95,8 @@ pub(super) enum Lent {
     Done,
     /// It has, and the writer has to look again earlier than it knows.
     ChangedTimers,
-    /// They are too many for that.
-    TooMany,
+    /// The writer does it better: there are many readers, or many events.
+    Declined,
 }
 
 /// Writes a shard's streams until it is to stop.
@@ -145,6 +151,7 @@ impl Shard {
             recount_at: None,
             pass: Pass::default(),
             next_id: 0,
+            lent_until: None,
             stops_at: None,
             ends_when_empty: false,
         }
@@ -175,13 +182,15 @@ impl Shard {
         let Some(group) = self.groups.get(&topic) else {
             return Lent::Done;
         };
-        if group.members.len() > FEW {
-            return Lent::TooMany;
+        let is_burst = |at: Instant| at.elapsed() < BURST_INTERVAL;
+        if group.members.len() > FEW || self.lent_until.is_some_and(is_burst) {
+            return Lent::Declined;
         }
         let before = self.poll_timeout_at();
         let members: Vec<_> = group.members.iter().copied().collect();
         self.advance_unless_blocked(members);
         self.end_pass();
+        self.lent_until = Some(Instant::now());
         let is_earlier = match (self.poll_timeout_at(), before) {
             (Some(now), Some(before)) => now < before,
             (now, before) => now.is_some() && before.is_none(),
@@ -220,8 +229,7 @@ impl Shard {
             self.receive(key);
         }
         // It may have gone by now.
-        let is_blocked = |member: &Box<Member>| member.connection.is_blocked();
-        if event.is_writable() && self.connections.get(key).is_some_and(is_blocked) {
+        if event.is_writable() && self.is_blocked(key) {
             self.advance(key);
         }
     }
@@ -282,11 +290,15 @@ impl Shard {
     /// A full socket says when it takes more, and then gets everything at once.
     fn advance_unless_blocked(&mut self, members: Vec<usize>) {
         for key in members {
-            let is_blocked = |member: &Box<Member>| member.connection.is_blocked();
-            if !self.connections.get(key).is_some_and(is_blocked) {
+            if !self.is_blocked(key) {
                 self.advance(key);
             }
         }
+    }
+
+    fn is_blocked(&self, key: usize) -> bool {
+        let member = self.connections.get(key);
+        member.is_some_and(|member| member.connection.is_blocked())
     }
 
     /// Goes on with a new stream.
@@ -358,8 +370,8 @@ impl Shard {
 
     /// Reads what a client has sent while it was not read.
     fn receive_waiting(&mut self, key: usize) {
-        let can_receive = |member: &Box<Member>| member.connection.can_receive();
-        if self.connections.get(key).is_some_and(can_receive) {
+        let member = self.connections.get(key);
+        if member.is_some_and(|member| member.connection.can_receive()) {
             self.receive(key);
         }
     }
