@@ -265,7 +265,9 @@ impl Hub {
         let mut state = shared.state.lock();
         for entry in &entries {
             // There is no subscriber yet to be notified.
-            state.apply(entry, &shared.retention);
+            for channel in state.apply(entry, &shared.retention) {
+                channel.set_newest(entry.offset);
+            }
         }
         drop(state);
         shared.log.open(Committer::new(&shared));
