@@ -24,6 +24,15 @@ pub(super) struct EvictedTopics {
 }
 
 impl EvictedTopics {
+    /// Every topic may have had events up to an offset.
+    pub(super) fn new(floor: Offset) -> Self {
+        Self {
+            floor,
+            newest: floor,
+            ..Self::default()
+        }
+    }
+
     /// The newest event that a topic may have lost before it became known again.
     pub(super) fn lost_through(&self, topic: &Topic) -> Offset {
         let known = self.lost_through.get(&self.hash(topic)).copied();

@@ -44,15 +44,15 @@ pub struct WantedPattern {
 pub enum Start {
     /// With the next event that is published.
     Now,
-    /// With the oldest event that is kept.
+    /// With the oldest event that is kept, in memory or by the log.
     Earliest,
     /// With what came after this event. If it is not known, or not to this subscriber, with what is kept, after a gap.
     After(EventId),
     /// The same for an event that the log cannot know, since a text that is no id was given for it; the id is like that text.
     AfterUnknown(EventId),
-    /// With so many of the newest events that are kept.
+    /// With so many of the newest events that are kept in memory.
     Last(usize),
-    /// With what was published at or after this moment, as far as it is kept.
+    /// With what was published at or after this moment, as far as it is kept in memory.
     Since(SystemTime),
 }
 
