@@ -104,3 +104,15 @@ impl Start {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_names_earliest_starts_with_the_oldest_event() {
+        let id = |text| EventId::new(text).expect("an id");
+        assert_eq!(Start::after(id(EARLIEST)), Start::Earliest);
+        assert_eq!(Start::after(id("7")), Start::After(id("7")));
+    }
+}
