@@ -57,6 +57,7 @@ use self::evicted_topics::EvictedTopics;
 use self::idempotency::Idempotency;
 use self::listeners::{News, TopicId};
 use self::log::memory::MemoryLog;
+use self::log::older::OlderEvents;
 use self::log::{Committer, Log, Recovered, Staged, Unavailable};
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
@@ -186,6 +187,8 @@ pub(crate) struct Shared {
     epochs: Epochs,
     limits: Limits,
     log: Box<dyn Log>,
+    /// What the log still has of events that memory no longer has.
+    older: Option<Arc<dyn OlderEvents>>,
     /// Every event up to here is in the logs of its topics. Readers look at it without the lock.
     committed: AtomicU64,
     retention: Retention,
@@ -243,10 +246,12 @@ impl Hub {
             epochs,
             newest,
             entries,
+            entries_after,
         } = recovered;
         let shared = Arc::new(Shared {
             epochs,
             limits,
+            older: log.older(),
             log: Box::new(log),
             committed: AtomicU64::new(newest.number()),
             retention: Retention::new(limits),
@@ -258,14 +263,16 @@ impl Hub {
                 next_channel: TopicId(0),
                 subscriptions: 0,
                 tails: TailBudget::new(limits.tail_bytes),
-                evicted_topics: EvictedTopics::default(),
+                evicted_topics: EvictedTopics::new(entries_after),
                 idempotency: Idempotency::default(),
             }),
         });
         let mut state = shared.state.lock();
         for entry in &entries {
             // There is no subscriber yet to be notified.
-            state.apply(entry, &shared.retention);
+            for channel in state.apply(entry, &shared.retention) {
+                channel.set_newest(entry.offset);
+            }
         }
         drop(state);
         shared.log.open(Committer::new(&shared));

@@ -147,4 +147,33 @@ mod tests {
         assert_eq!(topic_path("上"), "/topics/%E4%B8%8A");
         assert_eq!(stream_link("a/b&c"), "/topics?topic=a%2Fb%26c");
     }
+
+    #[test]
+    fn older_events_are_those_before_the_first_of_a_page() {
+        let event = |id: &str| page::PageEvent {
+            event: event::Event {
+                id: event::EventId::new(id).expect("an id"),
+                event_type: event::EventType::default(),
+                data: String::new(),
+            },
+            whole_bytes: None,
+        };
+        let mut page = TopicPage {
+            origin: "http://127.0.0.1:8080".to_owned(),
+            topic: "a".to_owned(),
+            is_clock: false,
+            stream_path: "/topics/a".to_owned(),
+            events: vec![event("#e-7"), event("#e-8")],
+            before: None,
+            older: 0,
+            last_event_id: event::EventId::new("#e-8").expect("an id"),
+            consumers: 0,
+            has_ended: false,
+            filter: String::new(),
+            refusal: String::new(),
+        };
+        assert_eq!(older_path(&page), "/topics/a?before=%23e%2D7");
+        page.events.clear();
+        assert_eq!(older_path(&page), "/topics/a?before=");
+    }
 }

@@ -9,13 +9,13 @@
 //! whose events are the log's own memory, and lets go of the form. What the formats are is decided outside the hub.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::entry::Entry;
 use super::position::Offset;
 
 /// Events that follow each other in the log, as one kind of reader sees them: at least one.
+#[derive(Debug)]
 pub struct Batch {
     entries: Vec<Arc<Entry>>,
     /// Where a cursor stands when it has read them. Events after the last one may be hidden from this kind of reader.
@@ -94,18 +94,13 @@ impl Batch {
     }
 }
 
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("entries", &self.entries)
-            .field("through", &self.through)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::entry::Draft;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publication::Publication;
+    use crate::hub::topic::Topic;
 
     #[test]
     fn a_format_is_encoded_once_for_as_long_as_the_result_is_held() {
@@ -117,5 +112,21 @@ mod tests {
         assert_eq!((first.as_str(), *other), ("one", 2));
         drop((first, again));
         assert_eq!(*batch.encoded(Format(1), || "new".to_owned()), "new");
+    }
+
+    #[test]
+    fn the_texts_of_a_batch_are_those_of_its_events() {
+        let entry = |text: &str| {
+            let topic = Topic::new("a").expect("a topic");
+            let draft = Draft::new(Publication::text(text));
+            let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+            Arc::new(draft.finish(&topic, &epochs, Offset::from_number(1)))
+        };
+        let entries = vec![entry("one"), entry("three")];
+        let bytes: usize = entries.iter().map(|entry| entry.text_bytes()).sum();
+        let batch = Batch::new(entries, Offset::from_number(9));
+        assert_eq!(batch.text_bytes(), bytes);
+        assert_eq!(batch.through(), Offset::from_number(9));
+        assert_eq!(batch.ends().count(), 0);
     }
 }

@@ -27,7 +27,8 @@ pub(super) struct Channel {
     pub(super) id: TopicId,
     pub(super) matcher: Matcher,
     log: Mutex<ChannelLog>,
-    /// The offset of the newest event that reached the channel. Readers look at it without the lock.
+    /// The offset of the newest event that reached the channel, or may have reached an earlier one of the same topic. Readers
+    /// look at it without the lock.
     newest: AtomicU64,
     /// Changed only while the hub is locked.
     subscribers: AtomicUsize,
@@ -38,7 +39,7 @@ pub(super) struct Channel {
 
 /// Which events reach a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Matcher {
+pub enum Matcher {
     /// Those of one topic.
     Topic(Topic),
     /// Those of every topic that matches.
@@ -86,6 +87,10 @@ pub(super) enum Found {
     Nothing(Offset),
     /// Events after the cursor are neither in the history nor in the tail.
     Dropped,
+    /// The log reads the events after the cursor.
+    Later,
+    /// Events after the cursor are lost.
+    Lost,
 }
 
 /// Where a reader stands at one channel.
@@ -98,13 +103,21 @@ pub(super) struct Standpoint<'a> {
     pub(super) view: View<'a>,
 }
 
+impl Standpoint<'_> {
+    /// Losses up to here do not matter to the reader.
+    pub(super) fn known(&self) -> Offset {
+        self.cursor.max(self.acknowledged)
+    }
+}
+
 impl Channel {
     pub(super) fn new(id: TopicId, matcher: Matcher, log: ChannelLog) -> Self {
         Self {
             id,
             matcher,
+            // A reader of a topic that comes back has to look for what the topic had before.
+            newest: AtomicU64::new(log.lost.retained.number()),
             log: Mutex::new(log),
-            newest: AtomicU64::new(Offset::START.number()),
             subscribers: AtomicUsize::new(0),
             listeners: Listeners::default(),
             is_listed: AtomicBool::new(false),
@@ -299,15 +312,20 @@ impl ChannelLog {
 
     /// The newest event that neither part of the log has any more, and that a reader with this view would have been sent.
     pub(super) fn lost_through(&self, view: View<'_>) -> Offset {
+        self.lost.retained.max(self.lost_ephemeral(view))
+    }
+
+    /// The newest ephemeral event that has left the tail, and that a reader with this view would have been sent.
+    fn lost_ephemeral(&self, view: View<'_>) -> Offset {
         let ephemeral = if view.visibility.may_show_private() {
             self.lost.ephemeral
         } else {
             self.lost.public_ephemeral
         };
         if ephemeral > view.replayed_through {
-            self.lost.retained.max(ephemeral)
+            ephemeral
         } else {
-            self.lost.retained
+            Offset::START
         }
     }
 
@@ -327,8 +345,12 @@ impl ChannelLog {
 
     /// Whether events are missing that the reader would have been sent next.
     pub(super) fn has_lost(&self, standpoint: Standpoint<'_>) -> bool {
-        let known = standpoint.cursor.max(standpoint.acknowledged);
-        known < self.lost_through(standpoint.view)
+        standpoint.known() < self.lost_through(standpoint.view)
+    }
+
+    /// The same for ephemeral events only.
+    pub(super) fn has_lost_ephemeral(&self, standpoint: Standpoint<'_>) -> bool {
+        standpoint.known() < self.lost_ephemeral(standpoint.view)
     }
 
     /// The events after a cursor that either part of the log has, oldest first.

@@ -156,3 +156,70 @@ impl Entry {
         self.appended_at < moment
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::position::Epoch;
+    use crate::protocol::event::EventId;
+
+    fn entry(publication: Publication) -> Entry {
+        let topic = Topic::new("a").expect("a topic");
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        Draft::new(publication).finish(&topic, &epochs, Offset::from_number(7))
+    }
+
+    fn text(data: &str) -> Publication {
+        Publication::text(data)
+    }
+
+    #[test]
+    fn an_event_costs_its_texts_and_what_the_log_and_the_allocator_add() {
+        let plain = entry(text("")).bytes();
+        assert_eq!(plain, size_of::<Entry>() + 128 + 16 + "#e-7".len());
+        assert_eq!(entry(text("12345")).bytes(), plain + 5);
+        let own_id = Publication {
+            id: EventId::new("abcdef").ok(),
+            ..text("")
+        };
+        assert_eq!(entry(own_id).bytes(), plain + 2 + 6 + 64);
+        let typed = Publication {
+            event_type: EventType::new("news").expect("a type"),
+            ..text("")
+        };
+        assert_eq!(entry(typed).bytes(), plain + 4);
+        let also_in = vec![Topic::clock(), Topic::clock()];
+        let of_three = Publication {
+            also_in,
+            ..text("")
+        };
+        assert_eq!(entry(of_three).bytes(), plain + 2 * size_of::<Topic>());
+    }
+
+    #[test]
+    fn the_texts_of_an_event_are_its_id_type_and_data() {
+        let typed = Publication {
+            event_type: EventType::new("news").expect("a type"),
+            ..text("12345")
+        };
+        assert_eq!(entry(typed).text_bytes(), 16 + "#e-7".len() + 4 + 5);
+    }
+
+    #[test]
+    fn an_event_is_not_older_than_the_moment_at_which_it_was_appended() {
+        let entry = entry(text(""));
+        assert!(!entry.is_older_than(entry.appended_at()));
+        assert!(entry.is_older_than(entry.appended_at() + Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn the_last_event_of_a_topic_names_it() {
+        let topic = Topic::new("a").expect("a topic");
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        let end = Draft::end(&topic).finish(&topic, &epochs, Offset::from_number(7));
+        assert!(end.is_end && end.is_kept && !end.is_private && !end.has_own_id);
+        assert_eq!(end.event.event_type.as_str(), END_EVENT);
+        assert_eq!(end.event.data, "a");
+        assert!(!entry(text("")).is_end);
+    }
+}

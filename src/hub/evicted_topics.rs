@@ -24,6 +24,15 @@ pub(super) struct EvictedTopics {
 }
 
 impl EvictedTopics {
+    /// Every topic may have had events up to an offset.
+    pub(super) fn new(floor: Offset) -> Self {
+        Self {
+            floor,
+            newest: floor,
+            ..Self::default()
+        }
+    }
+
     /// The newest event that a topic may have lost before it became known again.
     pub(super) fn lost_through(&self, topic: &Topic) -> Offset {
         let known = self.lost_through.get(&self.hash(topic)).copied();
@@ -86,5 +95,29 @@ mod tests {
             "once names are no longer remembered, every topic may have lost what they had lost"
         );
         assert_eq!(evicted.lost_through.len(), MAX_TOPICS);
+    }
+
+    #[test]
+    fn an_older_loss_of_a_topic_is_let_go_of_without_the_newer_one() {
+        let topic = |name: &str| Topic::new(name).expect("a topic");
+        let mut evicted = EvictedTopics::default();
+        evicted.remember(&topic("a"), Offset::from_number(7));
+        evicted.remember(&topic("a"), Offset::from_number(9));
+        for number in 2..=MAX_TOPICS as u64 {
+            evicted.remember(&topic(&number.to_string()), Offset::from_number(100));
+        }
+        assert_eq!(evicted.oldest_first.len(), MAX_TOPICS);
+        assert_eq!(evicted.floor, Offset::START);
+        assert_eq!(evicted.lost_through(&topic("a")), Offset::from_number(9));
+        evicted.remember(&topic("b"), Offset::from_number(100));
+        assert_eq!(evicted.floor, Offset::from_number(9));
+        // What every topic may have lost need not be remembered by name.
+        evicted.remember(&topic("c"), Offset::from_number(9));
+        evicted.remember(&topic("b"), Offset::from_number(100));
+        assert_eq!(evicted.oldest_first.len(), MAX_TOPICS);
+        assert_eq!(evicted.lost_through(&topic("d")), Offset::from_number(9));
+        let floored = EvictedTopics::new(Offset::from_number(5));
+        assert_eq!(floored.lost_through(&topic("a")), Offset::from_number(5));
+        assert_eq!(floored.lost_through_of_any(), Offset::from_number(5));
     }
 }

@@ -16,7 +16,22 @@
 //!   settings promise anything.
 //! * **What may block.** `stage` never does: it runs under the hub's lock. A log that has too much staged refuses with
 //!   [`Unavailable`]. `commit` may be called from any thread but from within `stage`; it takes the hub's lock for as long as
-//!   applying the group takes. Reading never calls the log: what readers need is in the hub's memory.
+//!   applying the group takes. A thread that serves readers never waits for the log: see below.
+//!
+//! # Reading behind the memory
+//!
+//! Readers get events from the hub's memory. What retention has evicted there is lost, unless the log gives
+//! [`Log::older`]: then a reader that stands before what memory has gets the events in between from the log, page by page,
+//! read on the log's own threads. Only events that the log itself has lost are a gap for a reader that resumes.
+//!
+//! * Readers of topics and of patterns get them, also from topics that memory has forgotten: the log matches names itself.
+//! * The log has committed, retained events. An ephemeral event that has left memory is lost.
+//! * A reader whose page cannot be read is treated as one that lags: it is disconnected and resumes, or gets a gap. The log
+//!   itself reports the cause to the operator.
+//! * A subscription that starts with the earliest event or after an event takes the log into account; one that starts with
+//!   the last events, or at a moment, does not, nor do snapshots, lists and counts, since none of them waits for storage.
+//! * Preconditions, own ids and the ends of topics are those that memory knows. When memory forgets a topic that has ended,
+//!   publishers can use its name again, although the log still has the end.
 //!
 //! # Failures
 //!
@@ -34,9 +49,11 @@
 //! ([`Epochs::begin`](super::position::Epochs::begin)).
 
 pub mod memory;
+pub mod older;
 
 use std::sync::{Arc, Weak};
 
+use self::older::OlderEvents;
 use super::Shared;
 use super::entry::Entry;
 use super::position::{Epochs, Offset};
@@ -52,6 +69,11 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// [`Unavailable`] if the log cannot take the event now. Then it has not taken it.
     fn stage(&self, entry: &Arc<Entry>) -> Result<Staged, Unavailable>;
+
+    /// What reads the events that the hub's memory no longer has, if the log can. Asked once, before [`Self::open`].
+    fn older(&self) -> Option<Arc<dyn OlderEvents>> {
+        None
+    }
 
     /// Takes no more events, and commits or fails what it has. Called once.
     fn close(&self) {}
@@ -85,6 +107,8 @@ pub struct Recovered {
     pub newest: Offset,
     /// The events to have in memory, in order.
     pub entries: Vec<Arc<Entry>>,
+    /// They are all retained events after this offset. Older ones are not in memory from the start on.
+    pub entries_after: Offset,
 }
 
 /// The log's handle to its hub. Once the hub is dropped, it does nothing.

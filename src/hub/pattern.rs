@@ -208,4 +208,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn an_index_is_empty_when_all_patterns_have_been_removed() {
+        let patterns = ["a*", "b*", "ab*"].map(|text| Pattern::new(text).expect("a pattern"));
+        let mut index = PatternIndex::default();
+        for pattern in &patterns {
+            index.insert(pattern, ());
+        }
+        assert_eq!(index.by_length.len(), 2);
+        index.remove(&patterns[0]);
+        assert_eq!(index.by_length.len(), 2, "another one is as long");
+        index.remove(&patterns[1]);
+        index.remove(&patterns[2]);
+        assert!(index.by_length.is_empty());
+        assert_eq!(patterns[2].prefix(), "ab");
+    }
 }

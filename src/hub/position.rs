@@ -231,4 +231,24 @@ mod tests {
         }
         assert!(Epoch::new(&"x".repeat(32)).is_some());
     }
+
+    #[test]
+    fn a_new_epoch_is_the_time_in_milliseconds() {
+        let before = SystemTime::now();
+        let name = Epoch::now();
+        let milliseconds = u64::from_str_radix(name.as_str(), 36).expect("base 36");
+        let named = UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
+        let earliest = before - std::time::Duration::from_millis(1);
+        assert!(earliest <= named && named <= SystemTime::now(), "{name:?}");
+        assert_eq!(Epoch::new(name.as_str()), Some(name));
+    }
+
+    #[test]
+    fn an_offset_has_neighbours_but_at_its_ends() {
+        assert_eq!(at(7).next(), at(8));
+        assert_eq!(at(7).previous(), at(6));
+        assert_eq!(Offset::START.previous(), Offset::START);
+        assert_eq!(Offset::END.next(), Offset::END);
+        assert_eq!(Offset::from_number(7).number(), 7);
+    }
 }

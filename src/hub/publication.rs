@@ -175,3 +175,57 @@ pub fn check_retry(milliseconds: u64) -> Result<Duration, String> {
 fn newest_text(newest: &Option<EventId>) -> &str {
     newest.as_ref().map_or("none", EventId::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publisher_chooses_no_id_that_could_be_one_of_the_servers() {
+        assert_eq!(check_id("7".to_owned()).expect("an id").as_str(), "7");
+        assert_eq!(check_id("a#7".to_owned()).expect("an id").as_str(), "a#7");
+        for text in ["#e-7", EARLIEST, "", "a\nb"] {
+            let refusal = check_id(text.to_owned()).expect_err(text);
+            assert!(refusal.starts_with("the id "), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_publisher_chooses_no_type_of_the_servers_own_events() {
+        assert_eq!(
+            check_type("news".to_owned()).expect("a type").as_str(),
+            "news"
+        );
+        for text in ["gap", "end", "open", "", "a\rb"] {
+            assert!(check_type(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_publisher_chooses_a_retry_within_bounds() {
+        for milliseconds in [100, 3_600_000] {
+            assert_eq!(
+                check_retry(milliseconds),
+                Ok(Duration::from_millis(milliseconds))
+            );
+        }
+        for milliseconds in [0, 99, 3_600_001, u64::MAX] {
+            let refusal = check_retry(milliseconds).expect_err("out of bounds");
+            assert!(refusal.contains("it takes 100 to 3600000 ms"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_publisher_learns_which_event_is_the_newest_and_how_long_to_wait() {
+        let newest = EventId::new("#e-7").expect("an id");
+        let moved = PublishError::Moved(Some(newest));
+        assert!(moved.to_string().ends_with("its newest event is #e-7"));
+        assert!(
+            PublishError::Moved(None)
+                .to_string()
+                .ends_with("its newest event is none")
+        );
+        let wait = PublishError::TooManyKeys(Duration::from_millis(1_500));
+        assert!(wait.to_string().ends_with("or wait 2 s"), "{wait}");
+    }
+}

@@ -2,17 +2,20 @@
 //! order of publication, so replay and live delivery are one path and a slow reader costs no memory of its own.
 //!
 //! * `merge`: one read over several logs
+//! * `older`: what memory no longer has, read from the log
 //! * `resume`: from a subscription's start to a cursor, and whether that leaves a gap
 //! * `lag`: what happens to a reader that is too slow
 
 mod lag;
 mod merge;
+mod older;
 mod resume;
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use self::older::Older;
 use super::Hub;
 use super::batch::Batch;
 use super::channel::{Channel, Found, Matcher, Standpoint};
@@ -31,7 +34,7 @@ use crate::protocol::gap::Gap;
 pub enum Read {
     /// What came next: one event or several.
     Batch(Arc<Batch>),
-    /// Everything has been read.
+    /// Everything has been read, or the log is reading what comes next.
     Nothing,
     /// Events are missing; reading goes on after them.
     Gap(Gap),
@@ -69,6 +72,8 @@ pub struct Subscriber {
     cursor: Offset,
     /// What has been taken from the logs and not yet been read.
     pending: Option<Arc<Batch>>,
+    /// While the cursor stands before what memory has.
+    older: Option<Box<Older>>,
     /// The id that the reader knows the cursor by.
     position: Position,
     /// What the reader asked for and did not get; read first.
@@ -143,6 +148,7 @@ impl Subscriber {
             replayed_through: newest,
             cursor: newest,
             pending: None,
+            older: None,
             gap: None,
             bell: None,
         };
@@ -184,9 +190,13 @@ impl Subscriber {
 
     /// Whether there may be something to read. It takes no lock.
     pub fn is_ready(&self) -> bool {
-        self.gap.is_some()
-            || self.pending.is_some()
-            || self.sources.is_empty()
+        if self.gap.is_some() || self.pending.is_some() {
+            return true;
+        }
+        if let Some(older) = &self.older {
+            return older.is_ready();
+        }
+        self.sources.is_empty()
             || self.cursor < self.replayed_through
             || self
                 .sources
@@ -251,7 +261,9 @@ impl Subscriber {
                     Read::Nothing
                 }
             }
-            Found::Dropped => self.fall_behind(),
+            Found::Later => Read::Nothing,
+            Found::Dropped if self.ask_for_older(max_bytes) => Read::Nothing,
+            Found::Dropped | Found::Lost => self.fall_behind(),
         }
     }
 
@@ -299,7 +311,10 @@ impl Subscriber {
     }
 
     /// What comes next in the logs, in the order of publication.
-    fn find(&self, max_bytes: usize) -> Found {
+    fn find(&mut self, max_bytes: usize) -> Found {
+        if self.older.is_some() {
+            return self.find_older(max_bytes);
+        }
         // Read before the logs are, so that what one log returns is not newer than what another does not have yet.
         let committed = self.hub.committed();
         if let [source] = self.sources.as_slice() {

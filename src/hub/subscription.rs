@@ -44,15 +44,15 @@ pub struct WantedPattern {
 pub enum Start {
     /// With the next event that is published.
     Now,
-    /// With the oldest event that is kept.
+    /// With the oldest event that is kept, in memory or by the log.
     Earliest,
     /// With what came after this event. If it is not known, or not to this subscriber, with what is kept, after a gap.
     After(EventId),
     /// The same for an event that the log cannot know, since a text that is no id was given for it; the id is like that text.
     AfterUnknown(EventId),
-    /// With so many of the newest events that are kept.
+    /// With so many of the newest events that are kept in memory.
     Last(usize),
-    /// With what was published at or after this moment, as far as it is kept.
+    /// With what was published at or after this moment, as far as it is kept in memory.
     Since(SystemTime),
 }
 
@@ -112,5 +112,17 @@ impl Start {
         } else {
             Self::After(id)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_names_earliest_starts_with_the_oldest_event() {
+        let id = |text| EventId::new(text).expect("an id");
+        assert_eq!(Start::after(id(EARLIEST)), Start::Earliest);
+        assert_eq!(Start::after(id("7")), Start::After(id("7")));
     }
 }

@@ -1,12 +1,15 @@
 //! The hub over its logs: the scenarios that each log has to pass, and the hub in memory against a model.
 
+use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use proptest::test_runner::Config as ProptestConfig;
 
+use super::log::older::{Matcher, OlderAnswer, OlderPage, OlderRange};
 use super::publication::IdempotencyKey;
 use super::subscriber::{Read, SlowReader, Start, WantedTopic};
 use super::*;
@@ -15,6 +18,7 @@ use crate::protocol::event::EventType;
 use crate::protocol::gap::Gap;
 
 mod model;
+mod older;
 mod patterns;
 mod scenarios;
 mod staging;
@@ -113,6 +117,12 @@ struct Group {
     /// Everything that has been committed: what a restart finds.
     committed: Vec<Arc<Entry>>,
     refuses: bool,
+    /// Whether it can be read.
+    can_read: bool,
+    /// What it has committed up to here, it has no more.
+    lost_through: Offset,
+    /// The reads that are under way.
+    reads: VecDeque<(OlderRange, OlderAnswer)>,
 }
 
 impl Grouped {
@@ -142,13 +152,110 @@ impl Grouped {
         self.0.lock().refuses = refuses;
     }
 
+    /// A log that reads what the hub's memory no longer has, when the test lets it answer.
+    pub(super) fn that_can_be_read() -> Self {
+        let log = Self::default();
+        log.0.lock().can_read = true;
+        log
+    }
+
+    /// The reads that are under way.
+    pub(super) fn reads(&self) -> Vec<OlderRange> {
+        let group = self.0.lock();
+        group.reads.iter().map(|(range, _)| range.clone()).collect()
+    }
+
+    /// Takes the oldest read away from the log.
+    pub(super) fn take_read(&self) -> Option<(OlderRange, OlderAnswer)> {
+        self.0.lock().reads.pop_front()
+    }
+
+    /// Answers the oldest read. Returns whether there was one.
+    pub(super) fn answer(&self) -> bool {
+        let Some((range, answer)) = self.take_read() else {
+            return false;
+        };
+        match self.0.lock().page(&range) {
+            Some(page) => answer.found(page),
+            None => answer.failed(),
+        }
+        true
+    }
+
+    /// Loses what it has up to an offset.
+    pub(super) fn lose(&self, through: u64) {
+        let mut group = self.0.lock();
+        group.lost_through = group.lost_through.max(Offset::from_number(through));
+    }
+
     /// What a restart finds.
     pub(super) fn committed(&self) -> Vec<Arc<Entry>> {
         self.0.lock().committed.clone()
     }
 }
 
+impl Group {
+    fn lost_through(&self, of: &Matcher) -> Offset {
+        let lost = self.committed.iter().rev().find(|entry| {
+            entry.is_kept && entry.offset <= self.lost_through && concerns(entry, of)
+        });
+        lost.map_or(Offset::START, |entry| entry.offset)
+    }
+
+    fn page(&self, range: &OlderRange) -> Option<OlderPage> {
+        let is_lost = |(of, after): &(Matcher, Offset)| self.lost_through(of) > *after;
+        if range.sources.iter().any(is_lost) {
+            return None;
+        }
+        let mut page = OlderPage {
+            entries: Vec::new(),
+            through: range.through,
+        };
+        let mut bytes = 0;
+        for entry in &self.committed {
+            let is_wanted = entry.is_kept
+                && entry.offset <= range.through
+                && range
+                    .sources
+                    .iter()
+                    .any(|(of, after)| entry.offset > *after && concerns(entry, of));
+            if is_wanted {
+                bytes += entry.text_bytes();
+                if bytes > range.max_bytes && !page.entries.is_empty() {
+                    page.through = entry.offset.previous();
+                    break;
+                }
+                page.entries.push(Arc::clone(entry));
+            }
+        }
+        Some(page)
+    }
+}
+
+/// Whether an event is one of a topic, or of the topics that a pattern matches.
+fn concerns(entry: &Entry, of: &Matcher) -> bool {
+    entry.topics().any(|topic| match of {
+        Matcher::Topic(wanted) => topic == wanted,
+        Matcher::Pattern(pattern) => pattern.matches(topic),
+    })
+}
+
+impl OlderEvents for Grouped {
+    fn lost_through(&self, of: &Matcher) -> Offset {
+        self.0.lock().lost_through(of)
+    }
+
+    fn read(&self, range: OlderRange, answer: OlderAnswer) {
+        self.0.lock().reads.push_back((range, answer));
+    }
+}
+
 impl Log for Grouped {
+    fn older(&self) -> Option<Arc<dyn OlderEvents>> {
+        let can_read = self.0.lock().can_read;
+        can_read.then(|| Arc::new(self.clone()) as Arc<dyn OlderEvents>)
+    }
+
     fn open(&self, committer: Committer) {
         self.0.lock().committer = Some(committer);
     }
@@ -175,6 +282,16 @@ impl Store for Grouped {
 
     fn settle(&self) {
         self.commit();
+    }
+}
+
+/// How often a property is tried, unless the environment asks for another number.
+fn cases(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if is_set { config.cases } else { cases },
+        ..config
     }
 }
 

@@ -142,4 +142,19 @@ mod tests {
             Err(TopicError::ControlCharacter('\u{85}'))
         );
     }
+
+    #[test]
+    fn a_topic_is_written_and_found_by_its_name() {
+        assert_eq!(Topic::clock().as_str(), "clock");
+        assert_eq!(Topic::clock().to_string(), "clock");
+        let topics = std::collections::BTreeMap::from([(Topic::clock(), 7)]);
+        assert_eq!(topics.get("clock"), Some(&7));
+        assert_eq!(topics.get("other"), None);
+        let longest = "x".repeat(MAX_TOPIC_BYTES);
+        assert!(Topic::new(&longest).is_ok());
+        assert_eq!(
+            Topic::new(&format!("{longest}x")),
+            Err(TopicError::TooLong(MAX_TOPIC_BYTES + 1))
+        );
+    }
 }

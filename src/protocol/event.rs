@@ -246,4 +246,70 @@ mod tests {
             Err(NameError::ControlCharacter('\r'))
         );
     }
+
+    #[test]
+    fn a_text_that_is_too_long_for_an_id_is_cut_at_the_longest() {
+        assert_eq!(EventId::like(&"x".repeat(300)).as_str(), "x".repeat(256));
+        assert_eq!(EventId::like(&"x".repeat(256)).as_str(), "x".repeat(256));
+        assert_eq!(EventId::like(&"上".repeat(100)).as_str(), "上".repeat(85));
+    }
+
+    #[test]
+    fn a_type_is_kept_as_it_was_given_and_the_default_takes_no_memory() {
+        let news = EventType::new("news").expect("a type");
+        assert_eq!(
+            (news.as_str(), news.to_string()),
+            ("news", "news".to_owned())
+        );
+        assert!(!news.is_message());
+        assert_eq!(news.heap_bytes(), 4);
+        let message = EventType::new("message").expect("a type");
+        assert_eq!(message.heap_bytes(), 0);
+        assert_eq!(message, EventType::default());
+        assert_eq!(EventType::constant("gap").heap_bytes(), 0);
+        assert_eq!(EventType::new("").unwrap_err(), NameError::Empty);
+        let id = EventId::new("#e-1").expect("an id");
+        assert_eq!(
+            (id.to_string(), String::from(id)),
+            ("#e-1".to_owned(), "#e-1".to_owned())
+        );
+    }
+
+    #[test]
+    fn json_has_an_event_without_its_type_if_that_is_the_default_and_is_checked() {
+        let event = |event_type: &str| Event {
+            id: EventId::new("7").expect("an id"),
+            event_type: EventType::new(event_type).expect("a type"),
+            data: "x".to_owned(),
+        };
+        for (event_type, json) in [
+            ("message", r#"{"id":"7","data":"x"}"#),
+            ("news", r#"{"id":"7","type":"news","data":"x"}"#),
+        ] {
+            let event = event(event_type);
+            assert_eq!(serde_json::to_string(&event).expect("JSON"), json);
+            assert_eq!(
+                serde_json::from_str::<Event>(json).expect("an event"),
+                event
+            );
+        }
+        for json in [
+            r#"{"id":"","data":""}"#,
+            r#"{"id":"7","type":"a\nb","data":""}"#,
+        ] {
+            assert!(serde_json::from_str::<Event>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_refused_is_refused_with_what_would_be_right() {
+        for (error, part) in [
+            (NameError::Empty, "at least one character"),
+            (NameError::TooLong(300), "300 bytes; at most 256"),
+            (NameError::ControlCharacter('\n'), r"control character '\n'"),
+            (NameError::OuterWhiteSpace, "trim it"),
+        ] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
 }

@@ -135,4 +135,18 @@ mod tests {
         push_comment(&mut out, "");
         assert_eq!(out, ": hi\n: data: x\n:\n");
     }
+
+    #[test]
+    fn an_event_without_an_id_leaves_the_readers_last_event_id_alone() {
+        let mut out = String::new();
+        push_event_without_id(&mut out, &EventType::constant("gap"), "x");
+        assert_eq!(out, "event: gap\ndata: x\n\n");
+    }
+
+    #[test]
+    fn a_retry_field_has_milliseconds() {
+        let mut out = String::new();
+        push_retry(&mut out, 1_500);
+        assert_eq!(out, "retry: 1500\n");
+    }
 }

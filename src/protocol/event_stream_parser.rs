@@ -215,4 +215,52 @@ mod tests {
             "a line without an end"
         );
     }
+
+    #[test]
+    fn a_parser_knows_what_it_holds_of_an_event_that_has_not_ended() {
+        let mut parser = EventStreamParser::new(100);
+        let mut events = Vec::new();
+        let mut state = |text: &str| {
+            parser
+                .feed(text.as_bytes(), &mut events)
+                .expect("a small event");
+            (parser.is_in_event(), parser.buffered_bytes())
+        };
+        assert_eq!(state(""), (false, 0));
+        assert_eq!(state(": hi"), (false, 4));
+        assert_eq!(state("\ndata"), (true, 4));
+        assert_eq!(state(": 12345"), (true, 11));
+        assert_eq!(state("\n"), (true, 5));
+        assert_eq!(state("da"), (true, 7));
+        assert_eq!(state("ta:\n\n"), (false, 0));
+    }
+
+    #[test]
+    fn an_id_with_a_nul_and_a_retry_that_is_no_number_are_ignored() {
+        let event = |text: &str| parse(&[text]).remove(0);
+        assert_eq!(event("id: a\0b\ndata\n\n").id, None);
+        assert_eq!(event("id\ndata\n\n").id, Some(String::new()));
+        for retry in ["", " ", "1 ", "+1", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(
+                event(&format!("retry:{retry}\ndata\n\n")).retry,
+                None,
+                "{retry}"
+            );
+        }
+        assert_eq!(event("retry:7\ndata\n\n").retry, Some(7));
+    }
+
+    #[test]
+    fn an_event_and_a_line_may_be_just_as_large_as_allowed() {
+        let feed = |text: &str| EventStreamParser::new(10).feed(text.as_bytes(), &mut Vec::new());
+        assert_eq!(feed("data: 1234\ndata: 56789\n\n"), Ok(()));
+        assert_eq!(feed("data: 1234\ndata: 567890\n\n"), Err(TooLarge(10)));
+        assert_eq!(feed("data: 12345\ndata: 5678\n\n"), Ok(()));
+        assert_eq!(feed(&"x".repeat(26)), Ok(()));
+        assert_eq!(feed(&"x".repeat(27)), Err(TooLarge(10)));
+        let mut parser = EventStreamParser::new(10);
+        assert_eq!(parser.feed(&[b'x'; 20], &mut Vec::new()), Ok(()));
+        assert_eq!(parser.feed(&[b'x'; 6], &mut Vec::new()), Ok(()));
+        assert_eq!(parser.feed(b"x", &mut Vec::new()), Err(TooLarge(10)));
+    }
 }

@@ -174,4 +174,44 @@ mod tests {
         assert_eq!(shown("<").len(), 6, "HTML writes < in four bytes");
         assert!(PageEvent::newest([].into_iter()).is_empty());
     }
+
+    fn of(id: &str, event_type: &str, data: &str) -> Event {
+        Event {
+            id: EventId::new(id).expect("an id"),
+            event_type: EventType::new(event_type).expect("a type"),
+            data: data.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_escaped_weighs_as_much_as_five() {
+        let weight = |id, event_type, data| PageEvent::new(&of(id, event_type, data)).weight();
+        let plain = weight("1", "news", "");
+        assert_eq!(plain, 5);
+        assert_eq!(weight("1", "news", "abc '()"), plain + 7);
+        for escaped in ["<", ">", "&", "\"", "\\", "\n", "\u{7f}"] {
+            assert_eq!(weight("1", "news", escaped), plain + 5, "{escaped:?}");
+        }
+        assert_eq!(weight("1", "news", "é"), plain + 2, "a letter");
+        assert_eq!(
+            weight("1", "news", "\u{2028}"),
+            plain + 3 + 4,
+            "a separator"
+        );
+        assert_eq!(weight("<", "a>", "&<"), 5 + 6 + 10);
+    }
+
+    #[test]
+    fn an_event_that_a_page_has_as_a_whole_says_so() {
+        let whole = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES));
+        assert_eq!(PageEvent::new(&whole).whole_bytes, None);
+        assert_eq!(PageEvent::new(&whole).event, whole);
+        let longer = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES + 1));
+        assert_eq!(
+            PageEvent::new(&longer).whole_bytes,
+            Some(MAX_RENDERED_BYTES + 1)
+        );
+        assert_eq!(start_of("", 5), ("", false));
+        assert_eq!(start_of("abc", 0), ("", true));
+    }
 }

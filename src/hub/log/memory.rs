@@ -17,6 +17,7 @@ impl MemoryLog {
             epochs: Epochs::new(Epoch::now()),
             newest: Offset::START,
             entries: Vec::new(),
+            entries_after: Offset::START,
         }
     }
 }

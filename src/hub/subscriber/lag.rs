@@ -72,6 +72,7 @@ impl Subscriber {
         let skipped_through = goes_on_with.map_or(committed, Offset::previous);
         let requested = self.position();
         self.cursor = skipped_through;
+        self.older = None;
         self.position = Position::At(skipped_through);
         self.pending = if newest.is_empty() {
             None

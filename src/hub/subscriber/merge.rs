@@ -4,6 +4,9 @@
 //! match: of those only that have got events after the cursor, each looked at once, and then once for every event that it
 //! contributes. Topics without news cost a glance, without their lock. So a read costs as much as its result and the topics
 //! with news, whatever else the hub holds.
+//!
+//! A page of [older events](super::older) stands in front: it has every retained event of the topics and patterns that it
+//! covers, up to where it ends. Until it is used up, nothing after its end is read.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,6 +30,9 @@ struct Part<'a> {
     /// What comes next from it.
     next: Option<Arc<Entry>>,
 }
+
+/// Stands for the page among the numbers of the parts.
+const PAGE: usize = usize::MAX;
 
 /// A channel of the subscriber's, or one that a pattern has found.
 enum Target<'a> {
@@ -63,10 +69,15 @@ enum Interrupted {
 
 impl Subscriber {
     pub(super) fn merge(&self, committed: Offset, max_bytes: usize) -> Found {
-        let Ok(mut parts) = self.parts(committed) else {
+        let older = self.older.as_deref();
+        let readable = older.map_or(committed, |older| committed.min(older.through()));
+        let Ok(mut parts) = self.parts(readable) else {
             return Found::Dropped;
         };
-        let mut heads = BinaryHeap::with_capacity(parts.len());
+        let page = older.map_or(&[][..], |older| older.entries(self.cursor, readable));
+        let mut page = page.iter().peekable();
+        let mut heads = BinaryHeap::with_capacity(parts.len() + 1);
+        heads.extend(page.peek().map(|first| Reverse((first.offset, PAGE))));
         for (number, part) in parts.iter_mut().enumerate() {
             match self.look(part) {
                 Ok(Some(offset)) => heads.push(Reverse((offset, number))),
@@ -78,10 +89,13 @@ impl Subscriber {
         }
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         let mut bytes = 0;
-        let mut through = committed.max(self.cursor);
+        let mut through = readable.max(self.cursor);
         while let Some(Reverse((offset, number))) = heads.pop() {
-            let part = &mut parts[number];
-            let Some(entry) = part.next.take() else {
+            let next = match parts.get_mut(number) {
+                Some(part) => part.next.take(),
+                None => page.next().cloned(),
+            };
+            let Some(entry) = next else {
                 continue;
             };
             // An event of several topics is read once.
@@ -93,8 +107,14 @@ impl Subscriber {
                 bytes += entry.text_bytes();
                 entries.push(entry);
             }
-            part.cursor = offset;
-            match self.look(part) {
+            let next = match parts.get_mut(number) {
+                Some(part) => {
+                    part.cursor = offset;
+                    self.look(part)
+                }
+                None => Ok(page.peek().map(|entry| entry.offset)),
+            };
+            match next {
                 Ok(Some(offset)) => heads.push(Reverse((offset, number))),
                 Ok(None) => {}
                 Err(_) => {
@@ -111,8 +131,8 @@ impl Subscriber {
         }
     }
 
-    /// The logs to read from the cursor on.
-    fn parts(&self, committed: Offset) -> Result<Vec<Part<'_>>, Interrupted> {
+    /// The logs to read from the cursor on, up to an offset.
+    fn parts(&self, readable: Offset) -> Result<Vec<Part<'_>>, Interrupted> {
         let mut parts = Vec::new();
         let part = |source, channel, kind, through| Part {
             source,
@@ -128,20 +148,24 @@ impl Subscriber {
             let own = Target::Own(&source.channel);
             let Some(pattern) = source.channel.pattern() else {
                 if has_news {
-                    parts.push(part(source, own, Kind::Topic, committed));
+                    parts.push(part(source, own, Kind::Topic, readable));
                 }
                 continue;
             };
+            let standpoint = self.standpoint(source);
             let (tail_start, has_lost) = {
                 let log = source.channel.log();
-                (log.tail_start(), log.has_lost(self.standpoint(source)))
+                (log.tail_start(), log.has_lost(standpoint))
             };
-            if self.cursor < tail_start {
+            if has_lost {
+                return Err(Interrupted::Lost);
+            }
+            if self.cursor < tail_start && !self.is_covered(source) {
                 let (topics, lost) = self.hub.matching(pattern, self.cursor);
-                if has_lost || self.cursor.max(source.acknowledged) < lost {
+                if standpoint.known() < lost.min(tail_start) {
                     return Err(Interrupted::Lost);
                 }
-                let through = tail_start.min(committed);
+                let through = tail_start.min(readable);
                 let topics = topics.into_iter();
                 let part = |topic| part(source, Target::Matching(topic), Kind::Topic, through);
                 parts.extend(topics.map(part));
@@ -149,11 +173,17 @@ impl Subscriber {
             if has_news {
                 parts.push(Part {
                     cursor: self.cursor.max(tail_start),
-                    ..part(source, own, Kind::PatternTail, committed)
+                    ..part(source, own, Kind::PatternTail, readable)
                 });
             }
         }
         Ok(parts)
+    }
+
+    /// Whether a page has what memory lacks of a source.
+    fn is_covered(&self, source: &Source) -> bool {
+        let older = self.older.as_deref();
+        older.is_some_and(|older| older.covers(&source.channel))
     }
 
     /// Looks for what comes next from a part.
@@ -166,8 +196,12 @@ impl Subscriber {
         match part.kind {
             Kind::Topic if part.source.is_pattern() => {
                 // Ephemeral events of the topic are the business of the pattern's tail.
-                let known = standpoint.cursor.max(standpoint.acknowledged);
-                if known < log.lost_retained() {
+                if standpoint.known() < log.lost_retained().min(part.through) {
+                    return Err(Interrupted::Lost);
+                }
+            }
+            Kind::Topic if self.is_covered(part.source) => {
+                if log.has_lost_ephemeral(standpoint) {
                     return Err(Interrupted::Lost);
                 }
             }

@@ -1,5 +1,9 @@
 //! From a subscription's start to a cursor. Each log is locked by itself and shortly, so that no publisher waits for all of
 //! them; what is evicted meanwhile is found to be missing with the first read.
+//!
+//! If the log can be read behind the memory, "earliest" and "after" take it into account: a resumed reader has a gap only if
+//! the log itself has lost events. "Last" and "since" stay within memory, because a subscription does not wait for storage,
+//! and only a search of the log could find where they start.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,8 +16,9 @@ use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 
 /// What the topics of a subscriber have.
+#[derive(Clone, Copy)]
 struct Extent {
-    /// Every event that some topic retains comes after this offset.
+    /// Every event that can be read comes after this offset.
     earliest: Offset,
     /// The newest event that is missing.
     lost_through: Offset,
@@ -27,7 +32,8 @@ impl Subscriber {
             return;
         }
         let topics = self.existing_topics();
-        let extent = self.extent(&topics);
+        let reads_log = !matches!(start, Start::Last(_) | Start::Since(_));
+        let extent = self.extent(&topics, reads_log);
         let target = match start {
             Start::Now => self.replayed_through,
             Start::Earliest => extent.earliest,
@@ -91,30 +97,40 @@ impl Subscriber {
         topics
     }
 
-    /// What the topics have. What is missing now predates the subscription.
-    fn extent(&mut self, topics: &[(Arc<Channel>, usize)]) -> Extent {
-        let mut earliest = None;
-        let mut lost_through = Offset::START;
-        for source in &mut self.sources {
-            if source.is_pattern() {
-                source.acknowledged = self.hub.lost_with_forgotten_topics();
-                lost_through = lost_through.max(source.acknowledged);
-            }
-        }
+    /// What the topics have, in memory or also in the log. What is missing now predates the subscription.
+    fn extent(&mut self, topics: &[(Arc<Channel>, usize)], reads_log: bool) -> Extent {
+        let nothing = Extent {
+            earliest: Offset::END,
+            lost_through: Offset::START,
+        };
+        let mut of_sources: Vec<_> = self.sources.iter().map(|_| nothing).collect();
+        let mut extent = nothing;
         for (topic, source) in topics {
+            let of_source = &mut of_sources[*source];
             let log = topic.log();
             let evicted_through = log.history.evicted_through();
-            earliest =
-                Some(earliest.map_or(evicted_through, |least: Offset| least.min(evicted_through)));
-            let lost = log.lost_retained();
-            lost_through = lost_through.max(lost);
-            let source = &mut self.sources[*source];
-            source.acknowledged = source.acknowledged.max(lost);
+            of_source.earliest = of_source.earliest.min(evicted_through);
+            of_source.lost_through = of_source.lost_through.max(log.lost_retained());
         }
-        Extent {
-            earliest: earliest.unwrap_or(self.replayed_through),
-            lost_through,
+        for (source, mut of_source) in self.sources.iter_mut().zip(of_sources) {
+            if source.is_pattern() {
+                let forgotten = self.hub.lost_with_forgotten_topics();
+                of_source.lost_through = of_source.lost_through.max(forgotten);
+            }
+            if let Some(older) = &self.hub.0.older
+                && reads_log
+            {
+                let lost_through = older.lost_through(&source.channel.matcher);
+                of_source.earliest = of_source.earliest.min(lost_through);
+                of_source.lost_through = of_source.lost_through.min(lost_through);
+            }
+            source.acknowledged = of_source.lost_through;
+            extent.earliest = extent.earliest.min(of_source.earliest);
+            extent.lost_through = extent.lost_through.max(of_source.lost_through);
         }
+        // Without any topic, the reader starts with new events.
+        extent.earliest = extent.earliest.min(self.replayed_through);
+        extent
     }
 
     /// The offset before the `count` newest events of all topics together, or none if they have no events.

@@ -1289,18 +1289,8 @@ impl Expectation {
     }
 }
 
-/// 2,000 cases, unless the environment asks for another number.
-fn config() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    ProptestConfig {
-        cases: if is_set { config.cases } else { 2_000 },
-        ..config
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(super::cases(2_000))]
 
     #[test]
     fn every_answer_of_the_hub_is_the_one_that_the_list_of_all_events_gives(

@@ -466,7 +466,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(super::cases(1_000))]
 
     /// With room for everything in histories or tails, a pattern reads exactly what its topics have; without, nothing comes
     /// twice or out of order, and what is missing is before a gap.

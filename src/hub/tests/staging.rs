@@ -357,6 +357,7 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
         epochs,
         newest: Offset::from_number(3),
         entries: log.committed(),
+        entries_after: Offset::START,
     };
     let log = Grouped::default();
     let hub = Hub::open(limits(), log.clone(), recovered);
@@ -395,6 +396,36 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
     let next = answer(next).expect("taken");
     assert_eq!(next.id.as_str(), "#second-4");
     assert_ne!(next.id, before[4]);
+}
+
+#[test]
+fn a_reader_of_several_topics_reads_what_a_restart_has_recovered() {
+    let (hub, log) = open();
+    let names = ["a", "b"].map(topic);
+    for name in &names {
+        let published = pending(hub.publish(name, text("x"), Conditions::default()));
+        log.commit();
+        answer(published).expect("taken");
+    }
+    let recovered = Recovered {
+        newest: Offset::from_number(2),
+        entries: log.committed(),
+        ..MemoryLog::recovered()
+    };
+    let hub = Hub::open(limits(), Grouped::default(), recovered);
+    let wanted = names.map(|topic| WantedTopic {
+        topic,
+        with_private: false,
+    });
+    let subscription = Subscription {
+        topics: wanted.to_vec(),
+        ..Subscription::public(topic("a"), Start::Earliest, SlowReader::Disconnect)
+    };
+    let mut reader = hub.subscribe(&subscription).expect("a subscriber");
+    let Read::Batch(batch) = reader.read(1_000) else {
+        panic!("the recovered events");
+    };
+    assert_eq!(batch.entries().len(), 2);
 }
 
 #[test]
