@@ -157,11 +157,11 @@ mod tests {
                 data: String::new(),
             },
             whole_bytes: None,
+            published_at: String::new(),
         };
         let mut page = TopicPage {
             origin: "http://127.0.0.1:8080".to_owned(),
             topic: "a".to_owned(),
-            is_clock: false,
             stream_path: "/topics/a".to_owned(),
             events: vec![event("#e-7"), event("#e-8")],
             before: None,
@@ -170,7 +170,8 @@ mod tests {
             consumers: 0,
             has_ended: false,
             filter: String::new(),
-            refusal: String::new(),
+            rendered_at: String::new(),
+            refusal: None,
         };
         assert_eq!(older_path(&page), "/topics/a?before=%23e%2D7");
         page.events.clear();

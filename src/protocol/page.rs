@@ -183,9 +183,13 @@ mod tests {
         }
     }
 
+    fn shown(event: &Event) -> PageEvent {
+        PageEvent::new(event, String::new())
+    }
+
     #[test]
     fn a_character_that_is_escaped_weighs_as_much_as_five() {
-        let weight = |id, event_type, data| PageEvent::new(&of(id, event_type, data)).weight();
+        let weight = |id, event_type, data| shown(&of(id, event_type, data)).weight();
         let plain = weight("1", "news", "");
         assert_eq!(plain, 5);
         assert_eq!(weight("1", "news", "abc '()"), plain + 7);
@@ -204,13 +208,10 @@ mod tests {
     #[test]
     fn an_event_that_a_page_has_as_a_whole_says_so() {
         let whole = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES));
-        assert_eq!(PageEvent::new(&whole).whole_bytes, None);
-        assert_eq!(PageEvent::new(&whole).event, whole);
+        assert_eq!(shown(&whole).whole_bytes, None);
+        assert_eq!(shown(&whole).event, whole);
         let longer = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES + 1));
-        assert_eq!(
-            PageEvent::new(&longer).whole_bytes,
-            Some(MAX_RENDERED_BYTES + 1)
-        );
+        assert_eq!(shown(&longer).whole_bytes, Some(MAX_RENDERED_BYTES + 1));
         assert_eq!(start_of("", 5), ("", false));
         assert_eq!(start_of("abc", 0), ("", true));
     }

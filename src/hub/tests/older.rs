@@ -160,9 +160,9 @@ fn numbers(numbers: std::ops::RangeInclusive<u64>) -> Vec<String> {
 struct Count(Mutex<usize>);
 
 impl Listener for Count {
-    fn wake(&self, _: TopicId, _: News) -> bool {
+    fn wake(&self, _: TopicId, _: News) -> listeners::Woken {
         *self.0.lock() += 1;
-        false
+        listeners::Woken::Nothing
     }
 }
 
