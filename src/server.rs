@@ -1,6 +1,6 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! * [`settings`]: flags, environment and `Leptos.toml`
+//! * [`settings`]: the command line: flags, environment and `Leptos.toml`, and the token command
 //! * `auth`: who a client is, and what it may publish and read
 //! * `limits`: bounds per client and in total
 //! * `http`: what a request says, and how a problem is reported
@@ -8,12 +8,12 @@
 //! * `net`: sockets, TLS, and the threads that write streams
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
 //! * `site`: what browsers show
-//! * `ops`: the log, metrics, signals, supervision, and the token command
+//! * `ops`: the log, metrics, signals and supervision
 
 pub mod settings;
 
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub mod testing;
 
 mod auth;
 mod http;
@@ -29,20 +29,26 @@ mod stream;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::auth::Keys;
-pub use self::limits::streams::{StreamLimits, Streams};
-use self::net::connections;
+use self::auth::{AccessPolicy, AnonymousPublish, Keys};
+use self::limits::connections::ConnectionLimiter;
+use self::limits::request_rate::RequestRates;
+use self::limits::shares::Shares;
+pub use self::limits::streams::StreamRegistry;
+use self::net::connections::{self, Service};
 use self::net::tls::Tls;
-use self::ops::{notices, signals, telemetry, token_command};
-use self::settings::{AnonymousPublish, ClockInterval, Settings};
+use self::ops::metrics::Metrics;
+use self::ops::supervision::Supervisor;
+use self::ops::{notices, signals, telemetry};
+use self::settings::values::ClockInterval;
+use self::settings::{Settings, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
 use crate::feeds;
@@ -51,8 +57,8 @@ use crate::hub::Hub;
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
 
-/// The whole program: makes a token if it is asked for one; else reads the settings, serves until it is told to stop, and
-/// says how it went.
+/// The whole program: runs the token command if the command line asks for it; otherwise reads the settings and serves until
+/// a signal stops it.
 pub fn main() -> ExitCode {
     if let Some(code) = token_command::run(std::env::args_os()) {
         return code;
@@ -61,10 +67,10 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    let _logging = match telemetry::start(&settings.log) {
+    let _logging = match telemetry::start(settings.log.as_str()) {
         Ok(logging) => logging,
         Err(error) => {
-            // There is no log to say it to, and perhaps no standard error either.
+            // There is no log, and standard error may be closed as well.
             let _ = writeln!(io::stderr(), "error: cannot start the log: {error}");
             return ExitCode::FAILURE;
         }
@@ -82,8 +88,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// HTTP, tokens and ids cannot say a time before 1970. A machine without a clock of its own starts there, until the network
-/// has told it the time.
+/// HTTP, tokens and ids cannot express a time before 1970. A machine without a clock of its own starts there until it has the
+/// time from the network.
 fn check_wall_clock(now: SystemTime) -> io::Result<()> {
     match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(_) => Ok(()),
@@ -108,9 +114,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
             format!("cannot listen on {address}: {error}; choose another address with --addr"),
         )
     })?;
-    let server = Server::new(settings)?;
-    signals::listen(&server.streams, server.tls.as_ref(), &server.keys)?;
-    warn_of_open_publishing(&server.settings);
+    let server = Server::new(settings, CancellationToken::new())?;
+    server.listen_to_signals()?;
+    warn_of_open_publishing(server.settings.anonymous_publish);
     let scheme = if server.tls.is_some() {
         "https"
     } else {
@@ -123,9 +129,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     server.serve(listener).await
 }
 
-/// Who may publish without a token is a setting; that it is not the safe one is said once.
-fn warn_of_open_publishing(settings: &Settings) {
-    match settings.anonymous_publish {
+/// Logs once that publishing is not limited to clients with a token.
+fn warn_of_open_publishing(anonymous_publish: AnonymousPublish) {
+    match anonymous_publish {
         AnonymousPublish::Off => {}
         AnonymousPublish::Local => tracing::warn!(
             "programs of this machine may publish without a token (--anonymous-publish=local): let no reverse proxy lead here"
@@ -136,8 +142,8 @@ fn warn_of_open_publishing(settings: &Settings) {
     }
 }
 
-/// Prints the one line on standard output, for which scripts wait. A thread of its own does it: standard output may be
-/// closed, or stuck with the log behind the same pipe.
+/// Prints the line on standard output for which scripts wait. It has a thread of its own, since standard output may be closed
+/// or blocked.
 fn announce(line: String) {
     let printed = thread::Builder::new()
         .name("announce".to_owned())
@@ -152,44 +158,52 @@ fn announce(line: String) {
     }
 }
 
-/// Listens with room for a crowd that comes back at one moment: who finds none waits a second and more.
+/// Listens with a backlog for many clients that reconnect at one moment: a client that finds it full waits for a second or more.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A server that comes after another at the same address need not wait until the other's connections are forgotten.
+    // A restarted server need not wait until the system has forgotten the connections of the one before.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// A server that has not been started yet.
+/// A server that has not been started yet: everything that the settings describe, put together.
 pub struct Server {
     settings: Settings,
     hub: Hub,
-    streams: Streams,
+    streams: StreamRegistry,
     tls: Option<Tls>,
     keys: Keys,
+    metrics: Metrics,
+    supervisor: Supervisor,
+    shutdown: CancellationToken,
 }
 
 impl Server {
-    /// A server with an empty hub.
+    /// A server with an empty hub, which stops when `shutdown` is cancelled.
     ///
     /// # Errors
     ///
     /// When the certificate or its key cannot be used.
-    pub fn new(settings: Settings) -> io::Result<Self> {
-        let tls = Tls::from_settings(&settings)?;
-        let hub = Hub::new(settings.limits());
-        let streams = Streams::new(settings.stream_limits(), CancellationToken::new());
+    pub fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
+        let metrics = Metrics::default();
         Ok(Self {
-            keys: Keys::new(&settings),
+            hub: Hub::new(settings.hub_limits()),
+            streams: StreamRegistry::new(
+                settings.stream_limits(),
+                shutdown.clone(),
+                metrics.clone(),
+            ),
+            tls: Tls::from_files(settings.tls_cert.as_deref(), settings.tls_key.as_deref())?,
+            keys: settings.keys(),
+            supervisor: Supervisor::new(shutdown.clone()),
             settings,
-            hub,
-            streams,
-            tls,
+            metrics,
+            shutdown,
         })
     }
 
@@ -198,62 +212,107 @@ impl Server {
         &self.hub
     }
 
-    /// All its streams; by them it is stopped.
-    pub fn streams(&self) -> &Streams {
+    /// Its open streams.
+    pub fn streams(&self) -> &StreamRegistry {
         &self.streams
     }
 
-    /// Serves on a listener until [`Streams::shutdown`] is cancelled, then ends every stream and connection.
+    /// Serves on a listener until the shutdown token is cancelled, then ends every stream and connection.
     ///
     /// # Errors
     ///
     /// When the listener's own address cannot be read, there are no threads to write event streams, or a task or thread
     /// that the server cannot do without has ended unexpectedly.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        let Self {
-            settings,
-            hub,
-            streams,
-            tls,
-            keys,
-        } = self;
-        let shutdown = streams.shutdown().clone();
-        let supervisor = streams.supervisor().clone();
-        let clock = match settings.clock_interval {
-            ClockInterval::Off => None,
-            ClockInterval::Every(interval) => {
-                let ticking = feeds::clock::run(hub.clone(), interval, shutdown.clone());
-                Some(supervisor.spawn("the clock", ticking))
-            }
-        };
-        let settings = Arc::new(settings);
-        let address = listener.local_addr()?;
-        let leptos_options = pages::leptos_options(address, &assets::package_folder());
-        let state = AppState::new(
-            Arc::clone(&settings),
-            hub,
-            streams.clone(),
-            keys,
-            address,
-            leptos_options,
+        let state = self.state(listener.local_addr()?);
+        let clock = self.start_clock();
+        self.supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
-        supervisor.spawn(
+        self.supervisor.spawn(
             "the notices",
-            notices::report_what_was_left_out(shutdown.clone()),
+            notices::report_what_was_left_out(self.shutdown.clone()),
         );
-        supervisor.spawn(
+        self.supervisor.spawn(
             "the forgetting of old clients",
-            state.rates.clone().forget_old_clients(shutdown),
+            state
+                .rates
+                .clone()
+                .forget_old_clients(self.shutdown.clone()),
         );
-        let router = router::router(state);
-        connections::serve(listener, router, tls, &settings, &streams).await?;
-        // It ends with the shutdown; a panic in it has been reported where it happened.
+        let service = Service {
+            router: router::router(state, &self.settings.router_config()),
+            tls: self.tls,
+            config: self.settings.connection_config(),
+            limiter: ConnectionLimiter::new(
+                self.settings.connection_limits(),
+                self.metrics.clone(),
+            ),
+            streams: self.streams,
+            supervisor: self.supervisor.clone(),
+            metrics: self.metrics,
+            shutdown: self.shutdown,
+        };
+        connections::serve(listener, service).await?;
+        // The clock ends with the shutdown; its panic would have been reported by the supervisor.
         if let Some(clock) = clock {
             let _ = clock.await;
         }
-        supervisor.result()?;
+        self.supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// What the routes of a server at this address share.
+    fn state(&self, address: SocketAddr) -> AppState {
+        let Self { settings, .. } = self;
+        let compressed = settings.max_compressed_streams;
+        AppState::new(state::Shared {
+            hub: self.hub.clone(),
+            streams: self.streams.clone(),
+            access: AccessPolicy::new(settings.access_config(address), self.keys.clone()),
+            rates: RequestRates::new(settings.rate_limits(), self.metrics.clone()),
+            compressed: Shares::new(compressed, compressed),
+            metrics: self.metrics.clone(),
+            shutdown: self.shutdown.clone(),
+            stream_config: settings.stream_config(),
+            publish_config: settings.publish_config(),
+            site_config: settings
+                .site_config(pages::leptos_options(address, &assets::package_folder())),
+            has_clock: settings.has_clock(),
+        })
+    }
+
+    fn start_clock(&self) -> Option<JoinHandle<()>> {
+        let ClockInterval::Every(interval) = self.settings.clock_interval else {
+            return None;
+        };
+        let ticking = feeds::clock::run(self.hub.clone(), interval, self.shutdown.clone());
+        Some(self.supervisor.spawn("the clock", ticking))
+    }
+
+    fn listen_to_signals(&self) -> io::Result<()> {
+        let streams = self.streams.clone();
+        let (tls, keys) = (self.tls.clone(), self.keys.clone());
+        let actions = signals::Actions {
+            close_streams: move || streams.close_all(),
+            reload: move || reload(tls.as_ref(), &keys),
+        };
+        signals::listen(&self.supervisor, self.shutdown.clone(), actions)
+    }
+}
+
+/// Reads again what can be changed while the server runs. No stream ends.
+fn reload(tls: Option<&Tls>, keys: &Keys) {
+    if let Some(tls) = tls {
+        tls.reload();
+    }
+    if !keys.is_empty() {
+        keys.reload();
+    }
+    if tls.is_none() && keys.is_empty() {
+        tracing::info!("nothing to reload: there is no certificate and no key");
     }
 }
 
@@ -271,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_whose_clock_stands_before_1970_is_told_so() {
+    fn a_clock_before_1970_is_refused_with_the_reason() {
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         let refused = check_wall_clock(before).expect_err("a refusal").to_string();
         assert!(refused.contains("clock"), "{refused}");

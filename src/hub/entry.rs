@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::position::{Epoch, Offset};
+use super::position::{Epochs, Offset};
 use super::publication::Publication;
 use super::topic::Topic;
 use crate::protocol::event::{Event, EventType};
@@ -26,6 +26,8 @@ pub struct Entry {
     pub offset: Offset,
     /// The topic that it was published to.
     pub topic: Topic,
+    /// Other topics that it belongs to as well.
+    pub also_in: Box<[Topic]>,
     /// The event itself.
     pub event: Event,
     /// When it was published, by the wall clock.
@@ -79,7 +81,7 @@ impl Draft {
     }
 
     /// The event at its offset.
-    pub(super) fn finish(self, topic: &Topic, epoch: &Epoch, offset: Offset) -> Entry {
+    pub(super) fn finish(self, topic: &Topic, epochs: &Epochs, offset: Offset) -> Entry {
         let Publication {
             id,
             event_type,
@@ -87,12 +89,14 @@ impl Draft {
             retry,
             is_private,
             is_kept,
+            also_in,
         } = self.publication;
         let has_own_id = id.is_some();
-        let id = id.unwrap_or_else(|| epoch.id(offset));
+        let id = id.unwrap_or_else(|| epochs.id(offset));
         Entry {
             offset,
             topic: topic.clone(),
+            also_in: also_in.into(),
             event: Event {
                 id,
                 event_type,
@@ -125,6 +129,12 @@ impl Entry {
             + own_id
             + self.event.event_type.heap_bytes()
             + self.event.data.capacity()
+            + size_of_val(&*self.also_in)
+    }
+
+    /// All topics that it belongs to; the one that it was published to comes first.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        std::iter::once(&self.topic).chain(&self.also_in)
     }
 
     /// How many bytes its texts have, with some for each event: what a read of the log goes by.

@@ -2,11 +2,12 @@
 //! has happened, and telling costs a publisher no more than there are listeners: a task for each stream that waits by
 //! itself, or one for all streams that one thread writes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use slab::Slab;
 
-use super::Channel;
+use super::channel::Channel;
 
 /// Names a topic while it lives. A topic that was forgotten and comes back has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,20 +53,30 @@ pub struct Listening {
 
 /// The listeners of one topic.
 #[derive(Default)]
-pub(super) struct Listeners(Mutex<Slab<Registered>>);
+pub(super) struct Listeners(Mutex<Registry>);
+
+#[derive(Default)]
+struct Registry {
+    listeners: Slab<Registered>,
+    /// How many of them are told of the number of subscribers too: without any, a reader that comes or goes costs nothing.
+    counting: usize,
+}
 
 struct Registered {
     listener: Arc<dyn Listener>,
-    /// Whether it is told of the number of subscribers too.
     counts: bool,
 }
 
 impl Listeners {
     /// Tells all; says whether one of them has woken a thread.
     pub(super) fn tell(&self, topic: TopicId, news: News) -> bool {
+        let registry = self.0.lock();
+        if news == News::Subscribers && registry.counting == 0 {
+            return false;
+        }
         let mut has_woken = false;
         let mut asking = Vec::new();
-        for (_, registered) in self.lock().iter() {
+        for (_, registered) in &registry.listeners {
             if news == News::Events || registered.counts {
                 match registered.listener.wake(topic, news) {
                     Woken::Nothing => {}
@@ -74,35 +85,40 @@ impl Listeners {
                 }
             }
         }
+        drop(registry);
         for listener in asking {
             has_woken |= listener.lend_thread(topic) == Woken::Thread;
         }
         has_woken
     }
-
-    fn lock(&self) -> MutexGuard<'_, Slab<Registered>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Listening {
     pub(super) fn new(channel: Arc<Channel>, listener: Arc<dyn Listener>, counts: bool) -> Self {
-        let registered = Registered { listener, counts };
-        let key = channel.listeners.lock().insert(registered);
+        let mut registry = channel.listeners.0.lock();
+        registry.counting += usize::from(counts);
+        let key = registry.listeners.insert(Registered { listener, counts });
+        drop(registry);
         Self { channel, key }
     }
 
     /// From now on the listener is told of the number of subscribers too.
     pub fn count_subscribers(&self) {
-        if let Some(registered) = self.channel.listeners.lock().get_mut(self.key) {
-            registered.counts = true;
+        let registry = &mut *self.channel.listeners.0.lock();
+        if let Some(registered) = registry.listeners.get_mut(self.key)
+            && !std::mem::replace(&mut registered.counts, true)
+        {
+            registry.counting += 1;
         }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.channel.listeners.lock().try_remove(self.key);
+        let mut registry = self.channel.listeners.0.lock();
+        if let Some(registered) = registry.listeners.try_remove(self.key) {
+            registry.counting -= usize::from(registered.counts);
+        }
     }
 }
 
@@ -112,7 +128,8 @@ mod tests {
 
     use super::*;
     use crate::hub::publication::{Conditions, Publication};
-    use crate::hub::subscriber::{Read, SlowReader, Start, Subscriber, Subscription};
+    use crate::hub::subscriber::{Read, Subscriber};
+    use crate::hub::subscription::{SlowReader, Start, Subscription};
     use crate::hub::topic::Topic;
     use crate::hub::{Hub, Limits};
 
@@ -128,7 +145,7 @@ mod tests {
         }
 
         fn lend_thread(&self, _: TopicId) -> Woken {
-            let mut reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reader = self.0.lock();
             let (seen, subscriber) = &mut *reader;
             if let Some(Read::Batch(batch)) = subscriber.as_mut().map(|reader| reader.read(1_000)) {
                 let data = batch.entries().iter().map(|entry| entry.event.data.clone());
@@ -141,12 +158,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_listener_reads_and_leaves_on_the_thread_that_the_publisher_lends() {
+    #[tokio::test]
+    async fn a_listener_reads_and_leaves_on_the_thread_that_the_publisher_lends() {
         let hub = Hub::new(Limits {
             events: 10,
             age: Duration::from_secs(3_600),
             bytes: 1 << 20,
+            tail_bytes: 1 << 20,
             topics: 10,
             subscriptions: 10,
         });
@@ -157,12 +175,13 @@ mod tests {
         let reader = Arc::new(Reader(Mutex::default()));
         let listener: Arc<dyn Listener> = Arc::<Reader>::clone(&reader);
         let listening = subscriber.listen(id, listener).expect("it goes on");
-        reader.0.lock().expect("no panic").1 = Some(subscriber);
+        reader.0.lock().1 = Some(subscriber);
         for data in ["1", "2", "3"] {
             hub.publish(&topic, Publication::text(data), Conditions::default())
+                .await
                 .expect("published");
         }
-        assert_eq!(reader.0.lock().expect("no panic").0, ["1", "2"]);
+        assert_eq!(reader.0.lock().0, ["1", "2"]);
         assert_eq!(hub.subscribers(&topic), 0);
         drop(listening);
     }

@@ -1,25 +1,24 @@
 //! The keys that tokens are checked with, which can be changed while the server runs.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::token::VerificationKey;
-use crate::server::settings::Settings;
 
-/// The keys of the settings' files, as they were read last; clones share them.
+/// The keys of some files, as they were read last; clones share them.
 #[derive(Clone)]
 pub(in crate::server) struct Keys(Arc<RwLock<Arc<[VerificationKey]>>>);
 
 impl Keys {
-    /// The keys that the settings have read.
-    pub(in crate::server) fn new(settings: &Settings) -> Self {
-        let keys = settings.jwt_secret_file.iter();
-        let keys = keys.chain(&settings.jwt_public_key).cloned().collect();
-        Self(Arc::new(RwLock::new(keys)))
+    /// Keys that have been read from files.
+    pub(in crate::server) fn new(keys: Vec<VerificationKey>) -> Self {
+        Self(Arc::new(RwLock::new(keys.into())))
     }
 
     /// The keys that count now.
     pub(super) fn current(&self) -> Arc<[VerificationKey]> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Whether there are none. This never changes: files are read again, but none is added.
@@ -37,7 +36,7 @@ impl Keys {
             .collect();
         match read {
             Ok(keys) => {
-                *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                *self.0.write() = keys;
                 tracing::info!("tokens are checked with the keys as they are now");
             }
             Err(error) => tracing::error!("{error}; the old keys stay"),
@@ -67,15 +66,8 @@ mod tests {
                 .expect("a token")
         };
         let [first, second] = ["first", "second"].map(|name| file(name, &name.repeat(10)));
-        let arguments = [
-            "fairwind",
-            "--jwt-secret-file",
-            &first,
-            "--jwt-secret-file",
-            &second,
-        ];
-        let settings = Settings::read(arguments.map(Into::into).to_vec(), Vec::new());
-        let keys = Keys::new(&settings.expect("settings"));
+        let read = |path| VerificationKey::from_secret_file(path).expect("a key");
+        let keys = Keys::new(vec![read(&first), read(&second)]);
         let check = |token: &str| verify::<serde_json::Value>(token, &keys.current()).map(drop);
         let old = token_by(&first);
         assert_eq!(check(&old), Ok(()));

@@ -9,19 +9,17 @@ use axum::body::{Body, Bytes, HttpBody};
 use futures_util::stream;
 use hyper::body::{Frame, SizeHint};
 
-use crate::server::limits::shares::Share;
-
 /// How much is put together before it is sent, in bytes. One text may be longer.
 const PIECE_BYTES: usize = 16 * 1_024;
 
 /// Texts put together to pieces of a body.
-struct Pieces<Texts> {
+struct Pieces<Texts, Held> {
     texts: Texts,
-    /// What the texts are made from counts as held until the client has taken all, or has gone.
-    _share: Share,
+    /// Kept until the client has taken all, or has gone.
+    _held: Held,
 }
 
-impl<Texts: Iterator<Item = String>> Iterator for Pieces<Texts> {
+impl<Texts: Iterator<Item = String>, Held> Iterator for Pieces<Texts, Held> {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
@@ -35,12 +33,13 @@ impl<Texts: Iterator<Item = String>> Iterator for Pieces<Texts> {
     }
 }
 
-/// A body of texts. A short one is sent at once, with its length.
-pub(crate) fn body(texts: impl Iterator<Item = String> + Send + 'static, share: Share) -> Body {
-    let mut pieces = Pieces {
-        texts,
-        _share: share,
-    };
+/// A body of texts. A short one is sent at once, with its length. `held` is what the texts take in memory; it is dropped when
+/// the client has taken all, or has gone.
+pub(crate) fn body(
+    texts: impl Iterator<Item = String> + Send + 'static,
+    held: impl Send + 'static,
+) -> Body {
+    let mut pieces = Pieces { texts, _held: held };
     let Some(first) = pieces.next() else {
         return Body::empty();
     };

@@ -1,55 +1,52 @@
-//! How long a request's body may take to arrive, and how much of it the server holds. One event has to be there within a
-//! time; a stream of events may take for ever, but not be silent for longer than an event stream may.
+//! How long a request's body may take to arrive. One event has to be there within a time; a stream of events may take for
+//! ever, but not be silent for longer than an event stream may.
 
 use std::io;
+use std::sync::Weak;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use futures_util::{StreamExt, stream};
+use headers::{ContentLength, HeaderMapExt};
 use tokio::time::{Instant, timeout_at};
 
+use crate::protocol::problem::ProblemCode;
+use crate::server::http::media_type::BodyType;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
-use crate::server::limits::shares::{Exhausted, Share, Shares};
-use crate::server::net::connections::Answers;
-use crate::server::settings::Settings;
-use crate::server::state::AppState;
-
-/// How much of a body is held without being counted, in bytes: what a connection's own buffer may hold as well.
-const UNCOUNTED_BYTES: usize = 16 * 1_024;
 
 /// How long bodies may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyTimes {
     /// A body that is taken as a whole.
-    whole: Duration,
+    pub(crate) whole: Duration,
     /// The silence in a body that is a stream of events.
-    silence: Duration,
+    pub(crate) silence: Duration,
+}
+
+/// A connection that has to know when the body of a request is waited for. It puts itself into the extensions of a request
+/// that has one.
+#[derive(Clone)]
+pub(crate) struct BodyObserver(pub(crate) Weak<dyn ObserveBody>);
+
+/// What a [`BodyObserver`] does.
+pub(crate) trait ObserveBody: Send + Sync {
+    /// The body has been polled, and no more of it is there yet.
+    fn waits_for_body(&self);
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body took too long")]
 struct TookTooLong;
 
-impl BodyTimes {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self {
-            whole: settings.request_timeout,
-            silence: settings.idle_timeout,
-        }
-    }
-}
-
 /// Makes the body of a request fail when its time is over.
 pub(crate) fn limit_time(request: Request, times: BodyTimes) -> Request {
-    let is_stream = is_stream(request.method(), request.headers());
+    let is_stream = BodyType::of(request.headers()).is_stream(request.method());
     let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
-    let answers = request.extensions().get::<Answers>().cloned();
-    request.map(|body| limited(body, whole_until, times.silence, answers))
+    let observer = request.extensions().get::<BodyObserver>().cloned();
+    request.map(|body| limited(body, whole_until, times.silence, observer))
 }
 
 /// What is wrong when a body could not be read to its end.
@@ -61,13 +58,13 @@ pub(crate) fn problem(error: &axum::Error) -> Problem {
             .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
         if is_ours || error.is::<TookTooLong>() {
             return Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
+                ProblemCode::BodyTimeout,
                 "the body took too long to arrive; send one event faster, or many as a stream",
             );
         }
         cause = error.source();
     }
-    Problem::bad_request("the body broke off")
+    Problem::invalid_body("the body broke off")
 }
 
 /// Refuses a body whose coding the server does not undo: its bytes would be published as they are.
@@ -81,7 +78,7 @@ pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemCode::UnsupportedEncoding,
         "the body has a Content-Encoding; send it as it is",
     )
     .with_header(
@@ -96,124 +93,38 @@ pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
 ///
 /// A problem with status 413.
 pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    let length: Option<u64> = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > limit) {
+    let length = headers.typed_get::<ContentLength>();
+    if length.is_some_and(|ContentLength(length)| length > limit as u64) {
         return Err(Problem::too_large(limit));
     }
     Ok(())
-}
-
-/// What the server holds of a body that is arriving, counted among what it holds for the client.
-pub(crate) struct HeldBytes {
-    shares: Shares,
-    client: Option<ClientAddress>,
-    bytes: usize,
-    share: Option<Share>,
-}
-
-impl HeldBytes {
-    /// Nothing yet.
-    pub(crate) fn new(state: &AppState, parts: &Parts) -> Self {
-        Self {
-            shares: state.streams.held_bytes().clone(),
-            client: ClientAddress::of_request(&parts.extensions),
-            bytes: 0,
-            share: None,
-        }
-    }
-
-    /// So many bytes more.
-    ///
-    /// # Errors
-    ///
-    /// A problem if the server holds too much already.
-    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.set(self.bytes + bytes)
-    }
-
-    /// So many bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::add`].
-    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.bytes = bytes;
-        if bytes <= UNCOUNTED_BYTES {
-            self.share = None;
-            return Ok(());
-        }
-        let counted = self.share.as_ref().map_or(0, Share::amount);
-        let more = bytes.saturating_sub(counted);
-        if more == 0 {
-            return Ok(());
-        }
-        let taken = match &mut self.share {
-            Some(share) => share.grow(more),
-            share @ None => self
-                .shares
-                .take(self.client, more)
-                .map(|taken| *share = Some(taken)),
-        };
-        taken.map_err(holds_too_much)
-    }
-}
-
-/// What a client is answered for which the server would have to hold too much.
-pub(crate) fn holds_too_much(exhausted: Exhausted) -> Problem {
-    let whose = match exhausted {
-        Exhausted::OfClient => "for this address",
-        Exhausted::InAll => "for all clients",
-    };
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!(
-            "the server holds as much as it may {whose}: take the answers that wait, send less at once, and try again"
-        ),
-    )
-    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-}
-
-/// The name of a body's media type, as it is written; empty if the request does not say it.
-pub(crate) fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
-    let name = media_type(headers);
-    method == Method::PUT
-        || name.eq_ignore_ascii_case("text/event-stream")
-        || name.eq_ignore_ascii_case("application/x-ndjson")
 }
 
 fn limited(
     body: Body,
     whole_until: Option<Instant>,
     silence: Duration,
-    answers: Option<Answers>,
+    observer: Option<BodyObserver>,
 ) -> Body {
     // Most requests have none, and it stays known that they have none.
     if axum::body::HttpBody::is_end_stream(&body) {
         return body;
     }
-    let state = Some((body.into_data_stream(), answers));
+    let state = Some((body.into_data_stream(), observer));
     let chunks = stream::unfold(state, move |state| async move {
-        let (mut chunks, answers) = state?;
+        let (mut chunks, observer) = state?;
         let until = whole_until.unwrap_or_else(|| Instant::now() + silence);
         let next = std::future::poll_fn(|context| {
             let polled = chunks.poll_next_unpin(context);
-            if let (Poll::Pending, Some(answers)) = (&polled, &answers) {
-                answers.wait_for_body();
+            if let (Poll::Pending, Some(BodyObserver(observer))) = (&polled, &observer)
+                && let Some(observer) = observer.upgrade()
+            {
+                observer.waits_for_body();
             }
             polled
         });
         match timeout_at(until, next).await {
-            Ok(Some(chunk)) => Some((chunk, Some((chunks, answers)))),
+            Ok(Some(chunk)) => Some((chunk, Some((chunks, observer)))),
             Ok(None) => None,
             Err(_) => Some((Err(axum::Error::new(TookTooLong)), None)),
         }
@@ -248,7 +159,7 @@ mod tests {
         let error = axum::body::to_bytes(body, 99)
             .await
             .expect_err("it is slow");
-        assert_eq!(problem(&error).status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(problem(&error).code, ProblemCode::BodyTimeout);
     }
 
     #[tokio::test(start_paused = true)]

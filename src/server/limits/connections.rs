@@ -1,46 +1,50 @@
-//! How many connections there may be at once, in all and from one address.
+//! How many connections there may be at once, in total and per client.
 
 use std::net::IpAddr;
 
-use crate::server::limits::client_address::{ClientAddress, TrustedProxies, is_trusted};
+use crate::server::http::client_address::{ClientAddress, TrustedProxies, is_trusted};
 use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices::Kind;
-use crate::server::settings::Settings;
 
-/// Counts connections.
-pub(crate) struct Places {
+/// How many connections there may be at once.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) in_all: usize,
+    /// Of one client. Trusted proxies are exempt, since their connections are many clients'.
+    pub(crate) of_client: usize,
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+/// Gives out the permits of connections.
+pub(crate) struct ConnectionLimiter {
     connections: Shares,
-    trusted: TrustedProxies,
+    trusted_proxies: TrustedProxies,
     metrics: Metrics,
 }
 
-/// The right of one connection to be open; given back when it is dropped.
-pub(crate) struct Place {
+/// Permits one connection to be open, until it is dropped.
+pub(crate) struct ConnectionPermit {
     _share: Share,
     metrics: Metrics,
 }
 
-impl Places {
-    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+impl ConnectionLimiter {
+    pub(crate) fn new(limits: ConnectionLimits, metrics: Metrics) -> Self {
         Self {
-            connections: Shares::new(
-                settings.max_connections,
-                settings.max_connections_per_address,
-            ),
-            trusted: settings.trusted_proxy.clone().into(),
+            connections: Shares::new(limits.in_all, limits.of_client),
+            trusted_proxies: limits.trusted_proxies,
             metrics,
         }
     }
 
-    /// A place for one more connection, if there is one.
-    pub(crate) fn take(&self, peer: IpAddr) -> Option<Place> {
-        // The connections of a trusted proxy are many clients'.
-        let client = (!is_trusted(peer, &self.trusted)).then(|| ClientAddress::new(peer));
+    /// Permits one more connection; `None` if a limit is reached.
+    pub(crate) fn admit(&self, peer: IpAddr) -> Option<ConnectionPermit> {
+        let client = (!is_trusted(peer, &self.trusted_proxies)).then(|| ClientAddress::new(peer));
         match self.connections.take(client, 1) {
             Ok(share) => {
                 self.metrics.connections.inc();
-                Some(Place {
+                Some(ConnectionPermit {
                     _share: share,
                     metrics: self.metrics.clone(),
                 })
@@ -62,7 +66,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.metrics.connections.dec();
     }
@@ -74,23 +78,21 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_may_have_more_connections_than_one_client() {
-        let flags = [
-            "fairwind",
-            "--max-connections=4",
-            "--max-connections-per-address=1",
-            "--trusted-proxy=10.0.0.1",
-        ];
-        let settings =
-            Settings::read(flags.map(Into::into).to_vec(), Vec::new()).expect("settings");
-        let places = Places::new(&settings, Metrics::default());
-        let take = |address: &str| places.take(address.parse().expect("an address"));
-        let client = take("192.0.2.1");
-        assert!(client.is_some() && take("192.0.2.1").is_none());
-        assert_eq!(places.metrics.refused_connections.get(), 1);
-        let proxied: Vec<_> = (0..3).filter_map(|_| take("10.0.0.1")).collect();
+        let proxy = "10.0.0.1/32".parse().expect("a network");
+        let limits = ConnectionLimits {
+            in_all: 4,
+            of_client: 1,
+            trusted_proxies: [proxy].into(),
+        };
+        let limiter = ConnectionLimiter::new(limits, Metrics::default());
+        let admit = |address: &str| limiter.admit(address.parse().expect("an address"));
+        let client = admit("192.0.2.1");
+        assert!(client.is_some() && admit("192.0.2.1").is_none());
+        assert_eq!(limiter.metrics.refused_connections.get(), 1);
+        let proxied: Vec<_> = (0..3).filter_map(|_| admit("10.0.0.1")).collect();
         assert_eq!(proxied.len(), 3);
-        assert_eq!(places.metrics.connections.get(), 4);
+        assert_eq!(limiter.metrics.connections.get(), 4);
         drop((client, proxied));
-        assert_eq!(places.metrics.connections.get(), 0);
+        assert_eq!(limiter.metrics.connections.get(), 0);
     }
 }

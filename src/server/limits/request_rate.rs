@@ -1,4 +1,4 @@
-//! How often one client may publish and open streams.
+//! How often a client may publish and open streams.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
+use crate::protocol::problem::ProblemCode;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::ops::metrics::Metrics;
-use crate::server::settings::Settings;
+use crate::server::ops::notices::Kind;
 
 /// How often something may happen: so many times in a unit of time, all of which may come at once; or any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,19 @@ enum Unit {
     Hour,
 }
 
+/// How often one client may do what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimits {
+    /// Requests to publish, and frames.
+    pub(crate) publish: Rate,
+    /// Streams that are opened.
+    pub(crate) streams: Rate,
+}
+
 /// Counts what each client does; clones share it.
 #[derive(Clone)]
-pub(crate) struct Rates {
+pub(crate) struct RequestRates {
+    limits: RateLimits,
     publish: Option<Arc<Limiter>>,
     streams: Option<Arc<Limiter>>,
     metrics: Metrics,
@@ -37,8 +47,8 @@ pub(crate) struct Rates {
 
 type Limiter = DefaultKeyedRateLimiter<ClientAddress>;
 
-/// How often clients are forgotten that have not done anything lately. Each is remembered in some 100 bytes, and one
-/// machine can bring no more new addresses in this time than it can open connections from.
+/// How often idle clients are forgotten. Each takes some 100 bytes, and one machine can add no more addresses in this time
+/// than it can open connections from.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 impl FromStr for Rate {
@@ -85,22 +95,29 @@ impl Rate {
     }
 }
 
-impl Rates {
-    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+impl RequestRates {
+    pub(crate) fn new(limits: RateLimits, metrics: Metrics) -> Self {
         Self {
-            publish: settings.publish_rate.limiter(),
-            streams: settings.stream_rate.limiter(),
+            limits,
+            publish: limits.publish.limiter(),
+            streams: limits.streams.limiter(),
             metrics,
         }
     }
 
-    /// Whether the client may open one more stream now.
+    /// Whether the client may open one more stream now. Counts the stream, or logs the refusal.
     pub(crate) fn may_open_stream(&self, client: Option<ClientAddress>) -> bool {
-        let may = check(self.streams.as_deref(), client).is_ok();
-        if !may {
+        let may_open = check(self.streams.as_deref(), client).is_ok();
+        if !may_open {
             self.metrics.rate_limited.inc();
+            Kind::Stream.notice(client, || {
+                format!(
+                    "it opens streams more often than --stream-rate ({}) allows",
+                    self.limits.streams
+                )
+            });
         }
-        may
+        may_open
     }
 
     /// Whether the client may publish once more now.
@@ -111,19 +128,17 @@ impl Rates {
     pub(crate) fn check_publish(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         check(self.publish.as_deref(), client).map_err(|wait| {
             self.metrics.rate_limited.inc();
-            // Whole seconds, rounded up: who waits so long finds the door open.
+            // In whole seconds, rounded up, so that the next request is taken.
             let seconds = wait.as_secs() + 1;
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!(
-                    "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
-                ),
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            let detail = format!(
+                "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
+            );
+            Problem::new(ProblemCode::RateLimited, detail)
+                .with_retry_after(Duration::from_secs(seconds))
         })
     }
 
-    /// Forgets clients that have not done anything lately, until `shutdown` is cancelled.
+    /// Forgets idle clients, until `shutdown` is cancelled.
     pub(crate) async fn forget_old_clients(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(FORGET_EVERY);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {

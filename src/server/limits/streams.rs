@@ -1,18 +1,19 @@
-//! All open event streams together: how many there may be, what they may hold in memory, and ending them all.
+//! All open streams (event streams and WebSockets) together: how many there may be, what they may hold in memory, and ending
+//! them all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::limits::client_address::ClientAddress;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices::Kind;
-use crate::server::ops::supervision::Supervisor;
 
-/// A handle to all event streams; clones share it.
+/// Gives out the permits of streams, and ends all open streams on request; clones share it.
 #[derive(Clone)]
-pub struct Streams {
+pub struct StreamRegistry {
     shutdown: CancellationToken,
     /// Ends the streams that are open now; replaced when it has been used.
     current: Arc<Mutex<CancellationToken>>,
@@ -20,22 +21,21 @@ pub struct Streams {
     subscriptions: Shares,
     held_bytes: Shares,
     metrics: Metrics,
-    supervisor: Supervisor,
 }
 
-/// How much there may be at once, in all and of one client.
+/// How much there may be at once, each in total and per client.
 #[derive(Debug, Clone, Copy)]
-pub struct StreamLimits {
+pub(crate) struct StreamLimits {
     /// Event streams and WebSockets.
-    pub streams: [usize; 2],
+    pub(crate) streams: [usize; 2],
     /// Streams, each counted once for every topic that it reads.
-    pub subscriptions: [usize; 2],
+    pub(crate) subscriptions: [usize; 2],
     /// Bytes that are held for clients beside the log: bodies that are arriving, and answers that are not taken.
-    pub held_bytes: [usize; 2],
+    pub(crate) held_bytes: [usize; 2],
 }
 
 /// The right of one stream to be open; given back when it is dropped.
-pub(crate) struct Admission {
+pub(crate) struct StreamPermit {
     /// Cancelled when the stream is to end.
     pub(crate) ended: CancellationToken,
     /// Where the stream counts what it does.
@@ -51,18 +51,17 @@ struct Permit {
     _subscriptions: Share,
 }
 
-impl Streams {
-    /// At most so many streams at once, until `shutdown` is cancelled.
-    pub fn new(limits: StreamLimits, shutdown: CancellationToken) -> Self {
+impl StreamRegistry {
+    /// Permits as many streams as `limits` allow, until `shutdown` is cancelled; counts refusals in `metrics`.
+    pub(crate) fn new(limits: StreamLimits, shutdown: CancellationToken, metrics: Metrics) -> Self {
         let shares = |[in_all, of_one]: [usize; 2]| Shares::new(in_all, of_one);
         Self {
             current: Arc::new(Mutex::new(shutdown.child_token())),
-            supervisor: Supervisor::new(shutdown.clone()),
             shutdown,
             open: shares(limits.streams),
             subscriptions: shares(limits.subscriptions),
             held_bytes: shares(limits.held_bytes),
-            metrics: Metrics::default(),
+            metrics,
         }
     }
 
@@ -81,39 +80,24 @@ impl Streams {
         self.held_bytes.taken()
     }
 
-    /// What is counted.
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// Watches over the tasks and threads that streams depend on.
-    pub(crate) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
-    }
-
-    /// Cancelled when the server stops; cancel it to stop the server.
-    pub fn shutdown(&self) -> &CancellationToken {
-        &self.shutdown
-    }
-
     /// Ends every open stream. Their readers come back after the retry delay and resume.
     pub fn close_all(&self) {
         let next = self.shutdown.child_token();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *current, next).cancel();
+        let current = std::mem::replace(&mut *self.current.lock(), next);
+        current.cancel();
     }
 
-    /// Cancelled when the streams that are open now are ended.
+    /// Is cancelled when the streams that are open now are to end.
     pub(crate) fn current(&self) -> CancellationToken {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.lock().clone()
     }
 
-    /// Lets a client open one more stream, of so many topics; nothing if there are enough of either, or the server is
-    /// stopping.
-    pub(crate) fn admit(&self, client: Option<ClientAddress>, topics: usize) -> Option<Admission> {
+    /// Permits a client one more stream of so many topics. `None` if a limit is reached or the server is stopping.
+    pub(crate) fn admit(
+        &self,
+        client: Option<ClientAddress>,
+        topics: usize,
+    ) -> Option<StreamPermit> {
         if self.shutdown.is_cancelled() {
             return None;
         }
@@ -138,7 +122,7 @@ impl Streams {
             client,
             held_bytes: self.held_bytes.clone(),
         };
-        Some(Admission {
+        Some(StreamPermit {
             ended: self.current(),
             metrics: self.metrics.clone(),
             permit: Box::new(permit),
@@ -146,7 +130,7 @@ impl Streams {
     }
 }
 
-impl Admission {
+impl StreamPermit {
     /// Whose stream it is, if that is known.
     pub(crate) fn client(&self) -> Option<ClientAddress> {
         self.permit.client
@@ -166,18 +150,18 @@ impl Admission {
 mod tests {
     use super::*;
 
-    fn streams(limit: usize) -> Streams {
+    fn registry(limit: usize, shutdown: &CancellationToken) -> StreamRegistry {
         let limits = StreamLimits {
             streams: [limit, limit],
             subscriptions: [3, 3],
             held_bytes: [0, 0],
         };
-        Streams::new(limits, CancellationToken::new())
+        StreamRegistry::new(limits, shutdown.clone(), Metrics::default())
     }
 
     #[test]
     fn a_stream_can_be_opened_again_when_another_has_ended() {
-        let streams = streams(1);
+        let streams = registry(1, &CancellationToken::new());
         let first = streams.admit(None, 1).expect("a permit");
         assert!(streams.admit(None, 1).is_none());
         drop(first);
@@ -186,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_stream_counts_once_for_each_of_its_topics() {
-        let streams = streams(10);
+        let streams = registry(10, &CancellationToken::new());
         let first = streams.admit(None, 2).expect("a permit");
         assert!(streams.admit(None, 2).is_none());
         assert_eq!(streams.open(), 1, "a refused stream takes nothing");
@@ -197,12 +181,13 @@ mod tests {
 
     #[test]
     fn closing_all_ends_the_open_streams_and_not_the_next() {
-        let streams = streams(2);
+        let shutdown = CancellationToken::new();
+        let streams = registry(2, &shutdown);
         let before = streams.admit(None, 1).expect("a permit");
         streams.close_all();
         let after = streams.admit(None, 1).expect("a permit");
         assert!(before.ended.is_cancelled() && !after.ended.is_cancelled());
-        streams.shutdown().cancel();
+        shutdown.cancel();
         assert!(after.ended.is_cancelled());
         assert!(streams.admit(None, 1).is_none());
     }

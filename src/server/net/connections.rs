@@ -5,7 +5,7 @@
 //! when the stream's opening has been written, and given to a writer thread, which has many; so is a WebSocket's after the
 //! handshake. On HTTP/2, and for clients that speak HTTP/1.0, the stream becomes the body of the answer.
 //!
-//! What travels in the extensions of a request: `ConnectInfo`, from which the router makes a `ClientAddress`, and [`Answers`] of one
+//! What travels in the extensions of a request: `ConnectInfo`, from which the router makes a `ClientAddress`, and a `BodyObserver` of one
 //! that has a body. Of an answer: [`OpenStream`], and the detail of a problem.
 //!
 //! * `reclaim`: a socket that can be reclaimed
@@ -44,18 +44,18 @@ use tower::ServiceExt;
 use tracing::Level;
 
 use self::activity::{Activity, Verdict};
-pub(crate) use self::reclaim::Answers;
 use self::reclaim::ReclaimableSocket;
+use crate::server::http::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use crate::server::http::pieces;
 use crate::server::http::problem::Detail;
 use crate::server::http::request_head;
-use crate::server::limits::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
-use crate::server::limits::connections::{Place, Places};
-use crate::server::limits::streams::Streams;
+use crate::server::limits::connections::{ConnectionLimiter, ConnectionPermit};
+use crate::server::limits::streams::StreamRegistry;
 use crate::server::net::tls::Tls;
 use crate::server::net::writers::{NewStream, Writers};
+use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices;
-use crate::server::settings::Settings;
+use crate::server::ops::supervision::Supervisor;
 use crate::server::stream::wire::{OpenStream, Opened};
 
 /// How long open connections have to finish when the server stops. The contract is two seconds in all.
@@ -89,11 +89,6 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The first pause before looking again at a preface that has not arrived as a whole. It doubles each time.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
-
-/// The right of a connection to be open. It goes to the writer with a stream.
-pub(crate) struct ConnectionGuard {
-    _place: Place,
-}
 
 /// A stream on its way from the HTTP library to a writer.
 #[derive(Clone, Default)]
@@ -137,6 +132,28 @@ impl LeavesRuntime for TlsStream<TcpStream> {
     }
 }
 
+/// How long clients may take, and which proxies are trusted.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionConfig {
+    /// For a request's head, a handshake, and between two requests.
+    pub(crate) request_timeout: Duration,
+    /// How long a socket may take nothing of what waits for it.
+    pub(crate) socket_timeout: Duration,
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+/// What connections are served with.
+pub(crate) struct Service {
+    pub(crate) router: Router,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) config: ConnectionConfig,
+    pub(crate) limiter: ConnectionLimiter,
+    pub(crate) streams: StreamRegistry,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: CancellationToken,
+}
+
 /// What all connections share.
 struct Server {
     router: Router,
@@ -157,21 +174,15 @@ enum Protocol {
     Http2,
 }
 
-/// Serves until the streams' shutdown.
+/// Serves until the service's shutdown.
 ///
 /// # Errors
 ///
 /// When there are no threads to write event streams.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<Tls>,
-    settings: &Settings,
-    streams: &Streams,
-) -> io::Result<()> {
-    let shutdown = streams.shutdown();
-    let places = Places::new(settings, streams.metrics().clone());
-    let server = Arc::new(Server::new(router, tls, settings, streams)?);
+pub(crate) async fn serve(listener: TcpListener, service: Service) -> io::Result<()> {
+    let (limiter, streams) = (&service.limiter, &service.streams);
+    let shutdown = &service.shutdown;
+    let server = Arc::new(Server::new(&service)?);
     let connections = TaskTracker::new();
     let accepting = async {
         while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -183,13 +194,12 @@ pub(crate) async fn serve(
                 }
             };
             // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
-            if let Some(place) = places.take(peer.ip()) {
-                let guard = ConnectionGuard { _place: place };
-                connections.spawn(Arc::clone(&server).connection(socket, peer, guard));
+            if let Some(permit) = limiter.admit(peer.ip()) {
+                connections.spawn(Arc::clone(&server).connection(socket, peer, permit));
             }
         }
     };
-    tokio::join!(accepting, server.writers.follow_closing(streams));
+    tokio::join!(accepting, server.writers.follow_closing(streams, shutdown));
     drop(listener);
     connections.close();
     server.writers.end_all(Instant::now() + STOP_WITHIN);
@@ -216,36 +226,32 @@ pub(crate) fn prepare_thread() {
 }
 
 impl Server {
-    fn new(
-        router: Router,
-        tls: Option<Tls>,
-        settings: &Settings,
-        streams: &Streams,
-    ) -> io::Result<Self> {
+    fn new(service: &Service) -> io::Result<Self> {
+        let config = &service.config;
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
-            .header_read_timeout(settings.request_timeout)
+            .header_read_timeout(config.request_timeout)
             .max_buf_size(CONNECTION_BUFFER_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
-            .keep_alive_interval(settings.request_timeout)
+            .keep_alive_interval(config.request_timeout)
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
         Ok(Self {
-            router,
-            tls,
+            router: service.router.clone(),
+            tls: service.tls.clone(),
             http1,
             http2,
-            request_timeout: settings.request_timeout,
-            write_timeout: settings.socket_timeout(settings.slow_reader),
-            writers: Writers::start(streams)?,
-            shutdown: streams.shutdown().clone(),
-            trusted: settings.trusted_proxy.as_slice().into(),
+            request_timeout: config.request_timeout,
+            write_timeout: config.socket_timeout,
+            writers: Writers::start(&service.supervisor, &service.metrics)?,
+            shutdown: service.shutdown.clone(),
+            trusted: Arc::clone(&config.trusted_proxies),
         })
     }
 
@@ -254,11 +260,11 @@ impl Server {
         self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) {
         let served = match &self.tls {
-            None => self.serve_plain(socket, peer, guard).await,
-            Some(tls) => self.serve_tls(tls, socket, peer, guard).await,
+            None => self.serve_plain(socket, peer, permit).await,
+            Some(tls) => self.serve_tls(tls, socket, peer, permit).await,
         };
         if let Err(error) = served {
             // A client that goes away, or is too slow, is an ordinary event.
@@ -270,7 +276,7 @@ impl Server {
         &self,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) -> Result<(), BoxError> {
         let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
             return Ok(());
@@ -279,7 +285,7 @@ impl Server {
         match protocol {
             Protocol::Http2 => self.serve_http2(socket, peer).await,
             Protocol::Http1 => {
-                self.serve_http1(socket, peer, guard, HalfClosed::Waits)
+                self.serve_http1(socket, peer, permit, HalfClosed::Waits)
                     .await
             }
         }
@@ -290,7 +296,7 @@ impl Server {
         tls: &Tls,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) -> Result<(), BoxError> {
         let Some(socket) = self.beginning(tls.accept(prepared(socket))).await? else {
             return Ok(());
@@ -299,7 +305,7 @@ impl Server {
             Some(b"h2") => self.serve_http2(socket, peer).await,
             // A client that does not say what it speaks, speaks HTTP/1.1.
             _ => {
-                self.serve_http1(socket, peer, guard, HalfClosed::Goes)
+                self.serve_http1(socket, peer, permit, HalfClosed::Goes)
                     .await
             }
         }
@@ -326,7 +332,7 @@ impl Server {
         &self,
         socket: S,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
         half_closed: HalfClosed,
     ) -> Result<(), BoxError>
     where
@@ -345,7 +351,7 @@ impl Server {
                     tls,
                     stream,
                     received: handed_off.received,
-                    guard,
+                    permit,
                 });
             }
             Opened::Farewell(frame) => {
@@ -375,7 +381,9 @@ impl Server {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let answering = (half_closed == HalfClosed::Waits).then(|| socket_state.begin_answer());
             if answering.is_some() && !request.body().is_end_stream() {
-                request.extensions_mut().insert(socket_state.answers());
+                request
+                    .extensions_mut()
+                    .insert(socket_state.body_observer());
             }
             let version = request.version();
             let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -13,8 +14,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
-
-use crate::server::settings::Settings;
 
 /// What a client may speak inside TLS, best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -31,21 +30,19 @@ pub(crate) struct Tls {
 struct Certificate {
     chain_file: PathBuf,
     key_file: PathBuf,
-    /// A std lock, since it is never held across an await.
     current: RwLock<Arc<CertifiedKey>>,
 }
 
 impl Tls {
-    /// The settings' TLS, if they have any.
+    /// TLS with a certificate chain and its key, or none without both.
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used; the message names the file.
-    pub(crate) fn from_settings(settings: &Settings) -> io::Result<Option<Self>> {
-        match (&settings.tls_cert, &settings.tls_key) {
+    /// When only one of them is given, or they cannot be used; the message names the setting and the file.
+    pub(crate) fn from_files(chain: Option<&Path>, key: Option<&Path>) -> io::Result<Option<Self>> {
+        match (chain, key) {
             (Some(chain), Some(key)) => Self::new(chain, key).map(Some),
             (None, None) => Ok(None),
-            // Checked here since each may come from another source.
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "--tls-cert and --tls-key belong together; give both, or neither",
@@ -78,11 +75,7 @@ impl Tls {
         let certificate = &self.certificate;
         match read(&certificate.chain_file, &certificate.key_file) {
             Ok(read) => {
-                let mut current = certificate
-                    .current
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *current = Arc::new(read);
+                *certificate.current.write() = Arc::new(read);
                 tracing::info!("new connections get the certificate as it is now");
             }
             Err(error) => tracing::error!("{error}; the old certificate stays"),
@@ -104,8 +97,7 @@ impl Tls {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&current))
+        Some(Arc::clone(&self.current.read()))
     }
 }
 
@@ -163,7 +155,7 @@ mod tests {
     }
 
     fn shown(tls: &Tls) -> Vec<u8> {
-        let current = tls.certificate.current.read().expect("no panic");
+        let current = tls.certificate.current.read();
         current.cert[0].to_vec()
     }
 
@@ -182,26 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_and_its_key_belong_together_wherever_they_are_set() {
+    fn a_certificate_and_its_key_belong_together() {
         let files = files("pair");
-        let tls = |flags: &[String], variables: &[(&str, &Path)]| {
-            let arguments = std::iter::once("fairwind").chain(flags.iter().map(String::as_str));
-            let variables = variables
-                .iter()
-                .map(|(name, file)| ((*name).to_owned(), file.display().to_string()));
-            let settings = Settings::read(arguments.map(Into::into).collect(), variables.collect())
-                .expect("settings");
-            Tls::from_settings(&settings)
-        };
-        let key = format!("--tls-key={}", files.key.display());
-        let both = tls(
-            std::slice::from_ref(&key),
-            &[("FAIRWIND_TLS_CERT", &files.chain)],
-        );
-        assert!(both.expect("TLS").is_some());
-        let one = tls(&[key], &[]).err().expect("a refusal").to_string();
-        assert!(one.contains("--tls-cert"), "{one}");
-        assert!(tls(&[], &[]).expect("no TLS").is_none());
+        let (chain, key) = (Some(files.chain.as_path()), Some(files.key.as_path()));
+        assert!(Tls::from_files(chain, key).expect("TLS").is_some());
+        for (chain, key) in [(chain, None), (None, key)] {
+            let refused = Tls::from_files(chain, key).err().expect("a refusal");
+            assert!(refused.to_string().contains("--tls-cert"), "{refused}");
+        }
+        assert!(Tls::from_files(None, None).expect("no TLS").is_none());
     }
 
     #[test]

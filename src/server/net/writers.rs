@@ -34,13 +34,15 @@ use mio::{Poll, Waker};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_rustls::rustls::ServerConnection;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::command_queue::{CommandQueue, Put};
 use self::shard::{Lent, Shard, WAKER};
 use crate::hub::listeners::{Listener, News, TopicId, Woken};
-use crate::server::limits::streams::Streams;
-use crate::server::net::connections::ConnectionGuard;
+use crate::server::limits::connections::ConnectionPermit;
+use crate::server::limits::streams::StreamRegistry;
+use crate::server::ops::metrics::Metrics;
 use crate::server::ops::supervision::Supervisor;
 use crate::server::stream::wire::WireStream;
 
@@ -61,7 +63,7 @@ pub(crate) struct NewStream {
     pub(crate) stream: Box<WireStream>,
     /// What the client has sent after its request.
     pub(crate) received: Bytes,
-    pub(crate) guard: ConnectionGuard,
+    pub(crate) permit: ConnectionPermit,
 }
 
 /// What a writer is to do.
@@ -152,7 +154,7 @@ impl Writers {
     /// # Errors
     ///
     /// When the system has no more open files or threads to give.
-    pub(crate) fn start(streams: &Streams) -> io::Result<Self> {
+    pub(crate) fn start(supervisor: &Supervisor, metrics: &Metrics) -> io::Result<Self> {
         let count = thread::available_parallelism()?.get();
         let mut writers = Self {
             shards: Vec::with_capacity(count),
@@ -162,11 +164,11 @@ impl Writers {
         for number in 0..count {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKER)?;
-            let handle = Arc::new(ShardHandle::new(waker, streams.supervisor().clone()));
+            let handle = Arc::new(ShardHandle::new(waker, supervisor.clone()));
             let shard = Shard::new(
                 poll.registry().try_clone()?,
                 Arc::clone(&handle),
-                streams.metrics().clone(),
+                metrics.clone(),
                 Handle::current(),
             );
             if let Ok(mut slot) = handle.shard.lock() {
@@ -175,7 +177,7 @@ impl Writers {
             let running = writers.threads.token();
             let name = format!("writer-{number}");
             // Without it, its share of the streams would stay open and be sent nothing.
-            let vital = streams.supervisor().vital(name.clone());
+            let vital = supervisor.vital(name.clone());
             let thread_handle = Arc::clone(&handle);
             thread::Builder::new().name(name).spawn(move || {
                 shard::run(&thread_handle, poll);
@@ -195,8 +197,12 @@ impl Writers {
     }
 
     /// Passes on to the writers that streams have been ended, until the server stops.
-    pub(crate) async fn follow_closing(&self, streams: &Streams) {
-        while !streams.shutdown().is_cancelled() {
+    pub(crate) async fn follow_closing(
+        &self,
+        streams: &StreamRegistry,
+        shutdown: &CancellationToken,
+    ) {
+        while !shutdown.is_cancelled() {
             streams.current().cancelled().await;
             for number in 0..self.shards.len() {
                 self.put(number, |commands| commands.is_closing = true);

@@ -13,7 +13,6 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use self::log_writer::LogWriter;
-use crate::server::settings::LogFilter;
 
 /// How long the end of the process waits for the log's last lines.
 const FINISH_WITHIN: Duration = Duration::from_millis(200);
@@ -24,12 +23,12 @@ static LOG: OnceLock<LogWriter> = OnceLock::new();
 /// Writes the log's last lines when it is dropped.
 pub(crate) struct Logging(());
 
-/// Starts logging what the filter lets through.
+/// Starts logging what the filter lets through, such as `info,fairwind=debug`.
 ///
 /// # Errors
 ///
 /// When the system has no thread to give.
-pub(crate) fn start(filter: &LogFilter) -> io::Result<Logging> {
+pub(crate) fn start(filter: &str) -> io::Result<Logging> {
     let log = LogWriter::start(io::stderr())?;
     let log = LOG.get_or_init(|| log).clone();
     // Panics are logged in the same way: the usual report goes straight to standard error, and waits for it.
@@ -38,7 +37,7 @@ pub(crate) fn start(filter: &LogFilter) -> io::Result<Logging> {
         for_panics.put(report(panic).as_bytes());
     }));
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter.as_str()))
+        .with_env_filter(EnvFilter::new(filter))
         .with_writer(move || log.clone())
         .log_internal_errors(false)
         // Colours are for people: a journal or a file would keep their codes.

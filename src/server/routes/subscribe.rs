@@ -15,18 +15,21 @@ use futures_util::stream;
 use serde::Deserialize;
 
 use crate::hub::Page;
-use crate::hub::subscriber::{SlowReader, Start, SubscribeError, Subscription, WantedTopic};
+use crate::hub::pattern::{Pattern, PatternError};
+use crate::hub::subscriber::{
+    SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
+};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
+use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, MATCH, TOPIC, TYPES};
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
-use crate::server::limits::client_address::ClientAddress;
-use crate::server::settings::{Settings, StreamCompression};
 use crate::server::state::AppState;
+use crate::server::stream::config::StreamConfig;
 use crate::server::stream::session::{StreamSession, StreamTimings};
 use crate::server::stream::sse::{self, StreamOptions};
 use crate::server::stream::wire::{OpenStream, Opened, WireStream};
@@ -41,6 +44,9 @@ pub(crate) struct StreamQuery {
     /// The topics of a stream of several; the path names the topic of any other.
     #[serde(default)]
     pub(super) topic: Vec<String>,
+    /// Patterns: every topic that matches one is on the stream too.
+    #[serde(default)]
+    pub(super) r#match: Vec<String>,
     last_event_id: Option<String>,
     last: Option<String>,
     since: Option<String>,
@@ -57,7 +63,7 @@ impl StreamQuery {
     ///
     /// A problem that names what is wrong.
     pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
-        query::read(uri, &["topic"])
+        query::read(uri, &[TOPIC, MATCH])
     }
 
     /// For a URL whose path names the topic.
@@ -66,12 +72,23 @@ impl StreamQuery {
     ///
     /// A problem if the query names topics too.
     pub(super) fn without_topics(self) -> Result<Self, Problem> {
-        match self.topic.is_empty() {
-            true => Ok(self),
-            false => Err(Problem::bad_request(
-                "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b",
-            )),
+        if self.topic.is_empty() && self.r#match.is_empty() {
+            return Ok(self);
         }
+        Err(Problem::invalid_query(
+            "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b or /topics?match=orders/*",
+        ))
+    }
+
+    /// The patterns, checked.
+    ///
+    /// # Errors
+    ///
+    /// A problem that says what would be right.
+    fn patterns(&self) -> Result<Vec<Pattern>, Problem> {
+        let patterns = self.r#match.iter().map(|text| Pattern::new(text));
+        let patterns: Result<_, _> = patterns.collect();
+        patterns.map_err(|error: PatternError| Problem::invalid_query(error.to_string()))
     }
 
     /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
@@ -79,7 +96,7 @@ impl StreamQuery {
     pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
         let places = [&self.last_event_id, &self.last, &self.since];
         if places.iter().filter(|place| place.is_some()).count() > 1 {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
@@ -96,7 +113,7 @@ impl StreamQuery {
             return count
                 .parse()
                 .map(Start::Last)
-                .map_err(|_| Problem::bad_request(detail));
+                .map_err(|_| Problem::invalid_query(detail));
         }
         match &self.since {
             Some(since) => read_since(since).map(Start::Since),
@@ -109,7 +126,7 @@ impl StreamQuery {
         match &self.slow_reader {
             None => Ok(default),
             Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
-                Problem::bad_request(
+                Problem::invalid_query(
                     "the query parameter slow_reader takes disconnect, skip or latest",
                 )
             }),
@@ -155,19 +172,20 @@ impl Plan {
         topics: Vec<Topic>,
         query: &StreamQuery,
     ) -> Result<Self, Problem> {
-        let is_of_several = !query.topic.is_empty();
+        let patterns = query.patterns()?;
+        let is_of_several = !query.topic.is_empty() || !patterns.is_empty();
         let options = StreamOptions {
             topics: is_of_several,
             ..query.options()?
         };
         if is_of_several && options.consumers {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
         }
         let reader = state.access.reader(caller)?;
         for topic in &topics {
-            state.access.check_read(&reader, topic)?;
+            state.access.authorize_read(&reader, topic)?;
         }
         let topics = topics
             .into_iter()
@@ -176,16 +194,26 @@ impl Plan {
                 topic,
             })
             .collect();
-        let slow_reader = query.slow_reader(state.settings.slow_reader)?;
+        let patterns: Result<_, Problem> = patterns
+            .into_iter()
+            .map(|pattern| {
+                Ok(WantedPattern {
+                    visibility: state.access.authorize_pattern(&reader, &pattern)?,
+                    pattern,
+                })
+            })
+            .collect();
+        let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
+            patterns: patterns?,
             start: query.start(caller.headers)?,
             slow_reader,
         };
         Ok(Self {
             subscription,
             timings: state
-                .settings
+                .stream_config
                 .timings(slow_reader)
                 .until(reader.expires_at()),
             options,
@@ -200,15 +228,15 @@ impl Plan {
             before: None,
             with_private: false,
         };
-        self.subscription
-            .topics
-            .iter()
-            .all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
+        let mut topics = self.subscription.topics.iter();
+        // A pattern never ends: a topic that matches may appear.
+        self.subscription.patterns.is_empty()
+            && topics.all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
     }
 
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
-        let Some(admission) = state.admit(client, self.subscription.topics.len()) else {
+        let Some(admission) = state.admit(client, self.subscription.len()) else {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
@@ -235,10 +263,9 @@ pub(super) fn open(
     topics: Vec<Topic>,
     query: &StreamQuery,
 ) -> Result<Response, Problem> {
-    let settings = &state.settings;
+    let config = &state.stream_config;
     let plan = Plan::read(state, &Caller::of(request), topics, query)?;
-    let may_be_compressed = settings.stream_compression == StreamCompression::Gzip
-        && accepts_encoding(&request.headers, "gzip");
+    let may_be_compressed = config.is_gzip_offered && accepts_encoding(&request.headers, "gzip");
     // Where as many are compressed as may be, a stream is sent as it is.
     let compressed = if may_be_compressed {
         state.compressed.take(None, 1).ok()
@@ -246,7 +273,7 @@ pub(super) fn open(
         None
     };
     let is_compressed = compressed.is_some();
-    let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
+    let answer = |body: Body| (stream_headers(config, is_compressed), body).into_response();
     // A topic that goes on is not subscribed to for its headers: its subscribers are counted.
     if request.method == Method::HEAD && !plan.can_be_over(state) {
         // Empty, but of a length that is not known: a stream has none.
@@ -268,7 +295,7 @@ pub(super) fn open(
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
-            stream_headers(settings, false),
+            stream_headers(config, false),
             sse::come_back_later(plan.timings),
         )
             .into_response(),
@@ -292,7 +319,7 @@ fn read_since(text: &str) -> Result<SystemTime, Problem> {
     }
     let ago: Option<Duration> = humantime::parse_duration(text).ok();
     ago.and_then(|ago| SystemTime::now().checked_sub(ago)).ok_or_else(|| {
-        Problem::bad_request(
+        Problem::invalid_query(
             "the query parameter since takes a moment such as 2026-11-22T16:00:00Z, or how long ago, such as 10m",
         )
     })
@@ -302,13 +329,13 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     match value {
         None => Ok(false),
         Some(AS_EVENT) => Ok(true),
-        Some(_) => Err(Problem::bad_request(format!(
+        Some(_) => Err(Problem::invalid_query(format!(
             "the query parameter {parameter} takes one value: write {parameter}={AS_EVENT}, or leave it out"
         ))),
     }
 }
 
-fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
+fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         // A cache or a proxy that keeps or changes a stream breaks it.
@@ -323,13 +350,13 @@ fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
         ),
     ]);
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if settings.stream_compression == StreamCompression::Gzip {
+    if config.is_gzip_offered {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if is_compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    for (name, value) in &settings.stream_header {
+    for (name, value) in &config.headers {
         headers.append(name.clone(), value.clone());
     }
     headers

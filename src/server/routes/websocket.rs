@@ -15,16 +15,13 @@ use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
-use super::event_fields::{EventFields, JsonEvent};
-use super::publish::publish;
+use super::publish_service::publish_frame;
 use super::subscribe::{Outcome, Plan, StreamQuery};
-use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
-use crate::server::http::request_body::HeldBytes;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::ops::notices;
 use crate::server::state::AppState;
 use crate::server::stream::session::CloseReason;
@@ -71,7 +68,7 @@ pub(super) async fn open(
     let query = StreamQuery::read(&parts.uri)?.without_topics()?;
     let mut handshake = handshake(&parts)?;
     if parts.extensions.get::<OnUpgrade>().is_none() {
-        return Err(Problem::bad_request(
+        return Err(Problem::invalid_request(
             "this connection cannot become a WebSocket",
         ));
     }
@@ -81,10 +78,10 @@ pub(super) async fn open(
     let session = match plan.start(state, client) {
         Outcome::Open(session) => Some(session),
         Outcome::Ended => None,
-        Outcome::Full => return Err(Problem::no_place()),
+        Outcome::Full => return Err(Problem::too_many_streams()),
     };
     let max_bytes = if state.access.check_publish(&caller, &topic).is_ok() {
-        let max_data = state.settings.max_body_bytes();
+        let max_data = state.publish_config.max_bytes;
         max_data
             .saturating_mul(FRAME_ALLOWANCE)
             .saturating_add(MAX_BYTES_OF_READER)
@@ -93,7 +90,7 @@ pub(super) async fn open(
     };
     let opened = match session {
         Some(session) => {
-            let held = HeldBytes::new(state, &parts);
+            let held = state.held_by(&parts);
             let publisher = FramePublisher {
                 state: state.clone(),
                 topic,
@@ -101,7 +98,7 @@ pub(super) async fn open(
                 client,
                 headers: parts.headers,
             };
-            let timeout = state.settings.request_timeout;
+            let timeout = state.publish_config.frame_timeout;
             let client = Client::new(Arc::new(publisher), max_bytes, timeout, held);
             Opened::Stream(Box::new(WireStream::websocket(*session, client)))
         }
@@ -122,10 +119,10 @@ fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
         .version(parts.version)
         .uri(parts.uri.clone())
         .body(())
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+        .map_err(|error| Problem::invalid_request(error.to_string()))?;
     request.headers_mut().clone_from(&parts.headers);
     let response = create_response(&request).map_err(|error| {
-        Problem::bad_request(format!("this is no WebSocket handshake: {error}"))
+        Problem::invalid_request(format!("this is no WebSocket handshake: {error}"))
     })?;
     Ok(response.map(|()| Body::empty()))
 }
@@ -141,28 +138,18 @@ struct FramePublisher {
 
 impl Publisher for FramePublisher {
     fn publish(self: Arc<Self>, text: String) -> Pin<Box<dyn Future<Output = String> + Send>> {
-        Box::pin(async move { self.answer(&text) })
+        Box::pin(async move { self.answer(&text).await })
     }
 }
 
 impl FramePublisher {
-    /// Publishes a frame under the rules of `POST`; gives the answer. Every frame counts for the client's rate, also one that
-    /// cannot be read.
-    fn answer(&self, text: &str) -> String {
+    /// Publishes a frame under the rules of `POST`; returns the answer.
+    async fn answer(&self, text: &str) -> String {
         let caller = Caller {
             headers: &self.headers,
             peer: self.peer,
         };
-        let published = self
-            .state
-            .rates
-            .check_publish(self.client)
-            .and_then(|()| self.state.access.check_publish(&caller, &self.topic))
-            .and_then(|_| self.publication(text))
-            .and_then(|publication| {
-                publish(&self.state, &self.topic, publication, Conditions::default())
-            });
-        match published {
+        match publish_frame(&self.state, &caller, self.client, &self.topic, text).await {
             Ok(published) => {
                 let published = Published {
                     published: Receipt {
@@ -183,21 +170,5 @@ impl FramePublisher {
                 format!("{{\"problem\":{}}}", problem.to_json())
             }
         }
-    }
-
-    fn publication(&self, text: &str) -> Result<Publication, Problem> {
-        let sent: JsonEvent = serde_json::from_str(text).map_err(|error| {
-            Problem::bad_request(format!(
-                "the frame is no event: {error}; send {{\"data\": \"…\"}}, with id, type, retry, keep and private if you like"
-            ))
-        })?;
-        let publication = sent
-            .publication(EventFields::default())
-            .map_err(Problem::bad_request)?;
-        let limit = self.state.settings.max_body_bytes();
-        if publication.data.len() > limit {
-            return Err(Problem::too_large(limit));
-        }
-        Ok(publication)
     }
 }

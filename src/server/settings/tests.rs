@@ -1,4 +1,6 @@
-//! Where settings come from, which source counts, and how a wrong one is told.
+//! Where settings come from, which source counts, and what the message about a wrong one says.
+
+use clap::Arg;
 
 use super::*;
 
@@ -98,7 +100,7 @@ fn the_environment_can_name_the_file() {
 }
 
 #[test]
-fn several_values_of_one_variable_are_parted() {
+fn several_values_of_one_variable_are_separated() {
     let variable = ("FAIRWIND_STREAM_HEADER", "X-A: 1, 2; 3 | X-B: 2");
     let settings = read(&[], &[variable]).expect("settings");
     let values: Vec<_> = settings
@@ -207,6 +209,7 @@ fn a_flag_that_needs_no_value_takes_one_with_a_space_or_a_sign_between() {
         (&["--anonymous-publish"][..], AnonymousPublish::On),
         (&["--anonymous-publish", "off"], AnonymousPublish::Off),
         (&["--anonymous-publish=off"], AnonymousPublish::Off),
+        (&["--anonymous-publish=auto"], AnonymousPublish::Local),
         (
             &["--anonymous-publish", "--log=debug"],
             AnonymousPublish::On,

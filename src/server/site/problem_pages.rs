@@ -11,9 +11,9 @@ use tower::{Layer, Service};
 
 use crate::app::pages::problem::RefusedRequest;
 use crate::protocol::TOPICS_PATH;
+use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Detail;
-use crate::server::limits::client_address::ClientAddress;
 use crate::server::site::pages;
 use crate::server::state::AppState;
 

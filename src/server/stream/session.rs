@@ -22,7 +22,7 @@ use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::expiry::Expiry;
 use crate::server::limits::shares::{Exhausted, Share};
-use crate::server::limits::streams::Admission;
+use crate::server::limits::streams::StreamPermit;
 use crate::server::ops::metrics::{DeliveryStats, Metrics};
 use crate::server::ops::notices::Kind;
 
@@ -96,7 +96,7 @@ pub(crate) enum Next {
 /// What a reader is sent, from its first event to its last.
 pub(crate) struct StreamSession {
     subscriber: Subscriber,
-    admission: Admission,
+    admission: StreamPermit,
     heartbeat: Milliseconds,
     idle_timeout: Milliseconds,
     write_timeout: Milliseconds,
@@ -158,7 +158,7 @@ impl StreamTimings {
 impl StreamSession {
     pub(crate) fn new(
         subscriber: Subscriber,
-        admission: Admission,
+        admission: StreamPermit,
         timings: StreamTimings,
         with_consumers: bool,
     ) -> Self {

@@ -131,7 +131,7 @@ mod tests {
     use std::pin::Pin;
 
     use bytes::Bytes;
-    use futures_util::{Stream, StreamExt};
+    use futures_util::{FutureExt, Stream, StreamExt};
     use regex::Regex;
     use tokio_util::sync::CancellationToken;
 
@@ -142,9 +142,9 @@ mod tests {
     use crate::hub::subscriber::{SlowReader, Start, Subscriber, Subscription};
     use crate::hub::topic::Topic;
     use crate::hub::{Hub, Limits, Page};
-    use crate::server::limits::streams::Admission;
+    use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
+    use crate::server::ops::metrics::Metrics;
     use crate::server::stream::wire::WireStream;
-    use crate::server::{StreamLimits, Streams};
 
     type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>;
 
@@ -171,6 +171,7 @@ mod tests {
             events: 1_000,
             age: Duration::from_secs(86_400),
             bytes: 1 << 20,
+            tail_bytes: 1 << 20,
             topics: 10,
             subscriptions: 1_000,
         })
@@ -182,6 +183,8 @@ mod tests {
             Publication::text(data),
             Conditions::default(),
         )
+        .now_or_never()
+        .expect("a log in memory commits at once")
         .expect("published");
     }
 
@@ -195,8 +198,8 @@ mod tests {
         slow_reader: SlowReader,
         timings: StreamTimings,
         options: StreamOptions,
-    ) -> (Chunks, Streams) {
-        let streams = Streams::new(limits(), CancellationToken::new());
+    ) -> (Chunks, StreamRegistry) {
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
         let admission = streams.admit(None, 1).expect("a place");
         let subscriber = subscribe(hub, Start::Now, slow_reader);
         (body(subscriber, admission, timings, options), streams)
@@ -204,7 +207,7 @@ mod tests {
 
     fn body(
         subscriber: Subscriber,
-        admission: Admission,
+        admission: StreamPermit,
         timings: StreamTimings,
         options: StreamOptions,
     ) -> Chunks {
@@ -317,9 +320,10 @@ mod tests {
             ..Publication::text("a\nb")
         };
         hub.publish(&Topic::clock(), news, Conditions::default())
+            .await
             .expect("published");
         publish(&hub, "plain");
-        hub.end(&Topic::clock()).expect("ended");
+        hub.end(&Topic::clock()).await.expect("ended");
         let sent = next(&mut chunks).await;
         let ids = Regex::new(r"id: #\S+").expect("a pattern");
         assert_eq!(
@@ -346,7 +350,8 @@ mod tests {
             retry: Some(Duration::from_millis(1_500)),
             ..Publication::text("1")
         };
-        let published = hub.publish(&Topic::clock(), news, Conditions::default());
+        let clock = Topic::clock();
+        let published = hub.publish(&clock, news, Conditions::default()).await;
         let id = published.expect("published").id;
         assert_eq!(
             next(&mut chunks).await,
@@ -432,7 +437,7 @@ mod tests {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
-        let streams = Streams::new(limits(), CancellationToken::new());
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
         let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
         let position = subscriber.position().to_string();
         let admission = streams.admit(None, 1).expect("a place");

@@ -21,7 +21,7 @@ use super::session::{CloseReason, StreamItem, StreamSession};
 use crate::hub::batch::Batch;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
-use crate::server::http::request_body::HeldBytes;
+use crate::server::limits::held_bytes::HeldBytes;
 
 /// The most that a control frame carries, in bytes; RFC 6455, section 5.5.
 const MAX_CONTROL_BYTES: u64 = 125;

@@ -15,6 +15,8 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::server::http::request_body::{BodyObserver, ObserveBody};
+
 /// How much is put together before it is written, in bytes.
 const SHORT_BYTES: usize = 1_024;
 
@@ -30,10 +32,6 @@ pub(super) struct ReclaimableSocket<S> {
 /// Says how far the socket's owner and its library have come; clones share it.
 #[derive(Clone)]
 pub(super) struct SocketState(Arc<State>);
-
-/// Says how far the answer to a request has come. It stands in the extensions of a request that has a body.
-#[derive(Clone)]
-pub(crate) struct Answers(Weak<State>);
 
 /// Held while a request is being answered.
 pub(super) struct Answering(Arc<State>);
@@ -53,13 +51,10 @@ struct State {
     reader: AtomicWaker,
 }
 
-impl Answers {
-    /// The request's body has been looked at, and no more of it is there yet.
-    pub(in crate::server) fn wait_for_body(&self) {
-        if let Some(state) = self.0.upgrade() {
-            state.waits_for_body.fetch_add(1, Ordering::AcqRel);
-            state.reader.wake();
-        }
+impl ObserveBody for State {
+    fn waits_for_body(&self) {
+        self.waits_for_body.fetch_add(1, Ordering::AcqRel);
+        self.reader.wake();
     }
 }
 
@@ -83,9 +78,9 @@ impl SocketState {
         Answering(Arc::clone(&self.0))
     }
 
-    /// Where a request's body says that it waits.
-    pub(super) fn answers(&self) -> Answers {
-        Answers(Arc::downgrade(&self.0))
+    /// For the extensions of a request that has a body.
+    pub(super) fn body_observer(&self) -> BodyObserver {
+        BodyObserver(Weak::<State>::clone(&Arc::downgrade(&self.0)))
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::NewStream;
 use super::transport::Transport;
+use crate::server::limits::connections::ConnectionPermit;
 use crate::server::limits::shares::Share;
-use crate::server::net::connections::ConnectionGuard;
 use crate::server::stream::session::{CloseReason, Next, StreamSession};
 use crate::server::stream::websocket::{self, Client, Close, Heard, Publisher};
 use crate::server::stream::wire::{Pass, Sending, WireStream};
@@ -39,7 +39,7 @@ pub(super) struct Connection {
     held: Option<Box<Share>>,
     input: Input,
     is_ending: bool,
-    _guard: ConnectionGuard,
+    _permit: ConnectionPermit,
 }
 
 /// What becomes of what the client sends.
@@ -90,7 +90,7 @@ impl Connection {
             tls,
             mut stream,
             received,
-            guard,
+            permit,
         } = new;
         stream.go_on_in_chunks();
         let input = match stream.take_client() {
@@ -114,7 +114,7 @@ impl Connection {
             held: None,
             input,
             is_ending: false,
-            _guard: guard,
+            _permit: permit,
         }
     }
 

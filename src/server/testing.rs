@@ -1,8 +1,8 @@
-//! Every parser of input, and every route, called with anything: what must hold for it whatever it is given. The fuzz
+//! Calls every parser of input, and every route, with any input, and checks what must hold for it. The fuzz
 //! targets in `fuzz/` and the property tests below call the same functions, so that a seed of one is a test of the other.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,9 +11,10 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use futures_util::StreamExt;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Server, assets, pages, router};
+use super::{Server, router};
 use crate::hub::Hub;
 use crate::hub::topic::{MAX_TOPIC_BYTES, Topic};
 use crate::protocol::event::{EventId, EventType, MAX_NAME_BYTES};
@@ -21,10 +22,9 @@ use crate::protocol::event_stream::{as_read, push_fields, push_id_and_dispatch};
 use crate::protocol::event_stream_parser::EventStreamParser;
 use crate::protocol::topic_path;
 use crate::server::auth::Claims;
-use crate::server::routes::incoming::Incoming;
 use crate::server::routes::subscribe::StreamQuery;
+use crate::server::routes::topic::publish_body::PublishBody;
 use crate::server::settings::Settings;
-use crate::server::state::AppState;
 
 /// The largest event that the stream parsers are given leave to take here, in bytes.
 const MAX_EVENT_BYTES: usize = 1_000;
@@ -85,12 +85,12 @@ pub fn event_stream(bytes: &[u8]) {
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].data, as_read(event.data));
     }
-    published(Incoming::event_stream(MAX_EVENT_BYTES), bytes);
+    published(PublishBody::event_stream(MAX_EVENT_BYTES), bytes);
 }
 
 /// A body of JSON lines: whatever is published could have been published alone.
 pub fn ndjson(bytes: &[u8]) {
-    published(Incoming::ndjson(MAX_EVENT_BYTES), bytes);
+    published(PublishBody::ndjson(MAX_EVENT_BYTES), bytes);
 }
 
 /// The claims of a token: they are read or refused, and grant no topic that they do not name at least the beginning of.
@@ -170,24 +170,10 @@ fn settings(anonymous_publish: &str) -> Settings {
 
 /// The routes of a new server.
 fn routes(settings: Settings) -> Option<(Router, Hub)> {
-    let Server {
-        settings,
-        hub,
-        streams,
-        keys,
-        ..
-    } = Server::new(settings).ok()?;
-    let address = settings.addr;
-    let leptos_options = pages::leptos_options(address, &assets::package_folder());
-    let state = AppState::new(
-        Arc::new(settings),
-        hub.clone(),
-        streams,
-        keys,
-        address,
-        leptos_options,
-    );
-    Some((router::router(state), hub))
+    let server = Server::new(settings, CancellationToken::new()).ok()?;
+    let state = server.state(server.settings.addr);
+    let router = router::router(state, &server.settings.router_config());
+    Some((router, server.hub.clone()))
 }
 
 /// A request, if its method, target and headers are such as HTTP lets through. `all` is where its text is from, for
@@ -202,9 +188,10 @@ fn read_request(text: &str, all: &[u8]) -> Option<Request<Body>> {
         request = request.header(name, value.trim());
     }
     let is_text = !body.contains(char::REPLACEMENT_CHARACTER);
-    let body = match is_text {
-        true => body.as_bytes().to_vec(),
-        false => all.iter().rev().take(body.len()).rev().copied().collect(),
+    let body = if is_text {
+        body.as_bytes().to_vec()
+    } else {
+        all.iter().rev().take(body.len()).rev().copied().collect()
     };
     let mut request = request.body(Body::from(body)).ok()?;
     request.extensions_mut().insert(ConnectInfo(CLIENT));
@@ -265,14 +252,14 @@ fn parse(
     (events, is_whole)
 }
 
-fn published(mut incoming: Incoming, bytes: &[u8]) {
+fn published(mut body: PublishBody, bytes: &[u8]) {
     for piece in bytes.chunks(5) {
-        if incoming.feed(piece).is_err() {
+        if body.feed(piece).is_err() {
             break;
         }
     }
-    let _ = incoming.finish();
-    for publication in incoming.take().into_iter().flatten() {
+    let _ = body.finish();
+    for publication in body.take().into_iter().flatten() {
         assert!(publication.event_type.as_str().len() <= MAX_NAME_BYTES);
         assert!(
             publication

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
-
-use super::event_fields::{EventFields, JsonEvent};
+use super::super::event_fields::{EventFields, JsonEvent};
 use crate::hub::publication::{Publication, RETRY_BOUNDS, check_id};
 use crate::protocol::event_stream_parser::{EventStreamParser, ParsedEvent, TooLarge};
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
 
 /// How much longer than its data a line of JSON may be: each of its bytes may be an escape of six, and there are other
@@ -16,7 +15,7 @@ const LINE_ALLOWANCE: usize = 6;
 const LINE_RESERVE: usize = 4 * 1_024;
 
 /// A stream of events that is being read.
-pub(crate) struct Incoming {
+pub(crate) struct PublishBody {
     format: Format,
     /// Fields of every event that does not say otherwise.
     defaults: EventFields,
@@ -37,7 +36,7 @@ enum Format {
 
 /// Why a stream cannot be read on.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Wrong {
+pub(crate) enum PublishBodyError {
     #[error("an event of the stream is too large; at most {0} bytes are taken")]
     TooLarge(usize),
     #[error("line {0} of the stream is no event: {1}")]
@@ -52,7 +51,7 @@ pub(crate) enum Wrong {
     EndsWithinEvent,
 }
 
-impl Incoming {
+impl PublishBody {
     pub(crate) fn event_stream(max_bytes: usize) -> Self {
         Self::new(Format::EventStream(EventStreamParser::new(max_bytes)))
     }
@@ -81,7 +80,7 @@ impl Incoming {
     }
 
     /// Reads on. What could be read is there for [`Self::take`] even if it fails.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), PublishBodyError> {
         self.has_content |= !bytes.is_empty();
         match &mut self.format {
             Format::EventStream(parser) => {
@@ -91,7 +90,7 @@ impl Incoming {
                 let events = events.into_iter();
                 self.read
                     .extend(events.map(|event| from_event_stream(event, defaults)));
-                result.map_err(|TooLarge(limit)| Wrong::TooLarge(limit))
+                result.map_err(|TooLarge(limit)| PublishBodyError::TooLarge(limit))
             }
             Format::Ndjson {
                 max_bytes,
@@ -103,7 +102,7 @@ impl Incoming {
                     .saturating_add(LINE_RESERVE);
                 for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
                     if line.len() + piece.len() > max_line {
-                        return Err(Wrong::TooLarge(*max_bytes));
+                        return Err(PublishBodyError::TooLarge(*max_bytes));
                     }
                     line.extend_from_slice(piece);
                     if piece.ends_with(b"\n") {
@@ -120,10 +119,12 @@ impl Incoming {
 
     /// The stream has ended. A last line of JSON needs no line break; a last event without its blank line is given up,
     /// as the standard says.
-    pub(crate) fn finish(&mut self) -> Result<(), Wrong> {
+    pub(crate) fn finish(&mut self) -> Result<(), PublishBodyError> {
         self.is_over = true;
         match &self.format {
-            Format::EventStream(parser) if parser.is_in_event() => Err(Wrong::EndsWithinEvent),
+            Format::EventStream(parser) if parser.is_in_event() => {
+                Err(PublishBodyError::EndsWithinEvent)
+            }
             Format::EventStream(_) => Ok(()),
             Format::Ndjson {
                 line,
@@ -184,31 +185,30 @@ fn from_line(
     line_number: usize,
     max_bytes: usize,
     defaults: &EventFields,
-) -> Result<Option<Option<Publication>>, Wrong> {
+) -> Result<Option<Option<Publication>>, PublishBodyError> {
     if line.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let wrong = |reason: String| Wrong::Line(line_number, reason);
-    let event: JsonEvent = serde_json::from_slice(line).map_err(|error| {
-        wrong(format!(
-            "{error}; write {{\"data\": …}}, with id, type, retry, keep and private if you like"
-        ))
-    })?;
-    let publication = event.publication(defaults.clone()).map_err(wrong)?;
+    let wrong = |reason: String| PublishBodyError::Line(line_number, reason);
+    let publication = JsonEvent::read(line)
+        .and_then(|event| event.publication(defaults.clone()))
+        .map_err(wrong)?;
     if publication.data.len() > max_bytes {
-        return Err(Wrong::TooLarge(max_bytes));
+        return Err(PublishBodyError::TooLarge(max_bytes));
     }
     Ok(Some(Some(publication)))
 }
 
-impl From<Wrong> for Problem {
-    fn from(wrong: Wrong) -> Self {
-        match wrong {
-            Wrong::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, wrong.to_string()),
-            Wrong::Line(..) | Wrong::BrokenOff | Wrong::NoEvent | Wrong::EndsWithinEvent => {
-                Self::bad_request(wrong.to_string())
-            }
-        }
+impl From<PublishBodyError> for Problem {
+    fn from(error: PublishBodyError) -> Self {
+        let code = match error {
+            PublishBodyError::TooLarge(_) => ProblemCode::TooLarge,
+            PublishBodyError::Line(..) => ProblemCode::InvalidEvent,
+            PublishBodyError::BrokenOff
+            | PublishBodyError::NoEvent
+            | PublishBodyError::EndsWithinEvent => ProblemCode::InvalidBody,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -216,9 +216,8 @@ impl From<Wrong> for Problem {
 mod tests {
     use super::*;
 
-    fn data(incoming: &mut Incoming) -> Vec<Option<String>> {
-        incoming
-            .take()
+    fn data(body: &mut PublishBody) -> Vec<Option<String>> {
+        body.take()
             .into_iter()
             .map(|publication| publication.map(|publication| publication.data))
             .collect()
@@ -226,18 +225,21 @@ mod tests {
 
     #[test]
     fn an_event_can_be_published_as_soon_as_it_is_whole() {
-        let mut incoming = Incoming::event_stream(100);
-        incoming.feed(b"data: 1\n\ndata: 2\n").expect("a stream");
-        assert_eq!(data(&mut incoming), [Some("1".to_owned())]);
-        incoming.feed(b"\n").expect("a stream");
-        assert_eq!(data(&mut incoming), [Some("2".to_owned())]);
+        let mut body = PublishBody::event_stream(100);
+        body.feed(b"data: 1\n\ndata: 2\n").expect("a stream");
+        assert_eq!(data(&mut body), [Some("1".to_owned())]);
+        body.feed(b"\n").expect("a stream");
+        assert_eq!(data(&mut body), [Some("2".to_owned())]);
     }
 
     #[test]
     fn the_own_events_and_ids_of_another_server_are_left_out() {
-        let mut incoming = Incoming::event_stream(100);
-        incoming.feed(b"event: gap\ndata: {}\n\nid: #other-1\ndata: a\n\nid: own\nevent: news\ndata: b\n\n").expect("a stream");
-        let read = incoming.take();
+        let mut body = PublishBody::event_stream(100);
+        body.feed(
+            b"event: gap\ndata: {}\n\nid: #other-1\ndata: a\n\nid: own\nevent: news\ndata: b\n\n",
+        )
+        .expect("a stream");
+        let read = body.take();
         assert!(read[0].is_none());
         assert!(
             read[1]
@@ -256,17 +258,16 @@ mod tests {
 
     #[test]
     fn a_line_of_json_is_an_event() {
-        let mut incoming = Incoming::ndjson(100);
-        incoming
-            .feed(b"{\"data\":\"a\",\"type\":\"news\"}\n\n{\"data\":{\"x\"")
+        let mut body = PublishBody::ndjson(100);
+        body.feed(b"{\"data\":\"a\",\"type\":\"news\"}\n\n{\"data\":{\"x\"")
             .expect("lines");
-        incoming.feed(b":1}}").expect("lines");
-        incoming.finish().expect("a last line");
+        body.feed(b":1}}").expect("lines");
+        body.finish().expect("a last line");
         assert_eq!(
-            data(&mut incoming),
+            data(&mut body),
             [Some("a".to_owned()), Some("{\"x\":1}".to_owned())]
         );
-        assert!(incoming.is_over());
+        assert!(body.is_over());
     }
 
     #[test]
@@ -277,15 +278,15 @@ mod tests {
             ("{\"data\":1,\"type\":\"end\"}", "from the server alone"),
             ("{\"data\":1,\"id\":\"#x\"}", "without # in front"),
         ] {
-            let mut incoming = Incoming::ndjson(100);
-            let wrong = incoming
+            let mut body = PublishBody::ndjson(100);
+            let wrong = body
                 .feed(format!("{{\"data\":1}}\n{line}\n").as_bytes())
                 .expect_err("a wrong line");
             assert!(
                 wrong.to_string().contains("line 2") && wrong.to_string().contains(expected),
                 "{wrong}"
             );
-            assert_eq!(incoming.take().len(), 1);
+            assert_eq!(body.take().len(), 1);
         }
     }
 }

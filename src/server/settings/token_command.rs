@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use clap::{ArgGroup, CommandFactory, Parser};
 use serde_json::{Map, Value};
 
+use super::values::duration;
 use crate::hub::topic::Topic;
 use crate::server::auth::SigningKey;
 use crate::server::auth::expiry::seconds_since_1970;
-use crate::server::settings::duration;
 
 /// The name of the subcommand.
 const NAME: &str = "token";

@@ -1,0 +1,266 @@
+//! Publishing over HTTP: one event as a body or a form, or a stream of events, each of which goes out as it arrives. What
+//! may be said about an event is the same everywhere: see [`crate::server::routes::event_fields`].
+//!
+//! * `form`: what a page without JavaScript sends, and `curl -F`
+//! * `preconditions`: `If-Match` and `Idempotency-Key`
+
+mod form;
+mod preconditions;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::Response;
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use super::publish_body::{PublishBody, PublishBodyError};
+use crate::hub::publication::{Conditions, Published};
+use crate::hub::topic::Topic;
+use crate::protocol::event::EventId;
+use crate::protocol::problem::ProblemCode;
+use crate::server::auth::{Caller, Publisher};
+use crate::server::http::media_type::BodyType;
+use crate::server::http::problem::Problem;
+use crate::server::http::{answers, request_body};
+use crate::server::routes::event_fields::EventFields;
+use crate::server::routes::publish_service::publish;
+use crate::server::state::AppState;
+
+/// The answer to a publisher of one event.
+#[derive(Serialize)]
+struct Receipt<'a> {
+    id: &'a EventId,
+    topic: &'a str,
+    subscribers: usize,
+    #[serde(skip_serializing_if = "is_false")]
+    repeated: bool,
+}
+
+/// The answer to a publisher of a stream.
+#[derive(Serialize)]
+struct StreamReceipt<'a> {
+    topic: &'a str,
+    published: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: usize,
+    first_id: Option<EventId>,
+    last_id: Option<EventId>,
+}
+
+/// `POST`: publishes the body, as its type says: a form, a stream of events, or the data of one event.
+///
+/// # Errors
+///
+/// A problem if the publisher may not, or the request is wrong.
+pub(in crate::server::routes) async fn post(
+    state: &AppState,
+    topic: Topic,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    request_body::check_coding(&parts.headers)?;
+    match BodyType::of(&parts.headers) {
+        BodyType::Form { boundary } => form::post(state, topic, &parts, body, boundary).await,
+        BodyType::EventStream => {
+            stream(state, topic, &parts, body, PublishBody::event_stream).await
+        }
+        BodyType::Ndjson => stream(state, topic, &parts, body, PublishBody::ndjson).await,
+        BodyType::Unnamed | BodyType::Other => one(state, topic, &parts, body).await,
+    }
+}
+
+/// `PUT`: publishes a stream of events, as `curl -T -` sends it: without saying its type.
+///
+/// # Errors
+///
+/// As [`post`].
+pub(in crate::server::routes) async fn put(
+    state: &AppState,
+    topic: Topic,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    request_body::check_coding(&parts.headers)?;
+    match BodyType::of(&parts.headers) {
+        BodyType::Ndjson => stream(state, topic, &parts, body, PublishBody::ndjson).await,
+        BodyType::Unnamed | BodyType::EventStream => {
+            stream(state, topic, &parts, body, PublishBody::event_stream).await
+        }
+        BodyType::Form { .. } | BodyType::Other => Err(Problem::new(
+            ProblemCode::UnsupportedType,
+            "PUT publishes a stream: send text/event-stream or application/x-ndjson; for one event use POST",
+        )),
+    }
+}
+
+async fn one(
+    state: &AppState,
+    topic: Topic,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let fields = EventFields::of_request(&parts.uri, &parts.headers)?;
+    let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
+    let conditions = preconditions::read(parts, &publisher)?;
+    let data = whole_text(state, parts, body).await?;
+    let publication = fields.publication(data).map_err(Problem::invalid_event)?;
+    let published = publish(state, &topic, publication, conditions).await?;
+    Ok(receipt(&published))
+}
+
+/// Publishes each event as it arrives. The hub takes it at once, so what holds a fast publisher back is the connection. The
+/// request ends with the body, with the publisher's token, or when the server stops; each time the publisher learns what
+/// has been published.
+async fn stream(
+    state: &AppState,
+    topic: Topic,
+    parts: &Parts,
+    body: Body,
+    format: fn(usize) -> PublishBody,
+) -> Result<Response, Problem> {
+    let defaults = EventFields::of_request(&parts.uri, &parts.headers)?;
+    if defaults.id.is_some() {
+        return Err(Problem::invalid_header(
+            "each event of a stream has an id of its own: leave id out of the query and the headers",
+        ));
+    }
+    for name in [header::IF_MATCH, preconditions::IDEMPOTENCY_KEY] {
+        if parts.headers.contains_key(&name) {
+            return Err(Problem::invalid_header(format!(
+                "{name} is for one event: publish each with a POST of its own, or leave it out"
+            )));
+        }
+    }
+    let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
+    let mut events = format(state.publish_config.max_bytes).with_defaults(defaults);
+    let mut receipt = StreamReceipt {
+        topic: topic.as_str(),
+        published: 0,
+        left_out: 0,
+        first_id: None,
+        last_id: None,
+    };
+    let mut held = state.held_by(parts);
+    let mut chunks = body.into_data_stream();
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            () = expiry(&publisher) => return Err(receipt.with(token_has_expired())),
+            () = state.shutdown.cancelled() => return Err(receipt.with(stopping())),
+            chunk = chunks.next() => chunk,
+        };
+        let read = match chunk {
+            Some(Ok(chunk)) => events.feed(&chunk),
+            Some(Err(_)) => Err(PublishBodyError::BrokenOff),
+            None => events.finish(),
+        };
+        let is_over = events.is_over();
+        for publication in events.take() {
+            match publication {
+                Some(publication) => {
+                    let published = publish(state, &topic, publication, Conditions::default())
+                        .await
+                        .map_err(|problem| receipt.with(problem))?;
+                    receipt.published += 1;
+                    receipt.first_id.get_or_insert_with(|| published.id.clone());
+                    receipt.last_id = Some(published.id);
+                }
+                None => receipt.left_out += 1,
+            }
+        }
+        read.map_err(|wrong| receipt.with(wrong.into()))?;
+        if is_over {
+            let is_empty = receipt.published + receipt.left_out == 0;
+            if is_empty && events.has_content() {
+                return Err(receipt.with(PublishBodyError::NoEvent.into()));
+            }
+            return Ok(answers::json(&receipt));
+        }
+        held.set(events.buffered_bytes())
+            .map_err(|exhausted| receipt.with(exhausted.into()))?;
+    }
+}
+
+/// Waits until a publisher may publish no longer.
+async fn expiry(publisher: &Publisher) {
+    match publisher.expires_at {
+        Some(expiry) if expiry.is_over(Instant::now()) => {}
+        Some(expiry) => sleep_until(expiry.at()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn token_has_expired() -> Problem {
+    Problem::new(
+        ProblemCode::TokenExpired,
+        "the token has expired within the stream; go on with a new one after the last event that was published",
+    )
+}
+
+fn stopping() -> Problem {
+    Problem::new(
+        ProblemCode::Stopping,
+        "the server is stopping; go on after the last event that was published",
+    )
+    .with_retry_after(Duration::from_secs(1))
+}
+
+async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
+    let limit = state.publish_config.max_bytes;
+    request_body::check_length(&parts.headers, limit)?;
+    let mut held = state.held_by(parts);
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| request_body::problem(&error))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        held.add(chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
+    text(bytes)
+}
+
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, Problem> {
+    String::from_utf8(bytes).map_err(|_| {
+        Problem::invalid_body(
+            "the body is not UTF-8: an event's data is text; encode bytes, as base64 say",
+        )
+    })
+}
+
+fn receipt(published: &Published) -> Response {
+    let body = Receipt {
+        id: &published.id,
+        topic: published.topic.as_str(),
+        subscribers: published.subscribers,
+        repeated: published.is_repeat,
+    };
+    answers::json(&body)
+}
+
+impl StreamReceipt<'_> {
+    /// What went wrong, with what had been published by then.
+    fn with(&self, problem: Problem) -> Problem {
+        let members = serde_json::to_value(self).ok();
+        problem.with_members(
+            members
+                .and_then(|members| members.as_object().cloned())
+                .unwrap_or_default(),
+        )
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
