@@ -5,7 +5,7 @@
 //! when the stream's opening has been written, and given to a writer thread, which has many; so is a WebSocket's after the
 //! handshake. On HTTP/2, and for clients that speak HTTP/1.0, the stream becomes the body of the answer.
 //!
-//! What travels in the extensions of a request: `ConnectInfo`, from which the router makes a `ClientAddress`, and [`Answers`] of one
+//! What travels in the extensions of a request: `ConnectInfo`, from which the router makes a `ClientAddress`, and a `BodyObserver` of one
 //! that has a body. Of an answer: [`OpenStream`], and the detail of a problem.
 //!
 //! * `reclaim`: a socket that can be reclaimed
