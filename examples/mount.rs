@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::{Router, response::Html, routing::get};
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::topic::Topic;
 
 const PAGE: &str = "<p id=t></p><script>new EventSource('/topics/time').onmessage = e => t.append(e.data)</script>";
@@ -15,8 +15,8 @@ async fn main() -> std::io::Result<()> {
     let (hub, time) = (fairwind.hub().clone(), Topic::new("time").expect("a name"));
     tokio::spawn(async move {
         for seconds in 0.. {
-            let event = Publication::text(format!("{seconds} s "));
-            let sent = hub.publish(&time, event, Conditions::default()).await;
+            let event = PublishRequest::text(format!("{seconds} s "));
+            let sent = hub.publish(&time, event, Preconditions::default()).await;
             println!(
                 "hello has been sent (consumers: {})",
                 sent.map_or(0, |sent| sent.subscribers)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::position::Offset;
-use super::publication::{IDEMPOTENCY_AGE, IdempotencyKey, Publication, PublishError};
+use super::publish::{IDEMPOTENCY_AGE, IdempotencyKey, PublishError, PublishRequest};
 use super::topic::Topic;
 
 /// How many results are remembered for one publisher.
@@ -75,7 +75,7 @@ impl Idempotency {
         &mut self,
         topic: &Topic,
         key: &IdempotencyKey,
-        publication: &Publication,
+        publication: &PublishRequest,
     ) -> Result<Result<FirstResult, NewKey>, PublishError> {
         let now = Instant::now();
         self.forget_old(now);
@@ -157,20 +157,29 @@ impl Idempotency {
 }
 
 /// Hashes everything that a publisher can say about an event.
-struct RequestHash<'a>(&'a Publication);
+struct RequestHash<'a>(&'a PublishRequest);
 
 impl Hash for RequestHash<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let Publication {
+        let PublishRequest {
             id,
             event_type,
             data,
             retry,
             is_private,
-            is_kept,
+            is_ephemeral,
             also_in,
         } = self.0;
-        (id, event_type, data, retry, is_private, is_kept, also_in).hash(state);
+        (
+            id,
+            event_type,
+            data,
+            retry,
+            is_private,
+            is_ephemeral,
+            also_in,
+        )
+            .hash(state);
     }
 }
 
@@ -189,7 +198,7 @@ mod tests {
     async fn a_publisher_that_has_used_its_share_of_keys_is_refused_and_forgets_nothing() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::new("a").expect("a topic");
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         for number in 0..MAX_OF_PUBLISHER {
             let new = idempotency
                 .look_up(&topic, &key(&number.to_string(), 1), &event)

@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::Limits;
 use super::channel::{Channel, ChannelLog};
 use super::entry::Entry;
-use super::listeners::TopicId;
 use super::position::Offset;
+use super::watch::ChannelId;
 
 /// A topic loses events before older events of other topics if it takes more than this part of all bytes.
 pub(super) const LARGE_TOPIC_SHARE: usize = 16;
@@ -54,7 +54,7 @@ pub(super) struct Retention {
 /// Which topic loses events first.
 #[derive(Default)]
 struct Ranks {
-    of: HashMap<TopicId, Rank>,
+    of: HashMap<ChannelId, Rank>,
     /// Every topic that has a history, by its oldest event.
     oldest: BTreeMap<Front, Arc<Channel>>,
     /// The same topics, the largest last; among topics of about one size, the one with the oldest event last.
@@ -62,7 +62,7 @@ struct Ranks {
 }
 
 /// The offset of a topic's oldest event. Several topics may have the same event.
-type Front = (Offset, TopicId);
+type Front = (Offset, ChannelId);
 
 type Rank = (SizeClass, Reverse<Front>);
 
@@ -106,7 +106,7 @@ impl Retention {
         let mut log = channel.log();
         let was_empty = log.history.is_empty();
         let is_in_tail = log.push(entry);
-        if !entry.is_kept {
+        if entry.is_ephemeral {
             return is_in_tail;
         }
         let bytes = entry.bytes();

@@ -101,6 +101,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn shows(self, entry: &Entry) -> bool {
-        (entry.is_kept || entry.offset > self.replayed_through) && self.visibility.shows(entry)
+        (!entry.is_ephemeral || entry.offset > self.replayed_through)
+            && self.visibility.shows(entry)
     }
 }

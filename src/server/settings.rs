@@ -31,7 +31,7 @@ use self::values::{
     ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
     duration, extra_header, history_size, log_filter, network, origin,
 };
-use crate::hub::subscriber::SlowReader;
+use crate::hub::subscriber::LagPolicy;
 use crate::server::auth::VerificationKey;
 pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
 use crate::server::limits::request_rate::Rate;
@@ -96,7 +96,7 @@ pub struct Settings {
 
     /// Policy for a slow reader, and for one whose next event is no longer kept
     #[arg(long, value_name = "POLICY", default_value = "disconnect", value_enum)]
-    pub slow_reader: SlowReader,
+    pub slow_reader: LagPolicy,
 
     /// Compression of event streams for clients that accept it, flushed after every event
     #[arg(long, value_name = "CODING", default_value = "off", value_enum)]

@@ -1,6 +1,6 @@
 //! Topics as resources: how they are read, and several at once.
 
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::topic::Topic;
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -14,9 +14,10 @@ const BROWSER: &str =
 
 fn publish(server: &TestServer, topic: &str, data: &str) -> String {
     let topic = Topic::new(topic).expect("a topic");
-    let published = server
-        .hub
-        .publish(&topic, Publication::text(data), Conditions::default());
+    let published =
+        server
+            .hub
+            .publish(&topic, PublishRequest::text(data), Preconditions::default());
     published
         .now_or_never()
         .expect("a log in memory commits at once")

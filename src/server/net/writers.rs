@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use self::command_queue::{CommandQueue, Put};
 use self::shard::{Lent, Shard, WAKER};
-use crate::hub::listeners::{Listener, News, TopicId, Woken};
+use crate::hub::watch::{ChannelId, TopicChange, Watcher, Woken};
 use crate::server::limits::connections::ConnectionPermit;
 use crate::server::limits::streams::StreamRegistry;
 use crate::server::ops::metrics::Metrics;
@@ -70,7 +70,7 @@ pub(crate) struct NewStream {
 #[derive(Default)]
 struct Commands {
     new_streams: Vec<NewStream>,
-    news: HashSet<(TopicId, News)>,
+    news: HashSet<(ChannelId, TopicChange)>,
     answers: Vec<Answer>,
     /// Some streams have been ended.
     is_closing: bool,
@@ -110,7 +110,7 @@ impl ShardHandle {
         }
     }
 
-    fn note(&self, topic: TopicId, news: News) -> Woken {
+    fn note(&self, topic: ChannelId, news: TopicChange) -> Woken {
         let put = self.commands.put(|commands| {
             commands.news.insert((topic, news));
         });
@@ -121,16 +121,16 @@ impl ShardHandle {
     }
 }
 
-impl Listener for ShardHandle {
-    fn wake(&self, topic: TopicId, news: News) -> Woken {
-        if news == News::Events && self.is_idle.load(Ordering::Relaxed) {
+impl Watcher for ShardHandle {
+    fn wake(&self, topic: ChannelId, news: TopicChange) -> Woken {
+        if news == TopicChange::Events && self.is_idle.load(Ordering::Relaxed) {
             return Woken::Caller;
         }
         self.note(topic, news)
     }
 
     /// Writes to the readers of a topic if they are few and events are not many, or else wakes the writer.
-    fn lend_thread(&self, topic: TopicId) -> Woken {
+    fn lend_thread(&self, topic: ChannelId) -> Woken {
         let lent = match self.shard.try_lock() {
             Ok(mut shard) => shard.as_mut().map(|shard| shard.write_to_few(topic)),
             Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => None,
@@ -142,7 +142,7 @@ impl Listener for ShardHandle {
                 self.commands.put(|_| {});
                 Woken::Nothing
             }
-            Some(Lent::Declined) | None => self.note(topic, News::Events),
+            Some(Lent::Declined) | None => self.note(topic, TopicChange::Events),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     /// A stream that was not opened.
     Stream,
     /// A reader that took nothing for too long.
-    SlowReader,
+    LagPolicy,
 }
 
 const KINDS: [Kind; 5] = [
@@ -37,7 +37,7 @@ const KINDS: [Kind; 5] = [
     Kind::OverLimit,
     Kind::Connection,
     Kind::Stream,
-    Kind::SlowReader,
+    Kind::LagPolicy,
 ];
 
 /// A window for each kind, in the order of [`KINDS`]. They belong to the process, as the log does.
@@ -126,7 +126,7 @@ impl Kind {
                 Self::OverLimit => "requests over a limit",
                 Self::Connection => "connections that were closed at once",
                 Self::Stream => "streams that were not opened",
-                Self::SlowReader => "slow readers",
+                Self::LagPolicy => "slow readers",
             };
             self.log(format_args!("{left_out} more {what}"));
         }
@@ -135,7 +135,7 @@ impl Kind {
     /// A slow reader is its network's fault, as a rule; the others may need an operator.
     fn log(self, text: fmt::Arguments<'_>) {
         match self {
-            Self::SlowReader => tracing::info!("{text}"),
+            Self::LagPolicy => tracing::info!("{text}"),
             _ => tracing::warn!("{text}"),
         }
     }

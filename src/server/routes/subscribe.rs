@@ -14,10 +14,10 @@ use clap::ValueEnum;
 use futures_util::stream;
 use serde::Deserialize;
 
-use crate::hub::Page;
+use crate::hub::HistoryQuery;
 use crate::hub::pattern::{Pattern, PatternError};
 use crate::hub::subscriber::{
-    SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
+    LagPolicy, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
@@ -122,10 +122,10 @@ impl StreamQuery {
     }
 
     /// What happens if the reader is too slow, where it says so itself.
-    pub(super) fn slow_reader(&self, default: SlowReader) -> Result<SlowReader, Problem> {
+    pub(super) fn slow_reader(&self, default: LagPolicy) -> Result<LagPolicy, Problem> {
         match &self.slow_reader {
             None => Ok(default),
-            Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
+            Some(policy) => LagPolicy::from_str(policy, false).map_err(|_| {
                 Problem::invalid_query(
                     "the query parameter slow_reader takes disconnect, skip or latest",
                 )
@@ -222,7 +222,7 @@ impl Plan {
 
     /// Whether all topics have ended, so that nothing may be left to read.
     fn can_be_over(&self, state: &AppState) -> bool {
-        let nothing = Page {
+        let nothing = HistoryQuery {
             max_bytes: 0,
             count: 0,
             before: None,

@@ -13,7 +13,7 @@ use super::clock;
 use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
-use crate::hub::Summary;
+use crate::hub::TopicSummary;
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::{MATCH, OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::auth::Caller;
@@ -141,8 +141,8 @@ fn moment(at: SystemTime) -> Moment {
     }
 }
 
-impl From<Summary> for ListedTopic {
-    fn from(summary: Summary) -> Self {
+impl From<TopicSummary> for ListedTopic {
+    fn from(summary: TopicSummary) -> Self {
         Self {
             name: summary.topic.to_string(),
             events: summary.events,
@@ -175,8 +175,8 @@ fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     Ok((headers, pieces::body(texts, share)).into_response())
 }
 
-impl From<Summary> for SummaryBody {
-    fn from(summary: Summary) -> Self {
+impl From<TopicSummary> for SummaryBody {
+    fn from(summary: TopicSummary) -> Self {
         Self {
             url: topic_path(summary.topic.as_str()),
             topic: summary.topic.to_string(),

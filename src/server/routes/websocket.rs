@@ -36,7 +36,7 @@ const MAX_BYTES_OF_READER: usize = 4 * 1_024;
 
 /// The answer to a frame that has been published.
 #[derive(Serialize)]
-struct Published<'a> {
+struct PublishReceipt<'a> {
     published: Receipt<'a>,
 }
 
@@ -151,7 +151,7 @@ impl FramePublisher {
         };
         match publish_frame(&self.state, &caller, self.client, &self.topic, text).await {
             Ok(published) => {
-                let published = Published {
+                let published = PublishReceipt {
                     published: Receipt {
                         id: &published.id,
                         subscribers: published.subscribers,

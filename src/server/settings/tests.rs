@@ -52,7 +52,7 @@ fn without_any_source_the_defaults_count() {
         ClockInterval::Every(Duration::from_secs(2))
     );
     assert_eq!(settings.history_bytes, ByteSize::mib(64));
-    assert_eq!(settings.slow_reader, SlowReader::Disconnect);
+    assert_eq!(settings.slow_reader, LagPolicy::Disconnect);
     assert!(settings.stream_header.is_empty());
 }
 

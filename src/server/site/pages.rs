@@ -172,7 +172,7 @@ fn topic_page(
     with_private: bool,
     before: Option<EventId>,
 ) -> TopicPage {
-    let wanted = hub::Page {
+    let wanted = hub::HistoryQuery {
         // More than are shown: the stream goes on after the event before them, and the page says how many there are.
         count: RENDERED_EVENTS + MAX_OLDER,
         // Of each event, the page shows a little.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::hub::batch::Batch;
-use crate::hub::subscriber::{Read, ReadMemo, Subscriber};
+use crate::hub::subscriber::{ReadMemo, ReadOutcome, Subscriber};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::expiry::Expiry;
@@ -312,7 +312,7 @@ impl StreamSession {
         let held = self.admission.hold(bytes);
         if held.is_err() {
             self.admission.metrics.slow_readers.inc();
-            Kind::SlowReader.notice(self.admission.client(), || {
+            Kind::LagPolicy.notice(self.admission.client(), || {
                 format!("a reader that left {bytes} bytes was disconnected: the server holds as much as --max-held-bytes or --max-held-bytes-per-address allows")
             });
         }
@@ -363,36 +363,36 @@ impl StreamSession {
     }
 
     /// Counts a slow reader that may stay; one that may not is counted when its stream ends.
-    fn handle_lag(&mut self) -> Read {
-        let read = self.subscriber.fall_behind();
-        if !matches!(read, Read::TooSlow) {
+    fn handle_lag(&mut self) -> ReadOutcome {
+        let read = self.subscriber.handle_lag();
+        if !matches!(read, ReadOutcome::TooSlow) {
             self.count_as_slow("was sent on to the newest events");
         }
         read
     }
 
-    fn item(&mut self, read: Read, now: Instant) -> Result<Option<StreamItem>, CloseReason> {
+    fn item(&mut self, read: ReadOutcome, now: Instant) -> Result<Option<StreamItem>, CloseReason> {
         match read {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 self.last_event = now;
                 Ok(Some(StreamItem::Batch(batch)))
             }
-            Read::Gap(gap) => {
+            ReadOutcome::Gap(gap) => {
                 self.admission.metrics.gaps.inc();
                 Ok(Some(StreamItem::Gap(gap, self.subscriber.position())))
             }
-            Read::Nothing => Ok(None),
-            Read::TooSlow => {
+            ReadOutcome::Nothing => Ok(None),
+            ReadOutcome::TooSlow => {
                 self.count_as_slow("was disconnected");
                 Err(CloseReason::TooSlow)
             }
-            Read::End => Err(CloseReason::TopicEnded),
+            ReadOutcome::End => Err(CloseReason::TopicEnded),
         }
     }
 
     fn count_as_slow(&self, outcome: &str) {
         self.admission.metrics.slow_readers.inc();
-        Kind::SlowReader.notice(self.admission.client(), || {
+        Kind::LagPolicy.notice(self.admission.client(), || {
             let longest = humantime::format_duration(self.write_timeout.duration());
             format!(
                 "a reader that is too slow {outcome}: it took nothing for {longest} (--write-timeout), or its next event is no longer kept"

@@ -138,10 +138,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::hub::publication::{Conditions, Publication};
-    use crate::hub::subscriber::{SlowReader, Start, Subscriber, Subscription};
+    use crate::hub::publish::{Preconditions, PublishRequest};
+    use crate::hub::subscriber::{LagPolicy, Start, Subscriber, Subscription};
     use crate::hub::topic::Topic;
-    use crate::hub::{Hub, Limits, Page};
+    use crate::hub::{HistoryQuery, Hub, Limits};
     use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
     use crate::server::ops::metrics::Metrics;
     use crate::server::stream::wire::WireStream;
@@ -180,22 +180,22 @@ mod tests {
     fn publish(hub: &Hub, data: &str) {
         hub.publish(
             &Topic::clock(),
-            Publication::text(data),
-            Conditions::default(),
+            PublishRequest::text(data),
+            Preconditions::default(),
         )
         .now_or_never()
         .expect("a log in memory commits at once")
         .expect("published");
     }
 
-    fn subscribe(hub: &Hub, start: Start, slow_reader: SlowReader) -> Subscriber {
+    fn subscribe(hub: &Hub, start: Start, slow_reader: LagPolicy) -> Subscriber {
         hub.subscribe(&Subscription::public(Topic::clock(), start, slow_reader))
             .expect("a subscriber")
     }
 
     fn start(
         hub: &Hub,
-        slow_reader: SlowReader,
+        slow_reader: LagPolicy,
         timings: StreamTimings,
         options: StreamOptions,
     ) -> (Chunks, StreamRegistry) {
@@ -227,14 +227,14 @@ mod tests {
         publish(&hub, "1");
         let (mut chunks, _streams) = start(
             &hub,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
         let id = hub
             .snapshot(
                 &Topic::clock(),
-                &Page {
+                &HistoryQuery {
                     max_bytes: usize::MAX,
                     count: 1,
                     before: None,
@@ -259,7 +259,7 @@ mod tests {
         let hub = hub();
         let (mut chunks, _streams) = start(
             &hub,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
@@ -280,7 +280,7 @@ mod tests {
             heartbeat: true,
             ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub(), SlowReader::Disconnect, TIMINGS, options);
+        let (mut chunks, _streams) = start(&hub(), LagPolicy::Disconnect, TIMINGS, options);
         let heartbeat = "event: heartbeat\ndata: 15000\n\n";
         let opening = next(&mut chunks).await;
         assert!(opening.ends_with(&format!("\n\n{heartbeat}")), "{opening}");
@@ -294,11 +294,11 @@ mod tests {
             consumers: true,
             ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, TIMINGS, options);
+        let (mut chunks, _streams) = start(&hub, LagPolicy::Disconnect, TIMINGS, options);
         next(&mut chunks).await;
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
         let crowd: Vec<_> = (0..100)
-            .map(|_| subscribe(&hub, Start::Now, SlowReader::Disconnect))
+            .map(|_| subscribe(&hub, Start::Now, LagPolicy::Disconnect))
             .collect();
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 101\n\n");
         drop(crowd);
@@ -313,13 +313,13 @@ mod tests {
             topics: true,
             ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, TIMINGS, options);
+        let (mut chunks, _streams) = start(&hub, LagPolicy::Disconnect, TIMINGS, options);
         next(&mut chunks).await;
-        let news = Publication {
+        let news = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
-            ..Publication::text("a\nb")
+            ..PublishRequest::text("a\nb")
         };
-        hub.publish(&Topic::clock(), news, Conditions::default())
+        hub.publish(&Topic::clock(), news, Preconditions::default())
             .await
             .expect("published");
         publish(&hub, "plain");
@@ -340,18 +340,18 @@ mod tests {
         let hub = hub();
         let (mut chunks, _streams) = start(
             &hub,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
         next(&mut chunks).await;
-        let news = Publication {
+        let news = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
             retry: Some(Duration::from_millis(1_500)),
-            ..Publication::text("1")
+            ..PublishRequest::text("1")
         };
         let clock = Topic::clock();
-        let published = hub.publish(&clock, news, Conditions::default()).await;
+        let published = hub.publish(&clock, news, Preconditions::default()).await;
         let id = published.expect("published").id;
         assert_eq!(
             next(&mut chunks).await,
@@ -364,7 +364,7 @@ mod tests {
         let hub = hub();
         let (mut chunks, _streams) = start(
             &hub,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
@@ -387,7 +387,7 @@ mod tests {
     async fn a_stream_without_events_ends_after_the_idle_timeout() {
         let (mut chunks, _streams) = start(
             &hub(),
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
@@ -400,7 +400,7 @@ mod tests {
     async fn closing_all_streams_ends_each() {
         let (mut chunks, streams) = start(
             &hub(),
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
             TIMINGS,
             StreamOptions::default(),
         );
@@ -412,9 +412,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_took_nothing_for_the_write_timeout_loses_the_messages_or_the_stream() {
         for (policy, expected) in [
-            (SlowReader::Skip, Some("event: gap\n")),
-            (SlowReader::Latest, Some("data: 3\n")),
-            (SlowReader::Disconnect, None),
+            (LagPolicy::Skip, Some("event: gap\n")),
+            (LagPolicy::Latest, Some("data: 3\n")),
+            (LagPolicy::Disconnect, None),
         ] {
             let hub = hub();
             let (mut chunks, _streams) = start(&hub, policy, TIMINGS, StreamOptions::default());
@@ -438,7 +438,7 @@ mod tests {
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
         let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
-        let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
+        let subscriber = subscribe(&hub, Start::After(unknown), LagPolicy::Disconnect);
         let position = subscriber.position().to_string();
         let admission = streams.admit(None, 1).expect("a place");
         let mut chunks = body(subscriber, admission, TIMINGS, StreamOptions::default());

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Progress, Received};
 use super::{Answer, Commands, NewStream, ShardHandle};
-use crate::hub::listeners::{Listener, Listening, News, TopicId};
+use crate::hub::watch::{ChannelId, TopicChange, WatchGuard, Watcher};
 use crate::server::ops::metrics::Metrics;
 use crate::server::stream::session::CloseReason;
 use crate::server::stream::wire::Pass;
@@ -45,12 +45,12 @@ pub(super) struct Shard {
     metrics: Metrics,
     runtime: Handle,
     connections: Slab<Box<Member>>,
-    groups: HashMap<TopicId, Group>,
+    groups: HashMap<ChannelId, Group>,
     timers: BinaryHeap<Reverse<Timer>>,
     /// Connections with more to be written than one turn allows.
     unfinished: Vec<usize>,
     /// Topics whose number of subscribers has changed, and when the readers that want to know are looked at.
-    recounted: BTreeSet<TopicId>,
+    recounted: BTreeSet<ChannelId>,
     recount_at: Option<Instant>,
     pass: Pass,
     next_id: u64,
@@ -67,7 +67,7 @@ struct Member {
     connection: Connection,
     /// Unlike its key, no other connection ever has it.
     id: u64,
-    topics: Box<[TopicId]>,
+    topics: Box<[ChannelId]>,
     /// When its earliest timer fires.
     timer: Option<Instant>,
 }
@@ -77,7 +77,7 @@ struct Group {
     members: BTreeSet<usize>,
     /// Those that want to know the number of consumers.
     counting: BTreeSet<usize>,
-    listening: Listening,
+    listening: WatchGuard,
 }
 
 /// A time at which a connection is looked at, if it is still there.
@@ -178,7 +178,7 @@ impl Shard {
     }
 
     /// Writes to all readers of a topic on the thread of a publisher, if they are few.
-    pub(super) fn write_to_few(&mut self, topic: TopicId) -> Lent {
+    pub(super) fn write_to_few(&mut self, topic: ChannelId) -> Lent {
         let Some(group) = self.groups.get(&topic) else {
             return Lent::Done;
         };
@@ -242,7 +242,7 @@ impl Shard {
             Received::Nothing => self.set_timer(key),
             Received::Answered if member.connection.is_blocked() => self.set_timer(key),
             Received::Answered => self.advance(key),
-            Received::Publication(publisher, text) => {
+            Received::PublishRequest(publisher, text) => {
                 let (id, handle) = (member.id, Arc::clone(&self.handle));
                 self.runtime.spawn(async move {
                     let text = publisher.publish(text).await;
@@ -266,11 +266,11 @@ impl Shard {
         }
         for (topic, news) in commands.news {
             match (news, self.groups.get(&topic)) {
-                (News::Events, Some(group)) => {
+                (TopicChange::Events, Some(group)) => {
                     let members: Vec<_> = group.members.iter().copied().collect();
                     self.advance_unless_blocked(members);
                 }
-                (News::Subscribers, Some(group)) if !group.counting.is_empty() => {
+                (TopicChange::Subscribers, Some(group)) if !group.counting.is_empty() => {
                     self.recounted.insert(topic);
                     let at = || Instant::now() + COUNT_INTERVAL;
                     self.recount_at.get_or_insert_with(at);
@@ -319,7 +319,7 @@ impl Shard {
             let group = match self.groups.entry(*topic) {
                 std::collections::hash_map::Entry::Occupied(group) => group.into_mut(),
                 std::collections::hash_map::Entry::Vacant(vacant) => {
-                    let listener: Arc<dyn Listener> = Arc::<ShardHandle>::clone(&self.handle);
+                    let listener: Arc<dyn Watcher> = Arc::<ShardHandle>::clone(&self.handle);
                     let Some(listening) = subscriber.listen(*topic, listener) else {
                         continue;
                     };
