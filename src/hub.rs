@@ -448,7 +448,8 @@ impl Hub {
         Totals {
             topics: state.topics.len(),
             bytes: self.0.retention.bytes(),
-            published: self.committed().number() - Offset::START.number(),
+            // Offsets count from 1.
+            published: self.committed().number(),
         }
     }
 

@@ -226,4 +226,140 @@ mod tests {
         );
         assert!(idempotency.shares.is_empty() && idempotency.results.is_empty());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_is_remembered_for_exactly_its_age() {
+        let mut idempotency = Idempotency::default();
+        let topic = Topic::clock();
+        let event = Publication::text("x");
+        let new = look_up(&mut idempotency, &topic, &key("k", 1), &event).expect_err("a new key");
+        idempotency.remember(new, Offset::from_number(7), 3);
+        tokio::time::advance(IDEMPOTENCY_AGE).await;
+        let first = look_up(&mut idempotency, &topic, &key("k", 1), &event);
+        let first = first.expect("the first result");
+        assert_eq!(
+            (first.offset, first.subscribers),
+            (Offset::from_number(7), 3)
+        );
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let later = look_up(&mut idempotency, &topic, &key("k", 1), &event);
+        assert!(later.is_err(), "a new key");
+    }
+
+    fn look_up(
+        idempotency: &mut Idempotency,
+        topic: &Topic,
+        key: &IdempotencyKey,
+        event: &Publication,
+    ) -> Result<FirstResult, NewKey> {
+        idempotency.look_up(topic, key, event).expect("room")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_was_forgotten_and_used_again_outlives_the_first_use() {
+        let mut idempotency = Idempotency::default();
+        let topic = Topic::clock();
+        let event = Publication::text("x");
+        let look_up = |idempotency: &mut Idempotency, text: &str| {
+            self::look_up(idempotency, &topic, &key(text, 1), &event)
+        };
+        for (text, offset) in [("k", 1), ("other", 2)] {
+            let new = look_up(&mut idempotency, text).expect_err("a new key");
+            let hash = new.hash();
+            idempotency.remember(new, Offset::from_number(offset), 0);
+            if text == "k" {
+                idempotency.forget(&hash);
+            }
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let again = look_up(&mut idempotency, "k").expect_err("a new key");
+        idempotency.remember(again, Offset::from_number(3), 0);
+        assert_eq!(idempotency.shares[&1], 3);
+        tokio::time::advance(IDEMPOTENCY_AGE).await;
+        let second = look_up(&mut idempotency, "k").expect("the second use");
+        assert_eq!(second.offset, Offset::from_number(3));
+        assert_eq!(idempotency.shares[&1], 1);
+        assert!(
+            look_up(&mut idempotency, "other").is_err(),
+            "its hour is over"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_that_is_refused_learns_when_a_key_will_be_free() {
+        let start = Instant::now();
+        let mut idempotency = Idempotency::default();
+        let topic = Topic::clock();
+        let event = Publication::text("x");
+        for (seconds, publisher) in [(0, 2), (10, 1), (20, 2)] {
+            idempotency.oldest_first.push_back(Remembered {
+                at: start + Duration::from_secs(seconds),
+                publisher,
+                key: [seconds, 0],
+                offset: Offset::START,
+            });
+        }
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let wait = |idempotency: &mut Idempotency, publisher| match idempotency.look_up(
+            &topic,
+            &key("k", publisher),
+            &event,
+        ) {
+            Err(PublishError::TooManyKeys(wait)) => Some(IDEMPOTENCY_AGE - wait),
+            _ => None,
+        };
+        idempotency.shares.insert(1, MAX_OF_PUBLISHER - 1);
+        assert_eq!(wait(&mut idempotency, 1), None);
+        idempotency.shares.insert(1, MAX_OF_PUBLISHER);
+        let its_own = Duration::from_secs(20);
+        assert_eq!(
+            wait(&mut idempotency, 1),
+            Some(its_own),
+            "the age of its oldest key"
+        );
+        assert_eq!(wait(&mut idempotency, 3), None);
+        let first = FirstResult {
+            request: 0,
+            offset: Offset::START,
+            subscribers: 0,
+        };
+        let results = (0..MAX_RESULTS as u64 - 1).map(|number| ([number, 1], first));
+        idempotency.results.extend(results);
+        assert_eq!(wait(&mut idempotency, 3), None);
+        idempotency.results.insert([0, 2], first);
+        let of_all = Duration::from_secs(30);
+        assert_eq!(
+            wait(&mut idempotency, 3),
+            Some(of_all),
+            "the age of the oldest key of all"
+        );
+        assert_eq!(wait(&mut idempotency, 1), Some(its_own));
+    }
+
+    #[test]
+    fn a_request_is_the_same_if_all_that_the_publisher_says_is() {
+        let mut idempotency = Idempotency::default();
+        let first = Publication::text("x");
+        let new = look_up(&mut idempotency, &Topic::clock(), &key("k", 1), &first);
+        idempotency.remember(new.expect_err("a new key"), Offset::START, 0);
+        let others = [
+            Publication::text("y"),
+            Publication {
+                is_private: true,
+                ..first.clone()
+            },
+            Publication {
+                retry: Some(Duration::from_secs(1)),
+                ..first.clone()
+            },
+        ];
+        for other in &others {
+            let reused = idempotency.look_up(&Topic::clock(), &key("k", 1), other);
+            assert_eq!(reused.err(), Some(PublishError::KeyReused));
+        }
+        let repeat = look_up(&mut idempotency, &Topic::clock(), &key("k", 2), &first);
+        assert!(repeat.is_ok(), "the publisher's share does not matter");
+        let elsewhere = Topic::new("other").expect("a topic");
+        assert!(look_up(&mut idempotency, &elsewhere, &key("k", 1), &first).is_err());
+    }
 }

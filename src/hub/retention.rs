@@ -255,3 +255,185 @@ impl Ranks {
         rank.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::hub::channel::Matcher;
+    use crate::hub::entry::Draft;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publication::Publication;
+    use crate::hub::topic::Topic;
+
+    fn channel(number: u64) -> Arc<Channel> {
+        let topic = Topic::new(&number.to_string()).expect("a topic");
+        let log = ChannelLog::new(Offset::START);
+        Arc::new(Channel::new(TopicId(number), Matcher::Topic(topic), log))
+    }
+
+    fn entry(number: u64, is_kept: bool) -> Arc<Entry> {
+        let publication = Publication {
+            is_kept,
+            ..Publication::text("x")
+        };
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        let offset = Offset::from_number(number);
+        Arc::new(Draft::new(publication).finish(&Topic::clock(), &epochs, offset))
+    }
+
+    fn retention(events: usize, bytes: usize) -> Retention {
+        Retention::new(Limits {
+            events,
+            bytes,
+            ..Limits::default()
+        })
+    }
+
+    /// Whether the task has been woken since the last time.
+    fn is_due(retention: &Retention) -> bool {
+        retention.due.notified().now_or_never().is_some()
+    }
+
+    #[test]
+    fn a_size_class_is_a_quarter_of_a_power_of_two() {
+        let class = |bytes| SizeClass::of(bytes).0;
+        assert_eq!([0, 3, 4, 5, 6, 7].map(class), [8, 8, 8, 9, 10, 11]);
+        assert_eq!(
+            [8, 9, 10, 12, 14, 15, 16].map(class),
+            [12, 12, 13, 14, 15, 15, 16]
+        );
+        assert_eq!([1_023, 1_024, 1_279, 1_280].map(class), [39, 40, 40, 41]);
+    }
+
+    #[test]
+    fn the_task_is_woken_when_the_histories_take_more_than_they_may() {
+        let bytes = entry(1, true).bytes();
+        let retention = retention(10, 2 * bytes);
+        let channel = channel(1);
+        for number in 1..=2 {
+            assert!(!retention.append(&channel, &entry(number, true)), "no tail");
+            assert_eq!(retention.bytes(), number as usize * bytes);
+            assert!(!is_due(&retention));
+        }
+        retention.append(&channel, &entry(3, true));
+        assert!(is_due(&retention));
+        retention.append(&channel, &entry(4, false));
+        assert_eq!((retention.bytes(), retention.topics()), (3 * bytes, 1));
+        assert!(!is_due(&retention), "an ephemeral event is in no history");
+    }
+
+    #[test]
+    fn a_publisher_retains_when_the_histories_take_a_quarter_too_much() {
+        let retention = retention(10, 1_002);
+        for (bytes, is_overdue) in [(1_002, false), (1_252, false), (1_253, true)] {
+            retention.bytes.store(bytes, Ordering::Relaxed);
+            assert_eq!(retention.is_overdue(), is_overdue, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_topic_keeps_as_many_events_as_it_may_and_those_that_remain_are_counted() {
+        let retention = retention(2, usize::MAX);
+        let channel = channel(1);
+        for number in 1..=5 {
+            retention.append(&channel, &entry(number, true));
+            let count = channel.log().history.count(true);
+            assert_eq!(count, 2.min(number as usize));
+        }
+        assert_eq!(retention.bytes(), channel.log().history.bytes());
+        assert_eq!(retention.topics(), 1);
+    }
+
+    #[test]
+    fn the_task_is_woken_when_many_topics_have_changed() {
+        let retention = retention(10, usize::MAX / 2);
+        let channels: Vec<_> = (0..=MAX_LISTED as u64).map(channel).collect();
+        for (number, channel) in channels.iter().enumerate() {
+            assert!(!is_due(&retention), "{number}");
+            for offset in [1, 2] {
+                retention.append(channel, &entry(offset, true));
+            }
+        }
+        assert!(is_due(&retention));
+        assert_eq!(retention.topics(), MAX_LISTED + 1);
+        assert!(retention.run(Offset::from_number(2)).is_empty());
+        retention.append(&channels[0], &entry(3, true));
+        assert_eq!(retention.listed.lock().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_looks_for_expired_events_every_second_and_at_once_when_it_is_woken() {
+        let retention = retention(10, 1);
+        let start = Instant::now();
+        retention.wait().await;
+        assert_eq!(start.elapsed(), AGE_PAUSE);
+        retention.append(&channel(1), &entry(1, true));
+        retention.wait().await;
+        assert_eq!(start.elapsed(), AGE_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_expired_is_evicted_from_all_topics_and_empty_ones_are_found() {
+        let retention = retention(10, usize::MAX);
+        let [old, mixed, young] = [1, 2, 3].map(channel);
+        retention.append(&old, &entry(1, true));
+        retention.append(&mixed, &entry(2, true));
+        let age = Limits::default().age;
+        tokio::time::advance(age).await;
+        retention.append(&mixed, &entry(3, true));
+        retention.append(&young, &entry(4, true));
+        let newest = Offset::from_number(4);
+        assert!(retention.run(newest).is_empty(), "nothing has expired");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let emptied: Vec<_> = retention
+            .run(newest)
+            .iter()
+            .map(|channel| channel.id)
+            .collect();
+        assert_eq!(emptied, [old.id]);
+        assert_eq!(retention.topics(), 2);
+        assert!(!retention.expire(&mixed));
+        tokio::time::advance(age).await;
+        assert!(retention.expire(&mixed));
+        assert_eq!(retention.listed.lock().len(), 1, "its rank has changed");
+        assert!(retention.expire(&mixed));
+        assert_eq!(retention.topics(), 1);
+        let emptied: Vec<_> = retention
+            .run(newest)
+            .iter()
+            .map(|channel| channel.id)
+            .collect();
+        assert_eq!(emptied.len(), 2);
+        assert_eq!((retention.bytes(), retention.topics()), (0, 0));
+    }
+
+    #[test]
+    fn a_large_topic_loses_events_before_older_ones_of_small_topics() {
+        // All ids are equally long.
+        let bytes = entry(101, true).bytes();
+        let limits = 40 * bytes;
+        let retention = retention(100, limits);
+        let [small, large] = [1, 2].map(channel);
+        retention.append(&small, &entry(101, true));
+        for number in 102..=143 {
+            retention.append(&large, &entry(number, true));
+        }
+        assert!(retention.run(Offset::from_number(143)).is_empty());
+        assert_eq!(retention.bytes(), limits);
+        assert_eq!(small.log().history.count(true), 1);
+        // Without large topics, the oldest event of all goes first.
+        let retention = self::retention(100, limits);
+        let channels: Vec<_> = (0..42).map(channel).collect();
+        for (number, channel) in channels.iter().enumerate() {
+            retention.append(channel, &entry(number as u64 + 101, true));
+        }
+        let emptied: Vec<_> = retention
+            .run(Offset::from_number(142))
+            .iter()
+            .map(|channel| channel.id.0)
+            .collect();
+        assert_eq!(emptied, [0, 1]);
+    }
+}

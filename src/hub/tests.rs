@@ -17,6 +17,7 @@ use crate::protocol::EARLIEST;
 use crate::protocol::event::EventType;
 use crate::protocol::gap::Gap;
 
+mod bounds;
 mod model;
 mod older;
 mod patterns;
@@ -270,6 +271,11 @@ impl Log for Grouped {
         }
         group.staged.push(Arc::clone(entry));
         Ok(Staged::Pending)
+    }
+
+    fn close(&self) {
+        self.refuse(true);
+        self.fail();
     }
 }
 

@@ -105,3 +105,92 @@ impl<'a> View<'a> {
             && self.visibility.shows(entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::entry::Draft;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publication::Publication;
+
+    fn entry(is_private: bool, is_kept: bool) -> Entry {
+        let publication = Publication {
+            is_private,
+            is_kept,
+            also_in: vec![Topic::new("b").expect("a topic")],
+            ..Publication::text("x")
+        };
+        let topic = Topic::new("a").expect("a topic");
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        Draft::new(publication).finish(&topic, &epochs, Offset::from_number(7))
+    }
+
+    struct Only(&'static str, Rights);
+
+    impl TopicRights for Only {
+        fn of(&self, topic: &Topic) -> Rights {
+            if topic.as_str() == self.0 {
+                self.1
+            } else {
+                Rights::Nothing
+            }
+        }
+    }
+
+    fn only(name: &'static str, rights: Rights) -> Visibility {
+        Visibility::PerTopic(Arc::new(Only(name, rights)))
+    }
+
+    #[test]
+    fn a_reader_sees_what_its_visibility_allows() {
+        let [public, private] = [false, true].map(|is_private| entry(is_private, true));
+        for (visibility, sees) in [
+            (Visibility::Public, (true, false)),
+            (Visibility::Private, (true, true)),
+            (Visibility::with_private(false), (true, false)),
+            (Visibility::with_private(true), (true, true)),
+            (only("a", Rights::Public), (true, false)),
+            (only("b", Rights::Private), (true, true)),
+            (only("b", Rights::Nothing), (false, false)),
+            (only("c", Rights::Private), (false, false)),
+        ] {
+            let shown = (visibility.shows(&public), visibility.shows(&private));
+            assert_eq!(shown, sees, "{visibility:?}");
+        }
+    }
+
+    #[test]
+    fn readers_share_what_they_read_only_if_they_certainly_see_the_same() {
+        let (public, private) = (Visibility::Public, Visibility::Private);
+        let some = only("a", Rights::Public);
+        assert!(public.is_same(&public) && private.is_same(&private));
+        assert!(!public.is_same(&private) && !private.is_same(&public));
+        assert!(!some.is_same(&some) && !some.is_same(&public));
+        assert!(!public.may_show_private());
+        assert!(private.may_show_private() && some.may_show_private());
+        assert_eq!(
+            format!("{public:?} {private:?} {some:?}"),
+            "Public Private PerTopic"
+        );
+    }
+
+    #[test]
+    fn a_reader_sees_ephemeral_events_from_its_subscription_on() {
+        let view = |replayed_through| View {
+            visibility: &Visibility::Public,
+            replayed_through: Offset::from_number(replayed_through),
+        };
+        let [kept, ephemeral] = [true, false].map(|is_kept| entry(false, is_kept));
+        for (replayed_through, sees) in [(6, true), (7, false), (8, false)] {
+            assert!(view(replayed_through).shows(&kept));
+            assert_eq!(
+                view(replayed_through).shows(&ephemeral),
+                sees,
+                "{replayed_through}"
+            );
+        }
+        assert!(!view(6).shows(&entry(true, false)));
+        let past = View::of_the_past(&Visibility::Public);
+        assert!(past.shows(&kept) && !past.shows(&ephemeral));
+    }
+}

@@ -180,3 +180,103 @@ mod tests {
         drop(listening);
     }
 }
+
+#[cfg(test)]
+mod counts {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::hub::channel::{ChannelLog, Matcher};
+    use crate::hub::position::Offset;
+    use crate::hub::topic::Topic;
+
+    /// Counts what it is notified of, and says that it has woken a thread or not.
+    #[derive(Default)]
+    struct Count {
+        events: AtomicUsize,
+        subscribers: AtomicUsize,
+        wakes: bool,
+    }
+
+    impl Count {
+        fn new(wakes: bool) -> Arc<Self> {
+            Arc::new(Self {
+                wakes,
+                ..Self::default()
+            })
+        }
+
+        fn seen(&self) -> (usize, usize) {
+            (self.events.load(Relaxed), self.subscribers.load(Relaxed))
+        }
+    }
+
+    impl Listener for Count {
+        fn wake(&self, _: TopicId, news: News) -> Woken {
+            let counter = match news {
+                News::Events => &self.events,
+                News::Subscribers => &self.subscribers,
+            };
+            counter.fetch_add(1, Relaxed);
+            if self.wakes {
+                Woken::Thread
+            } else {
+                Woken::Nothing
+            }
+        }
+    }
+
+    fn channel() -> Arc<Channel> {
+        let matcher = Matcher::Topic(Topic::clock());
+        Arc::new(Channel::new(
+            TopicId(7),
+            matcher,
+            ChannelLog::new(Offset::START),
+        ))
+    }
+
+    fn listen(channel: &Arc<Channel>, watcher: &Arc<Count>, counts: bool) -> Listening {
+        let watcher: Arc<dyn Listener> = Arc::<Count>::clone(watcher);
+        Listening::new(Arc::clone(channel), watcher, counts)
+    }
+
+    #[test]
+    fn every_watcher_is_notified_and_it_is_known_whether_one_has_woken_a_thread() {
+        let channel = channel();
+        assert!(!channel.notify(News::Events));
+        let [first, second, third] = [false, true, false].map(Count::new);
+        let _first = listen(&channel, &first, false);
+        assert!(!channel.notify(News::Events));
+        let second_listening = listen(&channel, &second, false);
+        let _third = listen(&channel, &third, false);
+        assert!(channel.notify(News::Events));
+        assert_eq!(
+            [first.seen(), second.seen(), third.seen()],
+            [(2, 0), (1, 0), (1, 0)]
+        );
+        drop(second_listening);
+        assert!(!channel.notify(News::Events));
+        assert_eq!(second.seen(), (1, 0));
+    }
+
+    #[test]
+    fn only_watchers_that_count_subscribers_are_notified_of_their_number() {
+        let channel = channel();
+        let [plain, counting] = [true, true].map(Count::new);
+        let plain_listening = listen(&channel, &plain, false);
+        assert!(!channel.notify(News::Subscribers));
+        let listening = listen(&channel, &counting, true);
+        assert!(channel.notify(News::Subscribers));
+        assert_eq!((plain.seen(), counting.seen()), ((0, 0), (0, 1)));
+        plain_listening.count_subscribers();
+        plain_listening.count_subscribers();
+        listening.count_subscribers();
+        assert_eq!(channel.watchers.0.lock().counting, 2);
+        assert!(channel.notify(News::Subscribers));
+        assert_eq!((plain.seen(), counting.seen()), ((0, 1), (0, 2)));
+        drop(listening);
+        assert_eq!(channel.watchers.0.lock().counting, 1);
+        drop(plain_listening);
+        assert_eq!(channel.watchers.0.lock().counting, 0);
+    }
+}

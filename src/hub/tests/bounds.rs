@@ -1,0 +1,137 @@
+//! What a hub counts and bounds, seen at each bound, over the log in memory.
+
+use super::super::pattern::Pattern;
+use super::super::subscriber::WantedPattern;
+use super::super::visibility::Visibility;
+use super::*;
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a topic")
+}
+
+fn publish(hub: &Hub, name: &str, publication: Publication) -> Result<Published, PublishError> {
+    let topic = topic(name);
+    let published = hub.publish(&topic, publication, Conditions::default());
+    published.now_or_never().expect("committed at once")
+}
+
+fn text(data: &str) -> Publication {
+    Publication::text(data)
+}
+
+fn reader(hub: &Hub, name: &str, start: Start) -> Result<Subscriber, SubscribeError> {
+    hub.subscribe(&Subscription::public(
+        topic(name),
+        start,
+        SlowReader::Disconnect,
+    ))
+}
+
+fn reader_of_pattern(hub: &Hub, pattern: &str) -> Subscriber {
+    let wanted = WantedPattern {
+        pattern: Pattern::new(pattern).expect("a pattern"),
+        visibility: Visibility::Public,
+    };
+    hub.subscribe(&Subscription {
+        topics: Vec::new(),
+        patterns: vec![wanted],
+        start: Start::Now,
+        slow_reader: SlowReader::Disconnect,
+    })
+    .expect("a subscriber")
+}
+
+#[test]
+fn a_page_is_just_as_large_as_it_may_be() {
+    let hub = Hub::new(Limits::default());
+    for data in ["1", "2", "3"] {
+        publish(&hub, "a", text(data)).expect("taken");
+    }
+    let page = |count, max_bytes| {
+        let page = Page {
+            count,
+            max_bytes,
+            before: None,
+            with_private: false,
+        };
+        let snapshot = hub.snapshot(&topic("a"), &page);
+        let bytes: usize = snapshot.events.iter().map(|entry| entry.bytes()).sum();
+        (snapshot.events.len(), bytes, snapshot.older_than.is_some())
+    };
+    let (_, bytes_of_two, _) = page(2, usize::MAX);
+    assert_eq!(page(3, bytes_of_two), (2, bytes_of_two, true));
+    assert_eq!(page(3, bytes_of_two - 1).0, 1);
+    assert_eq!(page(3, usize::MAX).0, 3);
+    assert!(!page(3, usize::MAX).2);
+    assert_eq!(page(0, usize::MAX), (0, 0, false));
+}
+
+#[test]
+fn subscriptions_that_have_gone_make_room_for_others() {
+    let hub = Hub::new(Limits {
+        subscriptions: 2,
+        ..Limits::default()
+    });
+    for _ in 0..3 {
+        let first = reader(&hub, "a", Start::Now).expect("room");
+        let _second = reader(&hub, "b", Start::Now).expect("room");
+        let third = reader(&hub, "c", Start::Now);
+        assert_eq!(third.err(), Some(SubscribeError::TooManySubscriptions));
+        drop(first);
+        reader(&hub, "c", Start::Now).expect("room");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_of_a_new_topic_evicts_what_has_expired_if_there_is_no_room() {
+    let hub = Hub::new(Limits {
+        topics: 1,
+        age: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    publish(&hub, "a", text("1")).expect("taken");
+    let refused = publish(&hub, "b", text("1"));
+    assert_eq!(refused, Err(PublishError::TooManyTopics));
+    tokio::time::advance(Duration::from_secs(61)).await;
+    publish(&hub, "b", text("1")).expect("taken");
+    let names: Vec<_> = hub
+        .topics(|_| Some(true))
+        .into_iter()
+        .map(|it| it.topic)
+        .collect();
+    assert_eq!(names, [topic("b")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_evicts_what_has_expired_until_it_is_cancelled() {
+    let hub = Hub::new(Limits {
+        age: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    publish(&hub, "a", text("1")).expect("taken");
+    let cancelled = CancellationToken::new();
+    let task = tokio::spawn(hub.clone().keep_within_limits(cancelled.clone()));
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(hub.totals().topics, 1);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!((hub.totals().topics, hub.totals().bytes), (0, 0));
+    cancelled.cancel();
+    task.await.expect("the task");
+}
+
+#[test]
+fn a_pattern_finds_the_topics_that_have_events_after_the_cursor() {
+    let hub = Hub::new(Limits::default());
+    for name in ["t/1", "t/2", "other"] {
+        publish(&hub, name, text("x")).expect("taken");
+    }
+    let pattern = Pattern::new("t/*").expect("a pattern");
+    let found = |after| {
+        let (channels, lost) = hub.matching(&pattern, Offset::from_number(after));
+        assert_eq!(lost, Offset::START);
+        channels.len()
+    };
+    assert_eq!([0, 1, 2].map(found), [2, 1, 0]);
+    let _reader = reader_of_pattern(&hub, "t/*");
+    assert_eq!(found(0), 2);
+}
