@@ -53,7 +53,8 @@ files_of app "${seam[@]}"
 never '2. only app/live.rs and its parts name browser' "$(module browser)" "${files[@]}"
 
 files_of hub
-never '3. hub never names axum, http or leptos' "$(crates axum http leptos)" "${files[@]}"
+never '3. hub never names axum, http, leptos or clap' "$(crates axum http leptos clap)" "${files[@]}"
+never '3. hub never names server' "$(module server)" "${files[@]}"
 
 mapfile -t files < <(printf '%s\n' "${all[@]}" | grep -vxE 'src/(lib|main|app/live)\.rs')
 never '4. cfg(feature) stands in lib.rs, main.rs and app/live.rs only' 'cfg(_attr)?!?\(.*\bfeature\b' "${files[@]}"

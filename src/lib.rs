@@ -15,7 +15,7 @@
 //!
 //! 1. `protocol` names no tokio, axum, leptos or web-sys.
 //! 2. `app` never names `server` or `hub`; only `app/live.rs` and its parts in `app/live/` name `browser`.
-//! 3. `hub` never names axum, http or leptos.
+//! 3. `hub` never names axum, http, leptos, clap or `server`.
 //! 4. `cfg(feature …)` stands in `lib.rs`, `main.rs` and `app/live.rs` only.
 //! 5. Text that both sides render is a pure function of data: never of now, locale or time zone.
 

@@ -231,7 +231,7 @@ mod tests {
     async fn a_result_is_remembered_for_exactly_its_age() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         let new = look_up(&mut idempotency, &topic, &key("k", 1), &event).expect_err("a new key");
         idempotency.remember(new, Offset::from_number(7), 3);
         tokio::time::advance(IDEMPOTENCY_AGE).await;
@@ -250,7 +250,7 @@ mod tests {
         idempotency: &mut Idempotency,
         topic: &Topic,
         key: &IdempotencyKey,
-        event: &Publication,
+        event: &PublishRequest,
     ) -> Result<FirstResult, NewKey> {
         idempotency.look_up(topic, key, event).expect("room")
     }
@@ -259,7 +259,7 @@ mod tests {
     async fn a_key_that_was_forgotten_and_used_again_outlives_the_first_use() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         let look_up = |idempotency: &mut Idempotency, text: &str| {
             self::look_up(idempotency, &topic, &key(text, 1), &event)
         };
@@ -290,7 +290,7 @@ mod tests {
         let start = Instant::now();
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         for (seconds, publisher) in [(0, 2), (10, 1), (20, 2)] {
             idempotency.oldest_first.push_back(Remembered {
                 at: start + Duration::from_secs(seconds),
@@ -339,16 +339,16 @@ mod tests {
     #[test]
     fn a_request_is_the_same_if_all_that_the_publisher_says_is() {
         let mut idempotency = Idempotency::default();
-        let first = Publication::text("x");
+        let first = PublishRequest::text("x");
         let new = look_up(&mut idempotency, &Topic::clock(), &key("k", 1), &first);
         idempotency.remember(new.expect_err("a new key"), Offset::START, 0);
         let others = [
-            Publication::text("y"),
-            Publication {
+            PublishRequest::text("y"),
+            PublishRequest {
                 is_private: true,
                 ..first.clone()
             },
-            Publication {
+            PublishRequest {
                 retry: Some(Duration::from_secs(1)),
                 ..first.clone()
             },

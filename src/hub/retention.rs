@@ -262,25 +262,25 @@ mod tests {
 
     use super::*;
     use crate::hub::channel::Matcher;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
     use crate::hub::topic::Topic;
 
     fn channel(number: u64) -> Arc<Channel> {
         let topic = Topic::new(&number.to_string()).expect("a topic");
         let log = ChannelLog::new(Offset::START);
-        Arc::new(Channel::new(TopicId(number), Matcher::Topic(topic), log))
+        Arc::new(Channel::new(ChannelId(number), Matcher::Topic(topic), log))
     }
 
     fn entry(number: u64, is_kept: bool) -> Arc<Entry> {
-        let publication = Publication {
-            is_kept,
-            ..Publication::text("x")
+        let publication = PublishRequest {
+            is_ephemeral: !is_kept,
+            ..PublishRequest::text("x")
         };
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
         let offset = Offset::from_number(number);
-        Arc::new(Draft::new(publication).finish(&Topic::clock(), &epochs, offset))
+        Arc::new(UnsequencedEntry::new(publication).finish(&Topic::clock(), &epochs, offset))
     }
 
     fn retention(events: usize, bytes: usize) -> Retention {

@@ -58,7 +58,7 @@ pub enum Start {
 
 /// What happens to a reader that is so slow that what it should read next is no longer kept, or that has taken nothing
 /// for longer than the write timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LagPolicy {
     /// Its stream ends; it comes back and resumes from its last event ID.
     Disconnect,

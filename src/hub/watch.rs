@@ -211,11 +211,11 @@ mod counts {
         }
     }
 
-    impl Listener for Count {
-        fn wake(&self, _: TopicId, news: News) -> Woken {
+    impl Watcher for Count {
+        fn wake(&self, _: ChannelId, news: TopicChange) -> Woken {
             let counter = match news {
-                News::Events => &self.events,
-                News::Subscribers => &self.subscribers,
+                TopicChange::Events => &self.events,
+                TopicChange::Subscribers => &self.subscribers,
             };
             counter.fetch_add(1, Relaxed);
             if self.wakes {
@@ -229,33 +229,33 @@ mod counts {
     fn channel() -> Arc<Channel> {
         let matcher = Matcher::Topic(Topic::clock());
         Arc::new(Channel::new(
-            TopicId(7),
+            ChannelId(7),
             matcher,
             ChannelLog::new(Offset::START),
         ))
     }
 
-    fn listen(channel: &Arc<Channel>, watcher: &Arc<Count>, counts: bool) -> Listening {
-        let watcher: Arc<dyn Listener> = Arc::<Count>::clone(watcher);
-        Listening::new(Arc::clone(channel), watcher, counts)
+    fn listen(channel: &Arc<Channel>, watcher: &Arc<Count>, counts: bool) -> WatchGuard {
+        let watcher: Arc<dyn Watcher> = Arc::<Count>::clone(watcher);
+        WatchGuard::new(Arc::clone(channel), watcher, counts)
     }
 
     #[test]
     fn every_watcher_is_notified_and_it_is_known_whether_one_has_woken_a_thread() {
         let channel = channel();
-        assert!(!channel.notify(News::Events));
+        assert!(!channel.notify(TopicChange::Events));
         let [first, second, third] = [false, true, false].map(Count::new);
         let _first = listen(&channel, &first, false);
-        assert!(!channel.notify(News::Events));
+        assert!(!channel.notify(TopicChange::Events));
         let second_listening = listen(&channel, &second, false);
         let _third = listen(&channel, &third, false);
-        assert!(channel.notify(News::Events));
+        assert!(channel.notify(TopicChange::Events));
         assert_eq!(
             [first.seen(), second.seen(), third.seen()],
             [(2, 0), (1, 0), (1, 0)]
         );
         drop(second_listening);
-        assert!(!channel.notify(News::Events));
+        assert!(!channel.notify(TopicChange::Events));
         assert_eq!(second.seen(), (1, 0));
     }
 
@@ -264,15 +264,15 @@ mod counts {
         let channel = channel();
         let [plain, counting] = [true, true].map(Count::new);
         let plain_listening = listen(&channel, &plain, false);
-        assert!(!channel.notify(News::Subscribers));
+        assert!(!channel.notify(TopicChange::Subscribers));
         let listening = listen(&channel, &counting, true);
-        assert!(channel.notify(News::Subscribers));
+        assert!(channel.notify(TopicChange::Subscribers));
         assert_eq!((plain.seen(), counting.seen()), ((0, 0), (0, 1)));
         plain_listening.count_subscribers();
         plain_listening.count_subscribers();
         listening.count_subscribers();
         assert_eq!(channel.watchers.0.lock().counting, 2);
-        assert!(channel.notify(News::Subscribers));
+        assert!(channel.notify(TopicChange::Subscribers));
         assert_eq!((plain.seen(), counting.seen()), ((0, 1), (0, 2)));
         drop(listening);
         assert_eq!(channel.watchers.0.lock().counting, 1);

@@ -234,7 +234,7 @@ fn a_repeated_request_is_answered_when_the_first_is_committed() {
     let repeat = answer(repeat).expect("the first answer");
     assert_eq!((&repeat.id, repeat.is_repeat), (&first.id, true));
     assert_eq!(answer(reused), Err(PublishError::KeyReused));
-    let next = pending(hub.publish(&a, text("3"), Conditions::default()));
+    let next = pending(hub.publish(&a, text("3"), Preconditions::default()));
     let later = hub.publish(&a, text("1"), keyed("k")).now_or_never();
     assert!(
         later
@@ -442,7 +442,7 @@ fn a_hub_that_is_closed_fails_what_is_staged_and_takes_nothing_more() {
     let request = pending(hub.publish(&a, text("1"), Preconditions::default()));
     hub.close();
     assert!(matches!(answer(request), Err(PublishError::Unavailable(_))));
-    let later = hub.publish(&a, text("2"), Conditions::default());
+    let later = hub.publish(&a, text("2"), Preconditions::default());
     let later = later.now_or_never().expect("an answer at once");
     assert!(matches!(later, Err(PublishError::Unavailable(_))));
 }
