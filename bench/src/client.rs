@@ -416,6 +416,36 @@ impl Client {
         Ok(latencies)
     }
 
+    /// Publishes so many events to one subscriber at a steady rate, on the connection that [`Self::begin`] opened; for
+    /// each, the nanoseconds from before it was written until after it was read. The server sleeps in between; the
+    /// client does not, so that its own waking is no part of what is measured.
+    pub(crate) fn paced(
+        &mut self,
+        path: &str,
+        rate: f64,
+        samples: usize,
+    ) -> Result<Vec<u64>, String> {
+        let mut latencies = Vec::with_capacity(samples);
+        let interval = Duration::from_secs_f64(1.0 / rate);
+        let mut due = Instant::now();
+        for _ in 0..samples {
+            while Instant::now() < due {
+                self.turn(Duration::ZERO)?;
+            }
+            let (delivered, answered) = (self.run.delivered + 1, self.run.answered + 1);
+            // An event that is late delays the next ones; they are not sent in a burst after it.
+            let now = Instant::now();
+            due = (due + interval).max(now);
+            self.publish(0, path, now)?;
+            self.until(|client| {
+                client.run.delivered >= delivered && client.run.answered >= answered
+            })?;
+            latencies.push(self.run.last_latency);
+        }
+        self.check()?;
+        Ok(latencies)
+    }
+
     /// Publishes one event after another; for each, the nanoseconds until the answer was there.
     pub(crate) fn requests(&mut self, path: &str, samples: usize) -> Result<Vec<u64>, String> {
         self.begin(1)?;

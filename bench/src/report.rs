@@ -111,6 +111,9 @@ impl Report<'_> {
         }
         self.memory(text)?;
         self.echo(text)?;
+        for &rate in &self.plan.paces {
+            self.paced(text, rate)?;
+        }
         self.topics(text, "topics", &self.plan.topics, "topics")?;
         self.topics(
             text,
@@ -213,6 +216,18 @@ impl Report<'_> {
             "echo.p50".to_owned(),
             false,
         ));
+        for rate in &self.plan.paces {
+            for (what, key) in [("p50", "p50"), ("processor time per event", "cpu")] {
+                rows.push((
+                    format!(
+                        "{} paced publishes a second to one subscriber, {what}, µs",
+                        number(*rate)
+                    ),
+                    format!("paced.{rate}.{key}"),
+                    false,
+                ));
+            }
+        }
         rows.push((
             format!("replay of {}, events a second", thousands(HISTORY)),
             "replay".to_owned(),
@@ -372,6 +387,37 @@ impl Report<'_> {
                 text,
                 "| {} | {p50} | {ratio} | {p99} |",
                 self.name(peer, "echo")
+            )?;
+        }
+        writeln!(text)
+    }
+
+    fn paced(&self, text: &mut String, rate: f64) -> std::fmt::Result {
+        let key = format!("paced.{rate}");
+        let [p50, p99, cpu] = ["p50", "p99", "cpu"].map(|what| format!("{key}.{what}"));
+        if !self.has(&p50, &key) {
+            return Ok(());
+        }
+        writeln!(
+            text,
+            "### One publish to one subscriber, {} a second\n",
+            number(rate)
+        )?;
+        writeln!(
+            text,
+            "| server | p50, µs | to the floor | p99, µs | processor time per event, µs | to the floor |"
+        )?;
+        writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
+        for peer in self.rows(&p50, &key) {
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                self.name(peer, &key),
+                self.cell(peer, &p50),
+                self.ratio(&peer.name, &p50, &p50),
+                self.cell(peer, &p99),
+                self.cell(peer, &cpu),
+                self.ratio(&peer.name, &cpu, &cpu),
             )?;
         }
         writeln!(text)

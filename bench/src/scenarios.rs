@@ -49,6 +49,8 @@ pub(crate) enum Part {
     Memory,
     /// One publish at a time to one subscriber
     Echo,
+    /// One publish to one subscriber at a steady pace: latency and processor time
+    Paced,
     /// Few events to many subscribers: processor time and latency
     Steady,
     /// The most deliveries a second
@@ -67,6 +69,9 @@ pub(crate) struct Plan {
     pub(crate) steady: Duration,
     pub(crate) step: Duration,
     pub(crate) samples: usize,
+    /// Events a second of the paced publishes, and for how long each.
+    pub(crate) paces: Vec<f64>,
+    pub(crate) paced: Duration,
     pub(crate) idle: Vec<usize>,
     /// Subscribers and events a second of the steady load.
     pub(crate) crowds: Vec<(usize, f64)>,
@@ -82,6 +87,8 @@ impl Plan {
             steady: Duration::from_secs(6),
             step: Duration::from_secs(2),
             samples: 2_000,
+            paces: vec![100.0, 1_000.0],
+            paced: Duration::from_secs(10),
             idle: vec![1_000, 5_000, 10_000],
             crowds: vec![(1_000, 20.0), (5_000, 5.0)],
             most: vec![1_000, 5_000],
@@ -94,6 +101,7 @@ impl Plan {
         Self {
             steady: Duration::from_secs(2),
             step: Duration::from_secs(1),
+            paced: Duration::from_secs(4),
             most: vec![1_000],
             topics: vec![1, 10_000],
             elsewhere: vec![0, 1_000],
@@ -126,6 +134,7 @@ impl Runner<'_> {
             let done = match part {
                 Part::Memory => self.memory(peer),
                 Part::Echo => self.echo(peer),
+                Part::Paced => self.paced(peer),
                 Part::Steady => self.steady(peer),
                 Part::Most => self.most(peer),
                 Part::Socket => self.socket(peer),
@@ -198,6 +207,32 @@ impl Runner<'_> {
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let value = percentile(&mut samples, share) as f64 / 1e3;
             self.results.add(&peer.name, format!("echo.{name}"), value);
+        }
+        Ok(())
+    }
+
+    fn paced(&mut self, peer: &Peer) -> Outcome {
+        for rate in self.plan.paces.clone() {
+            let key = format!("paced.{rate}");
+            self.paced_at(peer, &key, rate)
+                .map_err(|error| (key, error))?;
+        }
+        Ok(())
+    }
+
+    fn paced_at(&mut self, peer: &Peer, key: &str, rate: f64) -> Result<(), String> {
+        let mut pair = self.crowd(peer, Kind::Stream, &peer.stream(TOPIC), 1)?;
+        let path = peer.publish(TOPIC);
+        let samples = (rate * self.plan.paced.as_secs_f64()) as usize;
+        pair.client.begin(1)?;
+        pair.client.paced(&path, rate, samples / 10)?;
+        let before = pair.server.cpu();
+        let mut latencies = pair.client.paced(&path, rate, samples)?;
+        let cpu = pair.server.cpu().since(before) * 1e6 / samples as f64;
+        self.results.add(&peer.name, format!("{key}.cpu"), cpu);
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let value = percentile(&mut latencies, share) as f64 / 1e3;
+            self.results.add(&peer.name, format!("{key}.{name}"), value);
         }
         Ok(())
     }
