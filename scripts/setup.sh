@@ -1,15 +1,20 @@
 # shellcheck shell=bash
-# Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
+# Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh, watch.sh and test.sh.
 #
-#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos
-#   set_up_tests    that, and rustfmt, clippy, the Node packages, Chromium; nginx and Caddy if root runs it
+#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, the Node packages of scripts/
+#   set_up_watch    that, and cargo-leptos
+#   set_up_tests    what set_up_build does, and rustfmt, clippy, the Node packages, Chromium; nginx and Caddy if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
+# cargo-leptos takes five minutes to compile, so only watching sources has it: the release build uses site.mjs.
 # Only Debian packages need root.
 
 CARGO_LEPTOS=0.3.10
 BINARYEN=132
+
+# What the site is made with, beside its own sources.
+SITE_SOURCES=(scripts/site.mjs scripts/wasm.mjs scripts/package-lock.json)
 
 # What Rust links with, and what the C parts of cargo-leptos are built against.
 DEBIAN_BUILD_PACKAGES=(gcc libc6-dev pkg-config libssl-dev)
@@ -39,18 +44,24 @@ set_up_build() {
   need_rust
   need_node
   need_target wasm32-unknown-unknown
+  need_node_packages scripts
   need_wasm_opt
   need_wasm_bindgen
-  need_cargo_leptos
   rm -rf target/tools
   [ -n "$setup_changed" ] || say "Build tools: nothing to set up."
+}
+
+set_up_watch() {
+  set_up_build
+  need_cargo_leptos
+  rm -rf target/tools
 }
 
 # What may need root comes first: nobody shall learn of it after minutes of compiling.
 set_up_tests() {
   need_rust
   need_node
-  need_node_packages
+  need_node_packages end2end
   need_chromium
   want_proxies
   need_component rustfmt
@@ -62,14 +73,16 @@ set_up_tests() {
 build_release() {
   local stamp=target/release/.fairwind-built
   if [ -f "$stamp" ] && [ "$(cksum 2>/dev/null <target/release/fairwind)" = "$(cat "$stamp")" ] &&
-    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock -newer "$stamp" -print -quit)" ]; then
+    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock "${SITE_SOURCES[@]}" -newer "$stamp" -print -quit)" ]; then
     say "target/release/fairwind is up to date."
     return
   fi
   say "Building both halves in release mode (about 5 minutes from nothing, 1 minute after a change) ..."
   mkdir -p target/release
   touch "$stamp.started"
-  cargo leptos build --release --precompress
+  node scripts/site.mjs
+  # The variable is one that cargo-leptos sets too: neither compiles again what the other has compiled.
+  LEPTOS_OUTPUT_NAME=fairwind cargo build --locked --release --bin=fairwind --no-default-features --features=ssr
   # The stamp is as old as the build's start: what was edited meanwhile counts as newer.
   cksum <target/release/fairwind >"$stamp"
   touch -r "$stamp.started" "$stamp"
@@ -180,12 +193,12 @@ install_tool() { # CRATE VERSION [CARGO INSTALL OPTION]...
     "$crate" --version "$version" "$@"
 }
 
-need_node_packages() {
-  local installed=end2end/node_modules/.installed-package-lock.json
-  cmp -s end2end/package-lock.json "$installed" && return
-  installing "Installing the Node packages of end2end/ (some seconds) ..."
-  (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
-  cp end2end/package-lock.json "$installed"
+need_node_packages() { # FOLDER
+  local installed=$1/node_modules/.installed-package-lock.json
+  cmp -s "$1/package-lock.json" "$installed" && return
+  installing "Installing the Node packages of $1/ (some seconds) ..."
+  (cd "$1" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
+  cp "$1/package-lock.json" "$installed"
 }
 
 need_chromium() {
