@@ -14,7 +14,7 @@ CARGO_LEPTOS=0.3.10
 BINARYEN=132
 
 # What the site is made with, beside its own sources.
-SITE_SOURCES=(scripts/site.mjs scripts/wasm.mjs scripts/package-lock.json)
+SITE_SOURCES=(scripts/site.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
 
 # What Rust links with, and what the C parts of cargo-leptos are built against.
 DEBIAN_BUILD_PACKAGES=(gcc libc6-dev pkg-config libssl-dev)

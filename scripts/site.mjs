@@ -3,8 +3,8 @@
 // half as WebAssembly with its JavaScript glue, the stylesheet, and the files of public/, each also compressed.
 //
 // It does what `cargo leptos build --release --precompress --frontend-only` does, without the minutes that compiling
-// cargo-leptos takes, and makes the result smaller: exports that no page calls go, and the long names that the glue and
-// the WebAssembly know each other by become short ones.
+// cargo-leptos takes, and makes the result smaller: exports that no page calls go, functions that are alike stand side by
+// side, and the long names that the glue and the WebAssembly know each other by become short ones.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,8 @@ import browserslist from 'browserslist';
 import { transformSync } from 'esbuild';
 import { browserslistToTargets, bundle } from 'lightningcss';
 
-import { exportsOf, importsOf, keepExports, rename } from './wasm.mjs';
+import { bySimilarity } from './order.mjs';
+import { exportsOf, functionsOf, importsOf, keepExports, nameFunctions, rename } from './wasm.mjs';
 
 const manifest = JSON.parse(run('cargo', ['metadata', '--no-deps', '--locked', '--format-version=1']));
 const [{ name: crate, metadata }] = manifest.packages;
@@ -51,12 +52,23 @@ function browserHalf() {
   const [bound, small] = [join(folder, 'bound.wasm'), join(folder, 'small.wasm')];
   const used = wordsOf(long);
   writeFileSync(bound, keepExports(readFileSync(join(folder, `${name}_bg.wasm`)), (exported) => used.has(exported)));
-  run('wasm-opt', [...settings['wasm-opt-features'], bound, '-o', small]);
+  const flags = settings['wasm-opt-features'];
+  // The second time puts the functions into the order of the names that they have then, and needs to know the features.
+  run('wasm-opt', [...flags.filter((flag) => flag !== '--strip-target-features'), bound, '-o', small]);
+  writeFileSync(bound, inOrder(readFileSync(small)));
+  run('wasm-opt', [...flags.filter((flag) => flag !== '--converge'), bound, '-o', small]);
   const optimized = readFileSync(small);
 
   const pruned = withoutImports(long, new Set(importsOf(optimized)));
   const minified = transformSync(pruned, { minify: true, format: 'esm', target: 'es2022' }).code;
   return shortNames(optimized, minified);
+}
+
+/** The module with names for its functions that sort as they are to stand. */
+function inOrder(wasm) {
+  const names = [];
+  for (const [rank, index] of bySimilarity(functionsOf(wasm)).entries()) names[index] = String(rank).padStart(6, '0');
+  return nameFunctions(wasm, names);
 }
 
 /** The glue without the classes that dependencies export for code which Fairwind does not use. */

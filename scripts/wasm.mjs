@@ -1,8 +1,14 @@
-// Reads and rewrites the imports and exports of a WebAssembly module, section by section; everything else stays as it is.
+// Reads and rewrites a WebAssembly module, section by section: its imports, its exports, its functions' names. Everything
+// else stays as it is.
 // The format: https://webassembly.github.io/spec/core/binary/modules.html
 
+const CUSTOM = 0;
 const IMPORT = 2;
 const EXPORT = 7;
+const CODE = 10;
+
+/** The part of the custom section `name` that has the functions' names. */
+const FUNCTION_NAMES = 1;
 
 /** Kinds of what is imported or exported. */
 const [FUNCTION, TABLE, MEMORY, GLOBAL, TAG] = [0, 1, 2, 3, 4];
@@ -48,6 +54,35 @@ export function rename(wasm, nameOf) {
       return [text(nameOf(name)), reader.since(start)];
     }),
   });
+}
+
+/** The bodies of a module's own functions. */
+export function functionsOf(wasm) {
+  const bodies = [];
+  withSections(wasm, {
+    [CODE]: (reader) => {
+      for (let left = reader.number(); left > 0; left -= 1) {
+        const length = reader.number();
+        const start = reader.at;
+        reader.skip(length);
+        bodies.push(reader.since(start));
+      }
+    },
+  });
+  return bodies;
+}
+
+/** The module with these names, and no others, for its own functions. */
+export function nameFunctions(wasm, names) {
+  const isFunction = ({ kind }) => kind === 'function';
+  const first = WebAssembly.Module.imports(new WebAssembly.Module(wasm)).filter(isFunction).length;
+  const entries = names.flatMap((name, index) => [number(first + index), text(name)]);
+  const content = Buffer.concat([number(names.length), ...entries]);
+  const body = Buffer.concat([text('name'), Buffer.from([FUNCTION_NAMES]), number(content.length), content]);
+  const unnamed = withSections(wasm, {
+    [CUSTOM]: (reader) => (reader.text() === 'name' ? text('unnamed') : null),
+  });
+  return Buffer.concat([unnamed, Buffer.from([CUSTOM]), number(body.length), body]);
 }
 
 function withSections(wasm, change) {
