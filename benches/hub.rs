@@ -24,6 +24,7 @@ use fairwind::hub::topic::Topic;
 use fairwind::hub::{Hub, Limits};
 use fairwind::protocol::event::{EventId, EventType};
 use fairwind::protocol::event_stream::{push_fields, push_id_and_dispatch};
+use futures_util::FutureExt;
 
 fn main() {
     divan::main();
@@ -39,6 +40,7 @@ fn hub(events: usize) -> Hub {
         events,
         age: Duration::from_secs(86_400),
         bytes: 4 << 30,
+        tail_bytes: 16 << 20,
         topics: 1_000_000,
         subscriptions: usize::MAX,
     })
@@ -50,6 +52,7 @@ fn topic(number: usize) -> Topic {
 
 fn publish(hub: &Hub, topic: &Topic) {
     let published = hub.publish(topic, Publication::text(DATA), Conditions::default());
+    let published = published.now_or_never().expect("committed at once");
     black_box(published.expect("published"));
 }
 
@@ -66,6 +69,7 @@ fn subscribe(hub: &Hub, topics: impl IntoIterator<Item = Topic>, start: Start) -
     };
     let subscription = Subscription {
         topics: topics.into_iter().map(wanted).collect(),
+        patterns: Vec::new(),
         start,
         slow_reader: SlowReader::Disconnect,
     };
@@ -77,9 +81,8 @@ fn read_all(subscriber: &mut Subscriber) -> usize {
     let mut events = 0;
     loop {
         match subscriber.read(64 * 1_024) {
-            Read::Run(run) => {
-                black_box(run.frames());
-                events += run.entries().len();
+            Read::Batch(batch) => {
+                events += black_box(batch).entries().len();
             }
             Read::Nothing => return events,
             other => panic!("expected events, got {other:?}"),

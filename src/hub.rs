@@ -1,70 +1,92 @@
-//! The hub: topics, their log, and subscribers that read it. Knows nothing of HTTP; whoever publishes or subscribes
-//! (a route, a feed, a test) does it through the handle [`Hub`].
+//! The hub: topics, their logs, and subscribers that read them. It knows no HTTP: a route, a feed or a test publishes and
+//! subscribes through the handle [`Hub`].
 //!
-//! * [`topic`]: the name of a topic, checked once
-//! * [`publication`]: what is published, under which conditions, and what becomes of it
-//! * [`position`]: where in the log something stands, and how that is written as an event id
-//! * `entry`: an event that has its place, encoded
-//! * `forgotten`: what topics had lost that are no longer known
-//! * `idempotency`: results of requests that may be repeated
-//! * `log`: what is kept of one topic
-//! * [`run`]: what is read of it at once
-//! * [`listeners`]: who is told that there is something to read
-//! * [`subscriber`]: a cursor into the logs of one or more topics
+//! * [`topic`], [`pattern`]: names of topics, and texts that stand for many
+//! * [`publication`]: a request to publish, its preconditions, and its receipt
+//! * [`position`]: offsets and epochs, and how they are written as event ids
+//! * [`log`]: the edge to whatever makes events durable, and its contract
+//! * `sequencer`: the order of events, and what is staged but not committed
+//! * `entry`: an event with its offset; [`batch`]: some of them, as one read returns them
+//! * `channel`: a topic, or a pattern with readers; its log is a `history` and a [`tail`]
+//! * [`retention`]: how much of the histories stays
+//! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
+//! * [`subscriber`]: a cursor into the logs of topics and patterns; [`visibility`]: which events it sees
+//! * [`listeners`]: notification of changes
 //!
-//! There is one order: every event of every topic gets the next offset under one lock, and is in its topic's log
-//! before the offset counts as committed. So whoever has read up to a committed offset has read everything before it.
+//! There is one order: every event of every topic gets the next offset under one lock, and is in the logs of its topics
+//! before the offset counts as committed. A subscriber that has read up to a committed offset has read everything before
+//! it.
+//!
+//! # Locks
+//!
+//! All locks are blocking, held for short work and never across an await. They are taken in this order: the hub's state,
+//! retention's ranks, one channel's log, retention's list. Watchers are notified when none is held.
 
+pub mod batch;
+mod channel;
 mod entry;
-mod forgotten;
+mod evicted_topics;
+mod history;
 mod idempotency;
 pub mod listeners;
-mod log;
+pub mod log;
+pub mod pattern;
 pub mod position;
 pub mod publication;
-pub mod run;
+pub mod retention;
+mod sequencer;
 pub mod subscriber;
+mod subscription;
+pub mod tail;
 pub mod topic;
+pub mod visibility;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio_util::sync::CancellationToken;
 
+use self::channel::{Channel, ChannelLog, Matcher};
 use self::entry::Draft;
 pub use self::entry::Entry;
-use self::forgotten::Forgotten;
+use self::evicted_topics::EvictedTopics;
 use self::idempotency::Idempotency;
-use self::listeners::{Listeners, News, TopicId};
-use self::log::{TopicLog, View};
-use self::position::{Epoch, Offset};
+use self::listeners::{News, TopicId};
+use self::log::memory::MemoryLog;
+use self::log::{Committer, Log, Recovered, Staged, Unavailable};
+use self::pattern::PatternIndex;
+use self::position::{Epochs, Offset};
 use self::publication::{Conditions, ExpectedNewest, Publication, PublishError, Published};
+use self::retention::Retention;
+use self::sequencer::{Commit, Sequencer};
 use self::subscriber::{SubscribeError, Subscriber, Subscription};
+use self::tail::TailBudget;
 use self::topic::Topic;
+use self::visibility::{View, Visibility};
 use crate::protocol::event::EventId;
 
-/// How much the hub holds. What goes over a bound of history is dropped, oldest first.
+/// How much the hub holds. What exceeds a bound of the histories is evicted, oldest first.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most events kept of one topic.
+    /// Most events retained of one topic.
     pub events: usize,
-    /// Longest that an event is kept.
+    /// Longest that an event is retained.
     pub age: Duration,
-    /// Most bytes kept of all topics together, counted as [`Entry::bytes`].
+    /// Most bytes retained of all topics together, counted as [`Entry::bytes`].
     pub bytes: usize,
+    /// Most bytes of the newest events that stay in memory for connected readers, whatever is retained; as
+    /// [`tail::TAIL_BYTES`] unless there is a reason.
+    pub tail_bytes: usize,
     /// Most topics that have events.
     pub topics: usize,
-    /// Most subscriptions at once: subscribers, each counted once for every topic that it reads. They bound the topics that
-    /// have readers and no events.
+    /// Most subscriptions at once: subscribers, each counted once for every topic and pattern that it reads. They bound the
+    /// topics that have readers and no events.
     pub subscriptions: usize,
 }
-
-/// A topic's events are dropped before older events of other topics if they take more than this part of all bytes, so that
-/// one busy topic does not cost every other its history.
-const LARGE_TOPIC_SHARE: usize = 16;
 
 /// A topic at one moment.
 #[derive(Debug, Clone)]
@@ -127,129 +149,158 @@ pub struct Totals {
 )]
 pub struct UnknownTopic;
 
+/// Why a topic could not be ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndError {
+    /// There is nothing to end.
+    #[error(transparent)]
+    UnknownTopic(#[from] UnknownTopic),
+    /// The log cannot take events now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// A handle to the hub; clones share it.
+///
+/// ```
+/// use fairwind::hub::publication::{Conditions, Publication};
+/// use fairwind::hub::subscriber::{Read, SlowReader, Start, Subscription};
+/// use fairwind::hub::topic::Topic;
+/// use fairwind::hub::{Hub, Limits};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let hub = Hub::new(Limits::default());
+/// let kitchen = Topic::new("kitchen").unwrap();
+/// let subscription = Subscription::public(kitchen.clone(), Start::Now, SlowReader::Disconnect);
+/// let mut subscriber = hub.subscribe(&subscription).unwrap();
+/// hub.publish(&kitchen, Publication::text("hello"), Conditions::default()).await.unwrap();
+/// subscriber.ready().await;
+/// let Read::Batch(events) = subscriber.read(64 * 1_024) else { panic!("an event was published") };
+/// assert_eq!(events.entries()[0].event.data, "hello");
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Hub(Arc<Shared>);
 
-struct Shared {
-    epoch: Epoch,
+pub(crate) struct Shared {
+    epochs: Epochs,
     limits: Limits,
-    /// Every event up to here is in its log. Readers look at it without the lock.
+    log: Box<dyn Log>,
+    /// Every event up to here is in the logs of its topics. Readers look at it without the lock.
     committed: AtomicU64,
-    /// A std mutex, since it is never held across an await and what is done under it is short.
+    retention: Retention,
     state: Mutex<State>,
 }
 
 struct State {
-    /// The newest event of all topics.
-    newest: Offset,
-    bytes: usize,
+    sequencer: Sequencer,
     topics: HashMap<Topic, Arc<Channel>>,
-    next_topic: TopicId,
+    /// The same topics by name, for patterns.
+    names: BTreeMap<Topic, Arc<Channel>>,
+    /// The patterns that have readers.
+    patterns: PatternIndex<Arc<Channel>>,
+    next_channel: TopicId,
     /// How many subscriptions there are; see [`Limits::subscriptions`].
     subscriptions: usize,
-    /// Every topic that has events, by the offset of its oldest event.
-    oldest: BTreeMap<Offset, Arc<Channel>>,
-    /// The same topics, the largest last; among topics of about one size, the one with the oldest event last.
-    largest: BTreeSet<(SizeClass, Reverse<Offset>)>,
-    forgotten: Forgotten,
+    tails: TailBudget,
+    evicted_topics: EvictedTopics,
     idempotency: Idempotency,
 }
 
-/// A number of bytes, to within a quarter: a topic changes its place among others only when its size has changed by so much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct SizeClass(u32);
+/// Channels that an event has reached.
+type Reached = SmallVec<[Arc<Channel>; 2]>;
 
-impl SizeClass {
-    fn of(bytes: usize) -> Self {
-        let exponent = bytes.max(4).ilog2();
-        let quarter = (bytes.max(4) >> (exponent - 2)) as u32 & 3;
-        Self(exponent * 4 + quarter)
-    }
+/// What becomes of a request once everything that it rests on is committed.
+struct Proposed<T> {
+    answer: T,
+    commit: Option<Commit>,
+    reached: Reached,
 }
 
-/// Where a topic stands in the indexes of what to drop first.
-type Rank = (SizeClass, Reverse<Offset>);
-
-/// One topic, shared by the hub and the topic's subscribers.
-struct Channel {
-    topic: Topic,
-    id: TopicId,
-    log: Mutex<TopicLog>,
-    /// The offset of the newest event. Readers look at it without the lock.
-    newest: AtomicU64,
-    /// Changed only while the hub is locked.
-    subscribers: AtomicUsize,
-    listeners: Listeners,
+impl Default for Limits {
+    /// The limits that the server has unless it is told otherwise.
+    fn default() -> Self {
+        Self {
+            events: 1_000,
+            age: Duration::from_secs(3_600),
+            bytes: 64 * 1_024 * 1_024,
+            tail_bytes: tail::TAIL_BYTES,
+            topics: 10_000,
+            subscriptions: 100_000,
+        }
+    }
 }
 
 impl Hub {
-    /// An empty hub, with an epoch of its own: ids of an earlier run are unknown to it.
+    /// An empty hub whose log is in memory, with an epoch of its own: ids of an earlier run are unknown to it.
     pub fn new(limits: Limits) -> Self {
-        Self(Arc::new(Shared {
-            epoch: Epoch::now(),
-            limits,
-            committed: AtomicU64::new(Offset::START.number()),
-            state: Mutex::new(State {
-                newest: Offset::START,
-                bytes: 0,
-                topics: HashMap::new(),
-                next_topic: TopicId(0),
-                subscriptions: 0,
-                oldest: BTreeMap::new(),
-                largest: BTreeSet::new(),
-                forgotten: Forgotten::default(),
-                idempotency: Idempotency::default(),
-            }),
-        }))
+        Self::open(limits, MemoryLog, MemoryLog::recovered())
     }
 
-    /// Appends an event to a topic's log and tells the topic's listeners.
+    /// A hub over a log, and what that log has.
+    pub fn open(limits: Limits, log: impl Log, recovered: Recovered) -> Self {
+        let Recovered {
+            epochs,
+            newest,
+            entries,
+        } = recovered;
+        let shared = Arc::new(Shared {
+            epochs,
+            limits,
+            log: Box::new(log),
+            committed: AtomicU64::new(newest.number()),
+            retention: Retention::new(limits),
+            state: Mutex::new(State {
+                sequencer: Sequencer::new(newest),
+                topics: HashMap::new(),
+                names: BTreeMap::new(),
+                patterns: PatternIndex::default(),
+                next_channel: TopicId(0),
+                subscriptions: 0,
+                tails: TailBudget::new(limits.tail_bytes),
+                evicted_topics: EvictedTopics::default(),
+                idempotency: Idempotency::default(),
+            }),
+        });
+        let mut state = shared.state.lock();
+        for entry in &entries {
+            // There is no subscriber yet to be notified.
+            state.apply(entry, &shared.retention);
+        }
+        drop(state);
+        shared.log.open(Committer::new(&shared));
+        Self(shared)
+    }
+
+    /// Publishes an event: checks the preconditions, gives it the next offset, and answers when the log has committed it.
+    /// With a log in memory that is at once. If the future is dropped, the event may be published all the same.
     ///
     /// # Errors
     ///
-    /// [`PublishError`] if a condition does not hold, the topic has ended, or there are too many topics.
-    pub fn publish(
+    /// [`PublishError`] if a precondition does not hold, the topic has ended, there are too many topics, or the log cannot
+    /// take events.
+    pub async fn publish(
         &self,
         topic: &Topic,
         publication: Publication,
         conditions: Conditions,
     ) -> Result<Published, PublishError> {
-        let draft = Draft::new(publication);
-        let mut state = self.lock();
-        // First, so that what has expired is gone for the publisher too.
-        state.drop_expired(&self.0.limits);
-        let mut new_key = None;
-        if let Some(key) = &conditions.idempotency {
-            let publication = draft.publication();
-            match state.idempotency.look_up(topic, key, publication)? {
-                Ok(first) => {
-                    // An equal request has the same own id, if it has one.
-                    let own_id = publication.id.clone();
-                    return Ok(Published {
-                        id: own_id.unwrap_or_else(|| self.id(first.offset)),
-                        topic: topic.clone(),
-                        subscribers: first.subscribers,
-                        is_repeat: true,
-                    });
-                }
-                Err(new) => new_key = Some(new),
-            }
-        }
-        state.check(topic, draft.publication(), conditions.newest, &self.0.epoch)?;
-        let (channel, offset, published) = self.append(&mut state, topic, draft)?;
-        if let Some(key) = new_key {
-            state
-                .idempotency
-                .remember(key, offset, published.subscribers);
-        }
-        drop(state);
-        if channel.tell(News::Events) {
-            // It may have been put in line for this very processor. Readers wait for it, so it goes first; while it is
-            // at work it need not be woken, and what is published meanwhile goes out together.
+        let proposed = self.propose(topic, Draft::new(publication), &conditions);
+        if notify(proposed.reached) {
+            // A writer thread was just woken, possibly on this core. Yield once so that it runs first: readers wait for it,
+            // and what is published meanwhile goes out together.
             std::thread::yield_now();
         }
-        Ok(published)
+        if let Some(commit) = proposed.commit {
+            committed(commit).await?;
+        }
+        if self.0.retention.is_due() {
+            self.0.retention.wake();
+            if self.0.retention.is_overdue() {
+                self.retain();
+            }
+        }
+        proposed.answer
     }
 
     /// Ends a topic: its subscribers get a last event of type `end`, nothing more can be published to it, and it is
@@ -257,52 +308,48 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`UnknownTopic`] if there is nothing to end.
-    pub fn end(&self, topic: &Topic) -> Result<(), UnknownTopic> {
-        let mut state = self.lock();
-        state.drop_expired(&self.0.limits);
-        let has_ended = state
-            .topics
-            .get(topic)
-            .ok_or(UnknownTopic)?
-            .log()
-            .has_ended();
-        if !has_ended {
-            let draft = Draft::end(topic);
-            let (channel, ..) = self
-                .append(&mut state, topic, draft)
-                .map_err(|_| UnknownTopic)?;
-            drop(state);
-            channel.tell(News::Events);
+    /// [`EndError`] if there is nothing to end, or the log cannot take events.
+    pub async fn end(&self, topic: &Topic) -> Result<(), EndError> {
+        let proposed = self.propose_end(topic);
+        notify(proposed.reached);
+        if let Some(commit) = proposed.commit {
+            committed(commit).await?;
         }
-        Ok(())
+        proposed.answer
     }
 
-    /// Subscribes to topics. The subscriber is counted, as one for each of them, until it is dropped.
+    /// Subscribes to topics and patterns. The subscriber is counted, as one for each of them, until it is dropped.
     ///
     /// # Errors
     ///
     /// [`SubscribeError`] if all topics have ended and there is nothing left to read, or there are too many subscriptions.
     pub fn subscribe(&self, subscription: &Subscription) -> Result<Subscriber, SubscribeError> {
-        let mut wanted: Vec<_> = subscription.topics.iter().collect();
-        // In one order, since a subscriber may lock the logs of all its topics; and each once.
-        wanted.sort_by(|a, b| a.topic.cmp(&b.topic));
-        wanted.dedup_by(|a, b| a.topic == b.topic);
-        let mut state = self.lock();
-        state.drop_expired(&self.0.limits);
-        if state.subscriptions.saturating_add(wanted.len()) > self.0.limits.subscriptions {
+        let mut topics: Vec<_> = subscription.topics.iter().collect();
+        topics.sort_by(|a, b| a.topic.cmp(&b.topic));
+        topics.dedup_by(|a, b| a.topic == b.topic);
+        let mut patterns: Vec<_> = subscription.patterns.iter().collect();
+        patterns.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+        patterns.dedup_by(|a, b| a.pattern == b.pattern);
+        let count = topics.len() + patterns.len();
+        let mut state = self.0.state.lock();
+        if state.subscriptions.saturating_add(count) > self.0.limits.subscriptions {
             return Err(SubscribeError::TooManySubscriptions);
         }
-        state.subscriptions += wanted.len();
-        let channels: Vec<(Arc<Channel>, bool)> = wanted
-            .into_iter()
-            .map(|wanted| (state.channel(&wanted.topic), wanted.with_private))
-            .collect();
+        state.subscriptions += count;
+        let mut channels = Vec::with_capacity(count);
+        for wanted in topics {
+            let channel = state.topic(&wanted.topic);
+            self.0.retention.expire(&channel);
+            channels.push((channel, Visibility::with_private(wanted.with_private)));
+        }
+        for wanted in patterns {
+            channels.push((state.pattern(&wanted.pattern), wanted.visibility.clone()));
+        }
+        let newest = self.committed();
         // Counted while the hub is locked, so that no topic is forgotten in between.
         for (channel, _) in &channels {
-            channel.subscribers.fetch_add(1, Ordering::Relaxed);
+            channel.add_subscriber(newest);
         }
-        let newest = state.newest;
         // From here on the subscriber itself ends the counting, which takes the lock.
         drop(state);
         for (channel, _) in &channels {
@@ -313,30 +360,32 @@ impl Hub {
 
     /// Some of a topic's events. A topic that does not exist has none.
     pub fn snapshot(&self, topic: &Topic, page: &Page) -> Snapshot {
-        let mut state = self.lock();
-        state.drop_expired(&self.0.limits);
-        let last_event_id = self.0.epoch.id(state.newest);
-        let channel = state.topics.get(topic).cloned();
+        let mut state = self.0.state.lock();
         let mut snapshot = Snapshot {
             events: Vec::new(),
             older_than: None,
-            last_event_id,
+            last_event_id: self.id(self.committed()),
             subscribers: 0,
             has_ended: false,
         };
-        let Some(channel) = channel else {
+        let Some(channel) = state.current(topic, &self.0.retention) else {
             return snapshot;
         };
         let log = channel.log();
         drop(state);
+        let visibility = Visibility::with_private(page.with_private);
+        let view = View::of_the_past(&visibility);
         let before = page
             .before
             .as_ref()
-            .map(|id| self.offset(id).or_else(|| log.find(id, page.with_private)));
-        let before = before.map_or(Offset::END, |offset| offset.unwrap_or(Offset::START));
+            .map(|id| self.offset(id).or_else(|| log.find(id, &visibility)));
+        let through = before.map_or(Offset::END, |offset| {
+            offset.unwrap_or(Offset::START).previous()
+        });
         let mut newest_first = log
-            .newest_first(View::of_the_past(page.with_private))
-            .filter(|entry| entry.offset < before)
+            .history
+            .newest_first(through)
+            .filter(|entry| view.shows(entry))
             .peekable();
         let mut bytes = 0;
         while let Some(entry) = newest_first.peek()
@@ -362,51 +411,53 @@ impl Hub {
     /// The log's own id of an offset, which is an event's id unless its publisher chose one. Unlike that, it is unique over
     /// all topics.
     pub fn id(&self, offset: Offset) -> EventId {
-        self.0.epoch.id(offset)
+        self.0.epochs.id(offset)
     }
 
     /// The offset that a log's own id stands for.
     pub(super) fn offset(&self, id: &EventId) -> Option<Offset> {
-        self.0.epoch.offset(id)
+        self.0.epochs.offset(id)
     }
 
     /// The topics that a reader may see, by name. `sees` says of each topic whether the reader may know of it, and if so,
     /// whether it may see private events; a topic that has nothing but private events is not listed for others.
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<Summary> {
-        let mut state = self.lock();
-        state.drop_expired(&self.0.limits);
-        let channels: Vec<_> = state.topics.values().cloned().collect();
+        self.retain();
+        let state = self.0.state.lock();
+        let channels: Vec<_> = state.names.values().cloned().collect();
         // Publishers do not wait until every log has been looked at.
         drop(state);
-        let mut summaries: Vec<_> = channels
+        channels
             .iter()
-            .filter_map(|channel| channel.summary(sees(&channel.topic)?))
-            .collect();
-        summaries.sort_by(|a, b| a.topic.cmp(&b.topic));
-        summaries
+            .filter_map(|channel| {
+                let topic = channel.topic()?;
+                channel.summary(topic, sees(topic)?)
+            })
+            .collect()
     }
 
     /// How much there is.
     pub fn totals(&self) -> Totals {
-        let state = self.lock();
+        let state = self.0.state.lock();
         Totals {
             topics: state.topics.len(),
-            bytes: state.bytes,
-            published: state.newest.number() - Offset::START.number(),
+            bytes: self.0.retention.bytes(),
+            published: self.committed().number() - Offset::START.number(),
         }
     }
 
-    /// How many subscribers a topic has.
+    /// How many subscribers a topic has by its name; readers of patterns are not among them.
     pub fn subscribers(&self, topic: &Topic) -> usize {
-        self.lock()
+        let state = self.0.state.lock();
+        state
             .topics
             .get(topic)
             .map_or(0, |channel| channel.subscribers())
     }
 
-    /// The epoch of this hub's ids.
+    /// The epoch of new events' ids.
     pub fn epoch(&self) -> &str {
-        self.0.epoch.as_str()
+        self.0.epochs.current().as_str()
     }
 
     /// How much the hub holds.
@@ -414,266 +465,481 @@ impl Hub {
         &self.0.limits
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Evicts what exceeds the limits, of all topics, and forgets topics that have neither events nor subscribers. A
+    /// publisher does so by itself only if the histories exceed their bytes by a quarter; see [`Self::keep_within_limits`].
+    pub fn retain(&self) {
+        let emptied = self.0.retention.run(self.committed());
+        self.0.state.lock().let_go(&emptied, &self.0.retention);
     }
 
-    /// Gives a draft the next place in a topic's log. Telling is left to the caller, who gives back the lock before.
-    fn append(
+    /// Retains whenever there is something to evict, until it is cancelled. A hub needs one such task; without it, it keeps
+    /// what has expired until its topic is used again.
+    pub async fn keep_within_limits(self, cancelled: CancellationToken) {
+        while cancelled
+            .run_until_cancelled(self.0.retention.wait())
+            .await
+            .is_some()
+        {
+            self.retain();
+        }
+    }
+
+    /// Takes no more events. What was staged is committed, or has failed, when this returns.
+    pub fn close(&self) {
+        self.0.log.close();
+    }
+
+    /// Checks an event, gives it the next offset, and stages it.
+    fn propose(
+        &self,
+        topic: &Topic,
+        draft: Draft,
+        conditions: &Conditions,
+    ) -> Proposed<Result<Published, PublishError>> {
+        let mut state = self.0.state.lock();
+        let mut new_key = None;
+        if let Some(key) = &conditions.idempotency {
+            let publication = draft.publication();
+            match state.idempotency.look_up(topic, key, publication) {
+                Ok(Ok(first)) => {
+                    // An equal request has the same own id, if it has one.
+                    let own_id = publication.id.clone();
+                    let published = Published {
+                        id: own_id.unwrap_or_else(|| self.id(first.offset)),
+                        topic: topic.clone(),
+                        subscribers: first.subscribers,
+                        is_repeat: true,
+                    };
+                    let is_staged = first.offset > self.committed();
+                    return state.answer_after(is_staged, Ok(published));
+                }
+                Ok(Err(new)) => new_key = Some(new),
+                Err(error) => return state.answer_after(true, Err(error)),
+            }
+        }
+        if let Err(error) = self.check(&mut state, topic, draft.publication(), &conditions.newest) {
+            return state.answer_after(true, Err(error));
+        }
+        let key = new_key.as_ref().map(idempotency::NewKey::hash);
+        match self.0.append(&mut state, topic, draft, key) {
+            Ok((entry, subscribers, proposed)) => {
+                if let Some(key) = new_key {
+                    state.idempotency.remember(key, entry.offset, subscribers);
+                }
+                proposed.with(Ok(Published {
+                    id: entry.event.id.clone(),
+                    topic: topic.clone(),
+                    subscribers,
+                    is_repeat: false,
+                }))
+            }
+            Err(error) => Proposed::at_once(Err(error.into())),
+        }
+    }
+
+    fn propose_end(&self, topic: &Topic) -> Proposed<Result<(), EndError>> {
+        let mut state = self.0.state.lock();
+        let channel = state.current(topic, &self.0.retention);
+        if self.has_ended(&state, topic, channel.as_deref()) {
+            return state.answer_after(true, Ok(()));
+        }
+        if channel.is_none() && state.sequencer.newest(topic, true).is_none() {
+            return Proposed::at_once(Err(UnknownTopic.into()));
+        }
+        match self.0.append(&mut state, topic, Draft::end(topic), None) {
+            Ok((_, _, proposed)) => proposed.with(Ok(())),
+            Err(error) => Proposed::at_once(Err(error.into())),
+        }
+    }
+
+    /// Whether the topics go on, the first stands where the publisher thinks, and there is room and no event with the
+    /// publisher's id. What is staged counts, since it will be committed before.
+    fn check(
         &self,
         state: &mut State,
         topic: &Topic,
-        draft: Draft,
-    ) -> Result<(Arc<Channel>, Offset, Published), TooManyTopics> {
-        let channel = state.channel_to_append_to(topic, &self.0.limits)?;
-        let offset = state.newest.next();
-        // The channel's own copy of the name, so that all its entries share one.
-        let entry = Arc::new(draft.finish(&channel.topic, &self.0.epoch, offset));
-        let subscribers = channel.subscribers();
-        let published = Published {
-            id: entry.event.id.clone(),
-            topic: topic.clone(),
-            subscribers,
-            is_repeat: false,
+        publication: &Publication,
+        expected: &Option<ExpectedNewest>,
+    ) -> Result<(), PublishError> {
+        let mut new_topics = 0;
+        for (number, topic) in std::iter::once(topic)
+            .chain(&publication.also_in)
+            .enumerate()
+        {
+            let channel = state.current(topic, &self.0.retention);
+            if self.has_ended(state, topic, channel.as_deref()) {
+                return Err(PublishError::Ended);
+            }
+            let log = channel.as_ref().map(|channel| channel.log());
+            if let Some(expected) = expected
+                && number == 0
+            {
+                self.check_newest(state, topic, log.as_deref(), expected)?;
+            }
+            if let Some(id) = &publication.id
+                && (state.sequencer.has_own_id(topic, id)
+                    || log.as_ref().is_some_and(|log| log.has_own_id(id)))
+            {
+                return Err(PublishError::DuplicateId(id.clone()));
+            }
+            let is_new = log.is_none_or(|log| log.history.is_empty());
+            new_topics += usize::from(is_new && publication.is_kept);
+        }
+        let has_room = |state: &State| {
+            let topics = self.0.retention.topics() + state.sequencer.topics();
+            new_topics == 0 || topics + new_topics <= self.0.limits.topics
         };
-        state.newest = offset;
-        state.append(&channel, entry, &self.0.limits);
-        self.0.committed.store(offset.number(), Ordering::Release);
-        channel.newest.store(offset.number(), Ordering::Release);
-        Ok((channel, offset, published))
+        if !has_room(state) {
+            // Others may have expired, which the task would find out within a second.
+            self.0.retain(state);
+        }
+        if has_room(state) {
+            Ok(())
+        } else {
+            Err(PublishError::TooManyTopics)
+        }
     }
 
-    /// Every event up to here is in its log.
+    fn has_ended(&self, state: &State, topic: &Topic, channel: Option<&Channel>) -> bool {
+        state.sequencer.has_end(topic) || channel.is_some_and(|channel| channel.log().has_ended())
+    }
+
+    fn check_newest(
+        &self,
+        state: &State,
+        topic: &Topic,
+        log: Option<&ChannelLog>,
+        expected: &ExpectedNewest,
+    ) -> Result<(), PublishError> {
+        let staged = state.sequencer.newest(topic, expected.with_private);
+        let newest = staged.or_else(|| log?.history.newest(expected.with_private));
+        let is_expected = match (newest, &expected.one_of) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(newest), Some(ids)) => ids
+                .iter()
+                .any(|id| *id == newest.event.id || self.offset(id) == Some(newest.offset)),
+        };
+        if is_expected {
+            return Ok(());
+        }
+        Err(PublishError::Moved(
+            newest.map(|newest| newest.event.id.clone()),
+        ))
+    }
+
+    /// Every event up to here is in the logs of its topics.
     fn committed(&self) -> Offset {
-        Offset::from_number(self.0.committed.load(Ordering::Acquire))
+        self.0.committed()
     }
 
-    /// A subscriber has gone from a topic.
+    /// The topics that a pattern matches and that have got events after a cursor; and the newest event that a matching topic
+    /// which is forgotten may have lost.
+    fn matching(&self, pattern: &pattern::Pattern, after: Offset) -> (Vec<Arc<Channel>>, Offset) {
+        let state = self.0.state.lock();
+        let channels = pattern
+            .range(&state.names)
+            .filter(|(_, channel)| channel.newest() > after)
+            .map(|(_, channel)| Arc::clone(channel));
+        (
+            channels.collect(),
+            state.evicted_topics.lost_through_of_any(),
+        )
+    }
+
+    /// The newest event that a forgotten topic may have lost.
+    fn lost_with_forgotten_topics(&self) -> Offset {
+        self.0.state.lock().evicted_topics.lost_through_of_any()
+    }
+
+    /// A subscriber has gone from a channel.
     fn leave(&self, channel: &Arc<Channel>) {
-        let mut state = self.lock();
-        channel.subscribers.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.0.state.lock();
         state.subscriptions -= 1;
-        state.forget_if_unused(channel);
+        if channel.remove_subscriber() == 0 {
+            if let Some(pattern) = channel.pattern() {
+                state.patterns.remove(pattern);
+            }
+            state.forget_if_unused(channel);
+        }
         drop(state);
         channel.tell(News::Subscribers);
     }
 }
 
-/// There is no room for another topic.
-struct TooManyTopics;
+impl Shared {
+    /// As [`Hub::retain`], while the hub is locked.
+    fn retain(&self, state: &mut State) {
+        let emptied = self.retention.run(self.committed());
+        state.let_go(&emptied, &self.retention);
+    }
 
-impl From<TooManyTopics> for PublishError {
-    fn from(TooManyTopics: TooManyTopics) -> Self {
-        Self::TooManyTopics
+    fn committed(&self) -> Offset {
+        Offset::from_number(self.committed.load(Ordering::Acquire))
+    }
+
+    /// Gives an event the next offset, and stages it. Returns it, and how many subscribers its topics have.
+    fn append(
+        &self,
+        state: &mut State,
+        topic: &Topic,
+        draft: Draft,
+        key: Option<idempotency::KeyHash>,
+    ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
+        // The channel's own copy of the name, so that all its entries share one.
+        let topic = state
+            .topics
+            .get_key_value(topic)
+            .map_or(topic, |(name, _)| name);
+        let entry = Arc::new(draft.finish(topic, &self.epochs, state.sequencer.next()));
+        match self.log.stage(&entry)? {
+            Staged::Committed => {
+                state.sequencer.commit_at_once(entry.offset);
+                let reached = state.apply(&entry, &self.retention);
+                self.publish_committed(entry.offset, &reached);
+                let subscribers = subscribers(&reached);
+                let proposed = Proposed {
+                    reached,
+                    ..Proposed::at_once(())
+                };
+                Ok((entry, subscribers, proposed))
+            }
+            Staged::Pending => {
+                let subscribers = subscribers(&state.reached(&entry));
+                state.sequencer.stage(Arc::clone(&entry), key);
+                Ok((entry, subscribers, state.answer_after(true, ())))
+            }
+        }
+    }
+
+    /// Commits what is staged, up to an offset.
+    fn commit(&self, through: Offset) {
+        let mut state = self.state.lock();
+        let mut reached = Reached::new();
+        let mut newest = None;
+        while let Some(staged) = state.sequencer.take(through) {
+            for channel in state.apply(&staged.entry, &self.retention) {
+                channel.set_newest(staged.entry.offset);
+                if !reached.iter().any(|other| other.id == channel.id) {
+                    reached.push(channel);
+                }
+            }
+            newest = Some(staged.entry.offset);
+        }
+        if let Some(newest) = newest {
+            self.publish_committed(newest, &[]);
+        }
+        let waiting = state.sequencer.take_waiting();
+        drop(state);
+        notify(reached);
+        for publisher in waiting {
+            // A publisher that has gone needs no answer.
+            let _ = publisher.send(Ok(()));
+        }
+    }
+
+    /// Drops what is staged.
+    fn fail_staged(&self, failure: &Unavailable) {
+        let mut state = self.state.lock();
+        while let Some(staged) = state.sequencer.take(Offset::END) {
+            if let Some(key) = &staged.key {
+                state.idempotency.forget(key);
+            }
+        }
+        let waiting = state.sequencer.take_waiting();
+        drop(state);
+        for publisher in waiting {
+            let _ = publisher.send(Err(failure.clone()));
+        }
+    }
+
+    /// Readers may look for events up to here: they are in the logs.
+    fn publish_committed(&self, offset: Offset, reached: &[Arc<Channel>]) {
+        self.committed.store(offset.number(), Ordering::Release);
+        for channel in reached {
+            channel.set_newest(offset);
+        }
+    }
+}
+
+impl<T> Proposed<T> {
+    fn with<U>(self, answer: U) -> Proposed<U> {
+        Proposed {
+            answer,
+            commit: self.commit,
+            reached: self.reached,
+        }
+    }
+
+    fn at_once(answer: T) -> Self {
+        Self {
+            answer,
+            commit: None,
+            reached: Reached::new(),
+        }
     }
 }
 
 impl State {
+    /// An answer that is given when everything that is staged now has been committed, if it rests on that.
+    fn answer_after<T>(&mut self, rests_on_staged: bool, answer: T) -> Proposed<T> {
+        let commit = if rests_on_staged {
+            self.sequencer.wait()
+        } else {
+            None
+        };
+        Proposed {
+            commit,
+            ..Proposed::at_once(answer)
+        }
+    }
+
     /// The topic's channel, made if there is none.
-    fn channel(&mut self, topic: &Topic) -> Arc<Channel> {
+    fn topic(&mut self, topic: &Topic) -> Arc<Channel> {
         if let Some(channel) = self.topics.get(topic) {
             return Arc::clone(channel);
         }
-        let channel = Arc::new(Channel {
-            topic: topic.clone(),
-            id: self.next_topic,
-            log: Mutex::new(TopicLog::new(self.forgotten.lost_through(topic))),
-            newest: AtomicU64::new(Offset::START.number()),
-            subscribers: AtomicUsize::new(0),
-            listeners: Listeners::default(),
-        });
-        self.next_topic.0 += 1;
+        let log = ChannelLog::new(self.evicted_topics.lost_through(topic));
+        let channel = self.channel(Matcher::Topic(topic.clone()), log);
         self.topics.insert(topic.clone(), Arc::clone(&channel));
+        self.names.insert(topic.clone(), Arc::clone(&channel));
         channel
     }
 
-    /// The same for a topic that is about to have one more event.
-    fn channel_to_append_to(
-        &mut self,
-        topic: &Topic,
-        limits: &Limits,
-    ) -> Result<Arc<Channel>, TooManyTopics> {
-        if let Some(channel) = self.topics.get(topic)
-            && !channel.log().is_empty()
-        {
-            return Ok(Arc::clone(channel));
+    /// The pattern's channel, made if there is none.
+    fn pattern(&mut self, pattern: &pattern::Pattern) -> Arc<Channel> {
+        if let Some(channel) = self.patterns.get(pattern) {
+            return Arc::clone(channel);
         }
-        if self.oldest.len() >= limits.topics {
-            return Err(TooManyTopics);
-        }
-        Ok(self.channel(topic))
+        let log = ChannelLog::new(Offset::START);
+        let channel = self.channel(Matcher::Pattern(pattern.clone()), log);
+        self.patterns.insert(pattern, Arc::clone(&channel));
+        channel
     }
 
-    /// Whether the topic goes on, stands where the publisher thinks, and has no event with the publisher's id.
-    fn check(
-        &self,
-        topic: &Topic,
-        publication: &Publication,
-        expected: Option<ExpectedNewest>,
-        epoch: &Epoch,
-    ) -> Result<(), PublishError> {
-        let log = self.topics.get(topic).map(|channel| channel.log());
-        if log.as_ref().is_some_and(|log| log.has_ended()) {
-            return Err(PublishError::Ended);
-        }
-        if let Some(expected) = expected {
-            let newest = log
-                .as_ref()
-                .and_then(|log| log.newest_kept(expected.with_private));
-            let is_expected = match (newest, &expected.one_of) {
-                (None, _) => false,
-                (Some(_), None) => true,
-                (Some(newest), Some(ids)) => ids
-                    .iter()
-                    .any(|id| *id == newest.event.id || epoch.offset(id) == Some(newest.offset)),
-            };
-            if !is_expected {
-                return Err(PublishError::Moved(
-                    newest.map(|newest| newest.event.id.clone()),
-                ));
+    fn channel(&mut self, matcher: Matcher, log: ChannelLog) -> Arc<Channel> {
+        let channel = Arc::new(Channel::new(self.next_channel, matcher, log));
+        self.next_channel.0 += 1;
+        channel
+    }
+
+    /// Puts a committed event into the logs of its topics, and of the patterns that match them. Returns their channels.
+    fn apply(&mut self, entry: &Arc<Entry>, retention: &Retention) -> Reached {
+        if entry.is_kept {
+            for topic in entry.topics() {
+                self.topic(topic);
             }
         }
-        match (&publication.id, log) {
-            (Some(id), Some(log)) if log.has_own_id(id) => {
-                Err(PublishError::DuplicateId(id.clone()))
+        let reached = self.reached(entry);
+        let in_tails = reached.iter().filter(|channel| match channel.matcher {
+            Matcher::Topic(_) => retention.append(channel, entry),
+            Matcher::Pattern(_) => channel.log().push_to_tail(entry),
+        });
+        let in_tails = in_tails.cloned().collect();
+        self.tails.add(entry, in_tails);
+        reached
+    }
+
+    /// The channels of an event's topics, and of the patterns that match them, each once.
+    fn reached(&self, entry: &Entry) -> Reached {
+        let mut reached = Reached::new();
+        for topic in entry.topics() {
+            let channels = self.topics.get(topic).into_iter();
+            for channel in channels.chain(self.patterns.matching(topic)) {
+                // An event of one topic reaches no channel twice.
+                let is_new =
+                    entry.also_in.is_empty() || !reached.iter().any(|other| other.id == channel.id);
+                if is_new {
+                    reached.push(Arc::clone(channel));
+                }
             }
-            _ => Ok(()),
         }
+        reached
     }
 
-    fn append(&mut self, channel: &Arc<Channel>, entry: Arc<Entry>, limits: &Limits) {
-        self.bytes += entry.bytes();
-        let (was, removed) = {
-            let mut log = channel.log();
-            let was = rank(&log);
-            log.push(entry);
-            (was, log.make_room(limits.events))
-        };
-        if let Some(removed) = removed {
-            self.bytes -= removed.bytes();
+    /// The topic's channel without what has expired, if the topic exists.
+    fn current(&mut self, topic: &Topic, retention: &Retention) -> Option<Arc<Channel>> {
+        let channel = Arc::clone(self.topics.get(topic)?);
+        if retention.expire(&channel) {
+            self.forget_if_unused(&channel);
         }
-        self.rank_has_changed(channel, was);
-        while self.bytes > limits.bytes && self.drop_for_room(limits) {}
+        self.topics.get(topic).cloned()
     }
 
-    /// Drops what is too old, in every topic. It is called whenever a client publishes or looks, which is often enough:
-    /// in between, no client can tell.
-    fn drop_expired(&mut self, limits: &Limits) {
-        let Some(oldest_to_keep) = Instant::now().checked_sub(limits.age) else {
-            return;
-        };
-        let is_expired = |entry: &Entry| entry.is_older_than(oldest_to_keep);
-        while let Some(oldest) = self.oldest.values().next().cloned()
-            && oldest.log().oldest().is_some_and(is_expired)
-        {
-            self.drop_oldest_of(&oldest);
+    /// Forgets what retention has emptied, and trims expired events from the tails.
+    fn let_go(&mut self, emptied: &[Arc<Channel>], retention: &Retention) {
+        if let Some(moment) = retention.oldest_to_keep() {
+            self.tails.trim_older_than(moment);
         }
-    }
-
-    /// Drops one event since all of them take too much: the oldest of the largest topic, if that is large, or else the
-    /// oldest of all. Returns `false` if there is none to drop.
-    fn drop_for_room(&mut self, limits: &Limits) -> bool {
-        let is_large = |class: SizeClass| class > SizeClass::of(limits.bytes / LARGE_TOPIC_SHARE);
-        // The newest event of all was appended a moment ago, and no reader has seen it.
-        let is_alone = |channel: &Channel| {
-            let log = channel.log();
-            log.oldest()
-                .is_some_and(|entry| entry.offset == self.newest)
-        };
-        let largest = self.largest.iter().rev();
-        let victim = largest
-            .take_while(|(class, _)| is_large(*class))
-            .filter_map(|(_, Reverse(front))| self.oldest.get(front))
-            .find(|channel| !is_alone(channel))
-            .or_else(|| self.oldest.values().next())
-            .cloned();
-        let Some(victim) = victim else {
-            return false;
-        };
-        self.drop_oldest_of(&victim);
-        true
-    }
-
-    /// Drops the oldest event of a topic.
-    fn drop_oldest_of(&mut self, channel: &Arc<Channel>) {
-        let (was, dropped) = {
-            let mut log = channel.log();
-            (rank(&log), log.drop_oldest())
-        };
-        if let Some(dropped) = dropped {
-            self.bytes -= dropped.bytes();
-        }
-        self.rank_has_changed(channel, was);
-    }
-
-    /// Keeps the indexes of what to drop first.
-    fn rank_has_changed(&mut self, channel: &Arc<Channel>, was: Option<Rank>) {
-        let is = rank(&channel.log());
-        if was == is {
-            return;
-        }
-        if let Some(was @ (_, Reverse(front))) = was {
-            self.largest.remove(&was);
-            self.oldest.remove(&front);
-        }
-        match is {
-            Some(is @ (_, Reverse(front))) => {
-                self.largest.insert(is);
-                self.oldest.insert(front, Arc::clone(channel));
-            }
-            None => self.forget_if_unused(channel),
+        for channel in emptied {
+            self.forget_if_unused(channel);
         }
     }
 
     /// A topic exists from its first event or subscriber on, and is forgotten when it has neither.
     fn forget_if_unused(&mut self, channel: &Channel) {
+        let Some(topic) = channel.topic() else {
+            return;
+        };
         let log = channel.log();
-        if log.is_empty() && channel.subscribers() == 0 {
-            self.forgotten
-                .remember(&channel.topic, log.dropped_through());
-            self.topics.remove(&channel.topic);
+        let is_current = || {
+            self.topics
+                .get(topic)
+                .is_some_and(|current| current.id == channel.id)
+        };
+        if log.history.is_empty() && channel.subscribers() == 0 && is_current() {
+            let evicted_through = log.history.evicted_through();
+            drop(log);
+            self.evicted_topics.remember(topic, evicted_through);
+            self.topics.remove(topic);
+            self.names.remove(topic);
         }
     }
-}
-
-/// Where a topic with this log stands among those that lose events first; nowhere if it has none.
-fn rank(log: &TopicLog) -> Option<Rank> {
-    let front = log.oldest()?.offset;
-    Some((SizeClass::of(log.bytes()), Reverse(front)))
 }
 
 impl Channel {
-    fn log(&self) -> MutexGuard<'_, TopicLog> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn subscribers(&self) -> usize {
-        self.subscribers.load(Ordering::Relaxed)
-    }
-
-    /// Tells the listeners that there is news. Those that wake lock the hub and the log, so both are free by then.
-    /// Says whether a thread has been woken.
-    fn tell(&self, news: News) -> bool {
-        self.listeners.tell(self.id, news)
-    }
-
     /// The topic as a reader may see it in a list; nothing if all that it has is hidden from that reader.
-    fn summary(&self, with_private: bool) -> Option<Summary> {
+    fn summary(&self, topic: &Topic, with_private: bool) -> Option<Summary> {
         let log = self.log();
-        let events = log.kept(with_private);
-        if events == 0 && log.has_private() {
+        let events = log.history.count(with_private);
+        if events == 0 && log.history.count(true) > 0 {
             return None;
         }
         Some(Summary {
-            topic: self.topic.clone(),
+            topic: topic.clone(),
             events,
             subscribers: self.subscribers(),
             published_at: log
-                .newest_kept(with_private)
+                .history
+                .newest(with_private)
                 .map(|entry| entry.published_at),
             has_ended: log.has_ended(),
         })
     }
+}
+
+/// How many subscribers an event has reached.
+fn subscribers(reached: &[Arc<Channel>]) -> usize {
+    reached.iter().map(|channel| channel.subscribers()).sum()
+}
+
+/// Notifies the readers of new events. Returns whether a thread was woken.
+fn notify(reached: Reached) -> bool {
+    let mut has_woken = false;
+    for channel in reached {
+        has_woken |= channel.tell(News::Events);
+    }
+    has_woken
+}
+
+/// Waits until what a request rests on is committed.
+async fn committed(commit: Commit) -> Result<(), Unavailable> {
+    commit.await.unwrap_or_else(|_| {
+        Err(Unavailable {
+            reason: "the hub has been closed".to_owned(),
+            fate_unknown: true,
+        })
+    })
 }
 
 #[cfg(test)]

@@ -1,65 +1,56 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! In the order in which they come into play: `settings` (flags, environment, `Leptos.toml`), `telemetry` (logging),
-//! `signals` (what the operating system asks for), `supervision` (tasks that it cannot do without), `connections` (accepting, and ending within a bounded time; `places`: how many there may be), `state`
-//! (what routes share), `router` (every URL, and what wraps them), `routes` (one file for each resource),
-//! `notices` (lines in the log about clients that are refused or slow), `delivery` (what a reader is sent next; `event_stream` and `websocket` are how it looks on the wire, `streams` are all
-//! of them together, `gzip` is how one is compressed, and `writers` are the threads that write most of them), `pages` and `assets` (what browsers show), `negotiation`, `problem` and `problem_pages` (what a client asked for, and how
-//! it is told what is wrong). `token_command` makes tokens, without a server.
+//! * [`settings`]: the command line: flags, environment and `Leptos.toml`, and the token command
+//! * `auth`: who a client is, and what it may publish and read
+//! * `limits`: bounds per client and in total
+//! * `http`: what a request says, and how a problem is reported
+//! * `stream`: what a reader is sent next, and how it looks on the wire
+//! * `net`: sockets, TLS, and the threads that write streams
+//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
+//! * `site`: what browsers show
+//! * `ops`: the log, metrics, signals and supervision
 
 pub mod settings;
 
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub mod testing;
 
-mod access;
-mod assets;
-mod client_address;
-mod connections;
-mod delivery;
-mod event_stream;
-mod expiry;
-mod gzip;
-mod metrics;
-mod negotiation;
-mod notices;
-mod pages;
-mod pieces;
-mod places;
-mod problem;
-mod problem_pages;
-mod query;
-mod rates;
-mod request_body;
-mod request_head;
+mod auth;
+mod http;
+mod limits;
+mod net;
+mod ops;
 mod router;
 mod routes;
-mod shares;
-mod signals;
+mod site;
 mod state;
-mod streams;
-mod supervision;
-mod telemetry;
-mod tls;
-mod token_command;
-mod writers;
+mod stream;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::access::Keys;
-use self::settings::{AnonymousPublish, ClockInterval, Settings};
+use self::auth::{AccessPolicy, AnonymousPublish, Keys};
+use self::limits::connections::ConnectionLimiter;
+use self::limits::request_rate::RequestRates;
+use self::limits::shares::Shares;
+pub use self::limits::streams::StreamRegistry;
+use self::net::connections::{self, Service};
+use self::net::tls::Tls;
+use self::ops::metrics::Metrics;
+use self::ops::supervision::Supervisor;
+use self::ops::{notices, signals, telemetry};
+use self::settings::values::ClockInterval;
+use self::settings::{Settings, token_command};
+use self::site::{assets, pages};
 use self::state::AppState;
-pub use self::streams::{StreamLimits, Streams};
-use self::tls::Tls;
 use crate::feeds;
 use crate::hub::Hub;
 
@@ -76,7 +67,7 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    let _logging = match telemetry::start(&settings.log) {
+    let _logging = match telemetry::start(settings.log.as_str()) {
         Ok(logging) => logging,
         Err(error) => {
             // There is no log to say it to, and perhaps no standard error either.
@@ -123,9 +114,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
             format!("cannot listen on {address}: {error}; choose another address with --addr"),
         )
     })?;
-    let server = Server::new(settings)?;
-    signals::listen(&server.streams, server.tls.as_ref(), &server.keys)?;
-    warn_of_open_publishing(&server.settings);
+    let server = Server::new(settings, CancellationToken::new())?;
+    server.listen_to_signals()?;
+    warn_of_open_publishing(server.settings.anonymous_publish);
     let scheme = if server.tls.is_some() {
         "https"
     } else {
@@ -138,9 +129,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     server.serve(listener).await
 }
 
-/// Who may publish without a token is a setting; that it is not the safe one is said once.
-fn warn_of_open_publishing(settings: &Settings) {
-    match settings.anonymous_publish {
+/// Logs once that publishing is not limited to clients with a token.
+fn warn_of_open_publishing(anonymous_publish: AnonymousPublish) {
+    match anonymous_publish {
         AnonymousPublish::Off => {}
         AnonymousPublish::Local => tracing::warn!(
             "programs of this machine may publish without a token (--anonymous-publish=local): let no reverse proxy lead here"
@@ -180,31 +171,39 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// A server that has not been started yet.
+/// A server that has not been started yet: everything that the settings describe, put together.
 pub struct Server {
     settings: Settings,
     hub: Hub,
-    streams: Streams,
+    streams: StreamRegistry,
     tls: Option<Tls>,
     keys: Keys,
+    metrics: Metrics,
+    supervisor: Supervisor,
+    shutdown: CancellationToken,
 }
 
 impl Server {
-    /// A server with an empty hub.
+    /// A server with an empty hub, which stops when `shutdown` is cancelled.
     ///
     /// # Errors
     ///
     /// When the certificate or its key cannot be used.
-    pub fn new(settings: Settings) -> io::Result<Self> {
-        let tls = Tls::from_settings(&settings)?;
-        let hub = Hub::new(settings.limits());
-        let streams = Streams::new(settings.stream_limits(), CancellationToken::new());
+    pub fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
+        let metrics = Metrics::default();
         Ok(Self {
-            keys: Keys::new(&settings),
+            hub: Hub::new(settings.hub_limits()),
+            streams: StreamRegistry::new(
+                settings.stream_limits(),
+                shutdown.clone(),
+                metrics.clone(),
+            ),
+            tls: Tls::from_files(settings.tls_cert.as_deref(), settings.tls_key.as_deref())?,
+            keys: settings.keys(),
+            supervisor: Supervisor::new(shutdown.clone()),
             settings,
-            hub,
-            streams,
-            tls,
+            metrics,
+            shutdown,
         })
     }
 
@@ -213,62 +212,107 @@ impl Server {
         &self.hub
     }
 
-    /// All its streams; by them it is stopped.
-    pub fn streams(&self) -> &Streams {
+    /// Its open streams.
+    pub fn streams(&self) -> &StreamRegistry {
         &self.streams
     }
 
-    /// Serves on a listener until [`Streams::shutdown`] is cancelled, then ends every stream and connection.
+    /// Serves on a listener until the shutdown token is cancelled, then ends every stream and connection.
     ///
     /// # Errors
     ///
     /// When the listener's own address cannot be read, there are no threads to write event streams, or a task or thread
     /// that the server cannot do without has ended unexpectedly.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        let Self {
-            settings,
-            hub,
-            streams,
-            tls,
-            keys,
-        } = self;
-        let shutdown = streams.shutdown().clone();
-        let supervisor = streams.supervisor().clone();
-        let clock = match settings.clock_interval {
-            ClockInterval::Off => None,
-            ClockInterval::Every(interval) => {
-                let ticking = feeds::clock::run(hub.clone(), interval, shutdown.clone());
-                Some(supervisor.spawn("the clock", ticking))
-            }
-        };
-        let settings = Arc::new(settings);
-        let address = listener.local_addr()?;
-        let leptos_options = pages::leptos_options(address, &assets::package_folder());
-        let state = AppState::new(
-            Arc::clone(&settings),
-            hub,
-            streams.clone(),
-            keys,
-            address,
-            leptos_options,
+        let state = self.state(listener.local_addr()?);
+        let clock = self.start_clock();
+        self.supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
-        supervisor.spawn(
+        self.supervisor.spawn(
             "the notices",
-            notices::report_what_was_left_out(shutdown.clone()),
+            notices::report_what_was_left_out(self.shutdown.clone()),
         );
-        supervisor.spawn(
+        self.supervisor.spawn(
             "the forgetting of old clients",
-            state.rates.clone().forget_old_clients(shutdown),
+            state
+                .rates
+                .clone()
+                .forget_old_clients(self.shutdown.clone()),
         );
-        let router = router::router(state);
-        connections::serve(listener, router, tls, &settings, &streams).await?;
+        let service = Service {
+            router: router::router(state, &self.settings.router_config()),
+            tls: self.tls,
+            config: self.settings.connection_config(),
+            limiter: ConnectionLimiter::new(
+                self.settings.connection_limits(),
+                self.metrics.clone(),
+            ),
+            streams: self.streams,
+            supervisor: self.supervisor.clone(),
+            metrics: self.metrics,
+            shutdown: self.shutdown,
+        };
+        connections::serve(listener, service).await?;
         // It ends with the shutdown; a panic in it has been reported where it happened.
         if let Some(clock) = clock {
             let _ = clock.await;
         }
-        supervisor.result()?;
+        self.supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// What the routes of a server at this address share.
+    fn state(&self, address: SocketAddr) -> AppState {
+        let Self { settings, .. } = self;
+        let compressed = settings.max_compressed_streams;
+        AppState::new(state::Shared {
+            hub: self.hub.clone(),
+            streams: self.streams.clone(),
+            access: AccessPolicy::new(settings.access_config(address), self.keys.clone()),
+            rates: RequestRates::new(settings.rate_limits(), self.metrics.clone()),
+            compressed: Shares::new(compressed, compressed),
+            metrics: self.metrics.clone(),
+            shutdown: self.shutdown.clone(),
+            stream_config: settings.stream_config(),
+            publish_config: settings.publish_config(),
+            site_config: settings
+                .site_config(pages::leptos_options(address, &assets::package_folder())),
+            has_clock: settings.has_clock(),
+        })
+    }
+
+    fn start_clock(&self) -> Option<JoinHandle<()>> {
+        let ClockInterval::Every(interval) = self.settings.clock_interval else {
+            return None;
+        };
+        let ticking = feeds::clock::run(self.hub.clone(), interval, self.shutdown.clone());
+        Some(self.supervisor.spawn("the clock", ticking))
+    }
+
+    fn listen_to_signals(&self) -> io::Result<()> {
+        let streams = self.streams.clone();
+        let (tls, keys) = (self.tls.clone(), self.keys.clone());
+        let actions = signals::Actions {
+            close_streams: move || streams.close_all(),
+            reload: move || reload(tls.as_ref(), &keys),
+        };
+        signals::listen(&self.supervisor, self.shutdown.clone(), actions)
+    }
+}
+
+/// Reads again what can be changed while the server runs. No stream ends.
+fn reload(tls: Option<&Tls>, keys: &Keys) {
+    if let Some(tls) = tls {
+        tls.reload();
+    }
+    if !keys.is_empty() {
+        keys.reload();
+    }
+    if tls.is_none() && keys.is_empty() {
+        tracing::info!("nothing to reload: there is no certificate and no key");
     }
 }
 

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fairwind::server::fuzz::event_stream(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fairwind::server::testing::event_stream(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fairwind::server::fuzz::topic(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fairwind::server::testing::topic(bytes));

@@ -20,7 +20,7 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
     while cancelled.run_until_cancelled(ticks.tick()).await.is_some() {
         // Unlike `Local::now`, this takes a clock that stands before 1970.
         let now = DateTime::<Local>::from(SystemTime::now());
-        match hub.publish(&topic, tick(now), Conditions::default()) {
+        match hub.publish(&topic, tick(now), Conditions::default()).await {
             Ok(published) => {
                 let consumers = published.subscribers;
                 // The first shows that the clock runs; the others would fill the log.

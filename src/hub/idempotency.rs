@@ -32,7 +32,7 @@ pub(super) struct Idempotency {
 }
 
 /// Two hashes of topic and key with secrets of their own: 128 bits that only this process can compute.
-type KeyHash = [u64; 2];
+pub(super) type KeyHash = [u64; 2];
 
 /// What the first request under a key asked for, and what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,7 @@ struct Remembered {
     at: Instant,
     publisher: u64,
     key: KeyHash,
+    offset: Offset,
 }
 
 /// A key for which nothing is remembered yet, and for which there is room.
@@ -55,6 +56,12 @@ pub(super) struct NewKey {
     key: KeyHash,
     request: u64,
     publisher: u64,
+}
+
+impl NewKey {
+    pub(super) fn hash(&self) -> KeyHash {
+        self.key
+    }
 }
 
 impl Idempotency {
@@ -101,6 +108,11 @@ impl Idempotency {
         }))
     }
 
+    /// Forgets a result, since the event was not committed. The publisher's share is free again after the hour.
+    pub(super) fn forget(&mut self, key: &KeyHash) {
+        self.results.remove(key);
+    }
+
     /// Remembers the result of the first publication under a key.
     pub(super) fn remember(&mut self, key: NewKey, offset: Offset, subscribers: usize) {
         let NewKey {
@@ -112,6 +124,7 @@ impl Idempotency {
             at: Instant::now(),
             publisher,
             key,
+            offset,
         });
         *self.shares.entry(publisher).or_default() += 1;
         let first = FirstResult {
@@ -126,7 +139,12 @@ impl Idempotency {
         while let Some(oldest) = self.oldest_first.front()
             && now.duration_since(oldest.at) > IDEMPOTENCY_AGE
         {
-            self.results.remove(&oldest.key);
+            // The key may have been forgotten since, and used again.
+            if let MapEntry::Occupied(result) = self.results.entry(oldest.key)
+                && result.get().offset == oldest.offset
+            {
+                result.remove();
+            }
             if let MapEntry::Occupied(mut share) = self.shares.entry(oldest.publisher) {
                 *share.get_mut() -= 1;
                 if *share.get() == 0 {
@@ -150,8 +168,9 @@ impl Hash for RequestHash<'_> {
             retry,
             is_private,
             is_kept,
+            also_in,
         } = self.0;
-        (id, event_type, data, retry, is_private, is_kept).hash(state);
+        (id, event_type, data, retry, is_private, is_kept, also_in).hash(state);
     }
 }
 

@@ -2,11 +2,12 @@
 //! has happened, and telling costs a publisher no more than there are listeners: a task for each stream that waits by
 //! itself, or one for all streams that one thread writes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use slab::Slab;
 
-use super::Channel;
+use super::channel::Channel;
 
 /// Names a topic while it lives. A topic that was forgotten and comes back has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,48 +38,62 @@ pub struct Listening {
 
 /// The listeners of one topic.
 #[derive(Default)]
-pub(super) struct Listeners(Mutex<Slab<Registered>>);
+pub(super) struct Listeners(Mutex<Registry>);
+
+#[derive(Default)]
+struct Registry {
+    listeners: Slab<Registered>,
+    /// How many of them are told of the number of subscribers too: without any, a reader that comes or goes costs nothing.
+    counting: usize,
+}
 
 struct Registered {
     listener: Arc<dyn Listener>,
-    /// Whether it is told of the number of subscribers too.
     counts: bool,
 }
 
 impl Listeners {
     /// Tells all; says whether one of them has woken a thread.
     pub(super) fn tell(&self, topic: TopicId, news: News) -> bool {
+        let registry = self.0.lock();
+        if news == News::Subscribers && registry.counting == 0 {
+            return false;
+        }
         let mut has_woken = false;
-        for (_, registered) in self.lock().iter() {
+        for (_, registered) in &registry.listeners {
             if news == News::Events || registered.counts {
                 has_woken |= registered.listener.wake(topic, news);
             }
         }
         has_woken
     }
-
-    fn lock(&self) -> MutexGuard<'_, Slab<Registered>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Listening {
     pub(super) fn new(channel: Arc<Channel>, listener: Arc<dyn Listener>, counts: bool) -> Self {
-        let registered = Registered { listener, counts };
-        let key = channel.listeners.lock().insert(registered);
+        let mut registry = channel.listeners.0.lock();
+        registry.counting += usize::from(counts);
+        let key = registry.listeners.insert(Registered { listener, counts });
+        drop(registry);
         Self { channel, key }
     }
 
     /// From now on the listener is told of the number of subscribers too.
     pub fn count_subscribers(&self) {
-        if let Some(registered) = self.channel.listeners.lock().get_mut(self.key) {
-            registered.counts = true;
+        let registry = &mut *self.channel.listeners.0.lock();
+        if let Some(registered) = registry.listeners.get_mut(self.key)
+            && !std::mem::replace(&mut registered.counts, true)
+        {
+            registry.counting += 1;
         }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.channel.listeners.lock().try_remove(self.key);
+        let mut registry = self.channel.listeners.0.lock();
+        if let Some(registered) = registry.listeners.try_remove(self.key) {
+            registry.counting -= usize::from(registered.counts);
+        }
     }
 }

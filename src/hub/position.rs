@@ -1,18 +1,45 @@
-//! Where in the log something stands, and how that is written as an event id: `#<epoch>-<offset>`.
+//! Offsets in the log, and how they are written as event ids: `#<epoch>-<offset>`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::protocol::event::EventId;
 
-/// A place in the log: events are numbered from 1 on, over all topics. As a cursor it is the newest event that has been
-/// read.
+/// The number of an event in the one order of all topics, from 1 on. A cursor is the offset of the newest event that has
+/// been read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(u64);
 
-/// One life of a log. It changes when history was lost, so that an id of an earlier life is not taken for a place in
-/// this one.
+/// Names a range of offsets. A new epoch begins whenever events may have been lost, so that an id from before the loss is
+/// never taken for an event that got the same offset after it. ASCII letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch(String);
+
+/// Every epoch whose ids a log still knows, and the offsets that each covers. A restart that lost nothing goes on in the
+/// same epoch, and all ids stay valid. A restart that may have lost events begins a new epoch at the first offset that may
+/// be used twice: exactly the older ids from there on become unknown.
+///
+/// ```
+/// use fairwind::hub::position::{Epoch, Epochs, Offset};
+///
+/// let at = Offset::from_number;
+/// let mut epochs = Epochs::new(Epoch::new("first").unwrap());
+/// let (kept, lost) = (epochs.id(at(7)), epochs.id(at(9)));
+/// // The log proves that it has everything through offset 8, and nothing more.
+/// epochs.begin(Epoch::new("second").unwrap(), at(9)).unwrap();
+/// assert_eq!(epochs.offset(&kept), Some(at(7)));
+/// assert_eq!(epochs.offset(&lost), None);
+/// assert_ne!(epochs.id(at(9)), lost);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epochs {
+    /// Each epoch with its first offset, in order. The first covers everything before the second.
+    ranges: Vec<(Epoch, Offset)>,
+}
+
+/// An epoch that begins before the newest one does, or has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a new epoch needs a name of its own, and an offset after the start of the newest one")]
+pub struct EpochOrder;
 
 impl Offset {
     /// Before the first event.
@@ -21,28 +48,35 @@ impl Offset {
     /// After every event there will ever be.
     pub const END: Self = Self(u64::MAX);
 
-    /// The place as a number.
+    /// The offset as a number.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The place that has this number.
+    /// The offset with this number.
     pub fn from_number(number: u64) -> Self {
         Self(number)
     }
 
-    /// The place of the next event.
+    /// The offset of the next event.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
-    /// The place just before this one.
+    /// The offset just before this one.
     pub fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 }
 
 impl Epoch {
+    /// Takes a text as the name of an epoch: 1 to 32 ASCII letters and digits, or `None`.
+    pub fn new(name: &str) -> Option<Self> {
+        let is_name =
+            (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_name.then(|| Self(name.to_owned()))
+    }
+
     /// An epoch that no earlier run on this machine has had: the time in milliseconds, in base 36 to keep ids short.
     pub fn now() -> Self {
         let since_1970 = SystemTime::now()
@@ -57,29 +91,66 @@ impl Epoch {
         Self(digits.iter().rev().collect())
     }
 
-    /// The epoch as it stands in ids.
+    /// The epoch's name, as it stands in ids.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    /// The id that stands for a place in this epoch's log.
-    pub fn id(&self, offset: Offset) -> EventId {
-        // An epoch is short and has digits and letters only, so this is always an id.
-        EventId::new(format!("#{}-{}", self.0, offset.0)).unwrap_or_else(|_| unreachable!())
+impl Epochs {
+    /// A log whose every offset is in one epoch.
+    pub fn new(epoch: Epoch) -> Self {
+        Self {
+            ranges: vec![(epoch, Offset::START.next())],
+        }
     }
 
-    /// The place that an id stands for, if it is an id of this epoch.
+    /// Begins a new epoch: `first` and every offset after it belong to it from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`EpochOrder`] if another epoch has that name, or the newest one does not begin before `first`.
+    pub fn begin(&mut self, epoch: Epoch, first: Offset) -> Result<(), EpochOrder> {
+        let is_known = self.ranges.iter().any(|(known, _)| *known == epoch);
+        if is_known || self.newest().1 >= first {
+            return Err(EpochOrder);
+        }
+        self.ranges.push((epoch, first));
+        Ok(())
+    }
+
+    /// The epoch that new events belong to.
+    pub fn current(&self) -> &Epoch {
+        &self.newest().0
+    }
+
+    /// The id of an offset, in the epoch that the offset belongs to: `#<epoch>-<offset>`.
+    pub fn id(&self, offset: Offset) -> EventId {
+        let later = self.ranges.partition_point(|(_, first)| *first <= offset);
+        let epoch = &self.ranges[later.saturating_sub(1)].0;
+        // An epoch is short and has digits and letters only, so this is always an id.
+        EventId::new(format!("#{}-{}", epoch.0, offset.0)).unwrap_or_else(|_| unreachable!())
+    }
+
+    /// The offset that an id stands for, if the log knows the id's epoch and the offset lies in that epoch's range. Whether
+    /// there is an event at the offset is another question.
     pub fn offset(&self, id: &EventId) -> Option<Offset> {
-        let digits = id
-            .as_str()
-            .strip_prefix('#')?
-            .strip_prefix(self.0.as_str())?
-            .strip_prefix('-')?;
+        let (name, digits) = id.as_str().strip_prefix('#')?.split_once('-')?;
+        let range = self.ranges.iter().position(|(epoch, _)| epoch.0 == name)?;
         let is_canonical = digits == "0" || !digits.starts_with('0');
         let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        (is_canonical && is_number)
-            .then(|| digits.parse().ok().map(Offset))
-            .flatten()
+        let offset = Offset(digits.parse().ok()?);
+        let is_in_range = (range == 0 || self.ranges[range].1 <= offset)
+            && self
+                .ranges
+                .get(range + 1)
+                .is_none_or(|(_, next)| offset < *next);
+        (is_canonical && is_number && is_in_range).then_some(offset)
+    }
+
+    fn newest(&self) -> &(Epoch, Offset) {
+        // There is at least one from the start on.
+        &self.ranges[self.ranges.len() - 1]
     }
 }
 
@@ -87,20 +158,25 @@ impl Epoch {
 mod tests {
     use super::*;
 
+    fn epoch(name: &str) -> Epoch {
+        Epoch::new(name).expect("a name")
+    }
+
+    fn at(number: u64) -> Offset {
+        Offset(number)
+    }
+
     #[test]
-    fn an_id_leads_back_to_its_place() {
-        let epoch = Epoch::now();
+    fn an_id_leads_back_to_its_offset() {
+        let epochs = Epochs::new(Epoch::now());
         for number in [0, 1, 36, u64::MAX] {
-            assert_eq!(
-                epoch.offset(&epoch.id(Offset(number))),
-                Some(Offset(number))
-            );
+            assert_eq!(epochs.offset(&epochs.id(at(number))), Some(at(number)));
         }
     }
 
     #[test]
-    fn anything_else_is_no_place_in_this_log() {
-        let epoch = Epoch("abc".to_owned());
+    fn any_other_text_is_no_offset_of_this_log() {
+        let epochs = Epochs::new(epoch("abc"));
         for text in [
             "#abd-1",
             "#abc-",
@@ -109,13 +185,50 @@ mod tests {
             "abc-1",
             "#abc-18446744073709551616",
             "#abc-1 2",
+            "#abc",
             "1",
         ] {
             assert_eq!(
-                epoch.offset(&EventId::new(text).expect("an id")),
+                epochs.offset(&EventId::new(text).expect("an id")),
                 None,
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn after_a_possible_loss_exactly_the_ids_from_the_cut_on_are_unknown() {
+        let mut epochs = Epochs::new(epoch("a"));
+        let old: Vec<_> = (0..=10).map(|number| epochs.id(at(number))).collect();
+        epochs.begin(epoch("b"), at(7)).expect("a later epoch");
+        let known: Vec<_> = old.iter().map(|id| epochs.offset(id)).collect();
+        for number in 0..=10 {
+            let expected = (number < 7).then_some(at(number));
+            assert_eq!(known[number as usize], expected, "{number}");
+        }
+        assert_eq!(epochs.id(at(6)).as_str(), "#a-6");
+        assert_eq!(epochs.id(at(7)).as_str(), "#b-7");
+        assert_eq!(epochs.current(), &epoch("b"));
+        let early = EventId::new("#b-6").expect("an id");
+        assert_eq!(epochs.offset(&early), None, "before its epoch began");
+        epochs.begin(epoch("c"), at(8)).expect("a later epoch");
+        assert_eq!(
+            epochs.offset(&EventId::new("#b-7").expect("an id")),
+            Some(at(7))
+        );
+        assert_eq!(epochs.offset(&EventId::new("#b-8").expect("an id")), None);
+    }
+
+    #[test]
+    fn an_epoch_has_a_name_of_its_own_and_begins_after_the_one_before() {
+        let mut epochs = Epochs::new(epoch("a"));
+        assert_eq!(epochs.begin(epoch("a"), at(5)), Err(EpochOrder));
+        assert_eq!(epochs.begin(epoch("b"), at(1)), Err(EpochOrder));
+        epochs.begin(epoch("b"), at(2)).expect("a later epoch");
+        assert_eq!(epochs.begin(epoch("c"), at(2)), Err(EpochOrder));
+        for name in ["", "a-b", "a b", "ä", &"x".repeat(33)] {
+            assert_eq!(Epoch::new(name), None, "{name}");
+        }
+        assert!(Epoch::new(&"x".repeat(32)).is_some());
     }
 }

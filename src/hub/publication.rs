@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::log::Unavailable;
 use super::topic::Topic;
 use crate::protocol::event::{EventId, EventType};
 use crate::protocol::{EARLIEST, RESERVED_EVENTS};
@@ -22,6 +23,9 @@ pub struct Publication {
     pub is_private: bool,
     /// Whether those see it who come later. What is not kept reaches only who is reading when it is published.
     pub is_kept: bool,
+    /// Other topics that the event belongs to as well: their readers get it too. Preconditions and idempotency keys are
+    /// about the topic that it is published to.
+    pub also_in: Vec<Topic>,
 }
 
 /// What must hold for something to be published.
@@ -98,6 +102,9 @@ pub enum PublishError {
         "there are too many topics; publish to one that exists, or wait until others have been forgotten"
     )]
     TooManyTopics,
+    /// The log cannot take events now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 impl Publication {
@@ -110,6 +117,7 @@ impl Publication {
             retry: None,
             is_private: false,
             is_kept: true,
+            also_in: Vec::new(),
         }
     }
 }

@@ -1,89 +1,36 @@
-//! A subscriber: a cursor into the logs of one or more topics. What has been published is read from the logs at the
-//! reader's own pace, in the order in which it was published, so replay and live are one path and a slow reader costs no
-//! memory.
+//! A subscriber: a cursor into the logs of topics and patterns. It reads what has been published at its own pace, in the
+//! order of publication, so replay and live delivery are one path and a slow reader costs no memory of its own.
+//!
+//! * `merge`: one read over several logs
+//! * `resume`: from a subscription's start to a cursor, and whether that leaves a gap
+//! * `lag`: what happens to a reader that is too slow
+
+mod lag;
+mod merge;
+mod resume;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
+use super::Hub;
+use super::batch::Batch;
+use super::channel::{Channel, Found, Matcher, Standpoint};
 use super::entry::Entry;
 use super::listeners::{Listener, Listening, News, TopicId};
-use super::log::{Found, TopicLog, View};
 use super::position::Offset;
-use super::run::Run;
-use super::topic::Topic;
-use super::{Channel, Hub};
-use crate::protocol::EARLIEST;
+pub use super::subscription::{
+    SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
+};
+use super::visibility::{View, Visibility};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
-
-/// What somebody wants to read.
-#[derive(Debug, Clone)]
-pub struct Subscription {
-    /// The topics, at least one.
-    pub topics: Vec<WantedTopic>,
-    /// Where to start.
-    pub start: Start,
-    /// What happens if the reader is too slow.
-    pub slow_reader: SlowReader,
-}
-
-/// A topic that somebody wants to read.
-#[derive(Debug, Clone)]
-pub struct WantedTopic {
-    /// The topic.
-    pub topic: Topic,
-    /// Whether the reader may see the topic's private events.
-    pub with_private: bool,
-}
-
-/// Where a subscriber starts to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// With the next event that is published.
-    Now,
-    /// With the oldest event that is kept.
-    Earliest,
-    /// With what came after this event. If it is not known, or not to this subscriber, with what is kept, after a gap.
-    After(EventId),
-    /// The same for an event that the log cannot know, since a text that is no id was given for it; the id is like that text.
-    AfterUnknown(EventId),
-    /// With so many of the newest events that are kept.
-    Last(usize),
-    /// With what was published at or after this moment, as far as it is kept.
-    Since(SystemTime),
-}
-
-/// What happens to a reader that is so slow that what it should read next is no longer kept, or that has taken nothing
-/// for longer than the write timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SlowReader {
-    /// Its stream ends; it comes back and resumes from its last event ID.
-    Disconnect,
-    /// It is told of the gap and goes on with the newest event.
-    Skip,
-    /// It goes on with the newest event of each topic and is told nothing: for values of which only the newest counts.
-    Latest,
-}
-
-/// Why somebody cannot subscribe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SubscribeError {
-    /// The topics have ended, and the reader has everything.
-    #[error("the topic has ended")]
-    Ended,
-    /// There are as many subscriptions as the hub allows.
-    #[error("there are too many subscriptions; come back later")]
-    TooManySubscriptions,
-}
 
 /// What a subscriber reads.
 #[derive(Debug)]
 pub enum Read {
     /// What came next: one event or several.
-    Run(Arc<Run>),
+    Batch(Arc<Batch>),
     /// Everything has been read.
     Nothing,
     /// Events are missing; reading goes on after them.
@@ -94,42 +41,42 @@ pub enum Read {
     End,
 }
 
-/// A reader of topics. It counts as a consumer of each until it is dropped.
+/// A reader of topics and patterns. Each counts it as a subscriber until it is dropped.
 pub struct Subscriber {
     hub: Hub,
-    /// The topics that have not ended.
+    /// The topics that have not ended, and the patterns.
     sources: Vec<Source>,
     /// Whether it began with several topics. Publishers' own ids are unique within a topic only, so that such a reader knows
     /// every event by the log's id.
     is_of_several: bool,
     slow_reader: SlowReader,
-    /// The newest event that was there when the reader came.
+    /// The newest event at the time of the subscription.
     replayed_through: Offset,
     /// Everything up to here has been read, or is not for this reader.
     cursor: Offset,
     /// What has been taken from the logs and not yet been read.
-    pending: Option<Arc<Run>>,
+    pending: Option<Arc<Batch>>,
     /// The id that the reader knows the cursor by.
     position: Position,
     /// What the reader asked for and did not get; read first.
     gap: Option<Box<Gap>>,
-    /// Wakes [`Self::changed`]; made when somebody waits there.
+    /// Wakes [`Self::changed`]; made when a task first waits there.
     bell: Option<Arc<Bell>>,
 }
 
-/// An id: the one that the hub gives to a place, or the publisher's own.
+/// An id: the log's own of an offset, or one that a publisher chose.
 enum Position {
     At(Offset),
     Own(EventId),
 }
 
-/// One topic of a subscriber.
+/// One topic or pattern of a subscriber.
 struct Source {
     channel: Arc<Channel>,
-    with_private: bool,
-    /// What was dropped up to here is not missed: the reader did not ask for it, or has been told.
-    forgiven_through: Offset,
-    /// Keeps the subscriber's own bell on the topic.
+    visibility: Visibility,
+    /// Losses up to here predate the subscription, or have been reported as a gap.
+    acknowledged: Offset,
+    /// Keeps the subscriber's own bell registered.
     listening: Option<Listening>,
 }
 
@@ -144,55 +91,40 @@ impl Listener for Bell {
     }
 }
 
-impl Subscription {
-    /// A reader of the public events of one topic.
-    pub fn public(topic: Topic, start: Start, slow_reader: SlowReader) -> Self {
-        Self {
-            topics: vec![WantedTopic {
-                topic,
-                with_private: false,
-            }],
-            start,
-            slow_reader,
+impl Source {
+    fn view(&self, replayed_through: Offset) -> View<'_> {
+        View {
+            visibility: &self.visibility,
+            replayed_through,
         }
     }
-}
 
-impl Start {
-    /// The start that a reader names by its last event ID.
-    pub fn after(id: EventId) -> Self {
-        if id.as_str() == EARLIEST {
-            Self::Earliest
-        } else {
-            Self::After(id)
-        }
+    fn is_pattern(&self) -> bool {
+        matches!(self.channel.matcher, Matcher::Pattern(_))
     }
 }
 
 impl Subscriber {
-    /// `newest` is the newest offset of all topics. The channels count this subscriber already.
+    /// `newest` is the newest committed offset. The channels count this subscriber already.
     pub(super) fn new(
         hub: Hub,
-        channels: Vec<(Arc<Channel>, bool)>,
+        channels: Vec<(Arc<Channel>, Visibility)>,
         subscription: &Subscription,
         newest: Offset,
     ) -> Result<Self, SubscribeError> {
         let sources: Vec<_> = channels
             .into_iter()
-            .map(|(channel, with_private)| {
-                let forgiven_through = channel.log().dropped_through();
-                Source {
-                    channel,
-                    with_private,
-                    forgiven_through,
-                    listening: None,
-                }
+            .map(|(channel, visibility)| Source {
+                channel,
+                visibility,
+                acknowledged: Offset::START,
+                listening: None,
             })
             .collect();
         let mut subscriber = Self {
             position: Position::At(newest),
             hub,
-            is_of_several: sources.len() > 1,
+            is_of_several: sources.len() > 1 || sources.iter().any(Source::is_pattern),
             sources,
             slow_reader: subscription.slow_reader,
             replayed_through: newest,
@@ -203,9 +135,10 @@ impl Subscriber {
         };
         subscriber.go_to(&subscription.start);
         subscriber.leave_what_has_been_read_to_its_end();
-        match subscriber.sources.is_empty() {
-            true => Err(SubscribeError::Ended),
-            false => Ok(subscriber),
+        if subscriber.sources.is_empty() {
+            Err(SubscribeError::Ended)
+        } else {
+            Ok(subscriber)
         }
     }
 
@@ -226,7 +159,12 @@ impl Subscriber {
         }
     }
 
-    /// What the reader asked for and cannot get, once. Whoever does not take it reads it first.
+    /// Whether this reader knows every event by the log's id rather than the event's own.
+    pub fn is_of_several(&self) -> bool {
+        self.is_of_several
+    }
+
+    /// What the reader asked for and cannot get, once. If it is not taken, it is read first.
     pub fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take().map(|gap| *gap)
     }
@@ -236,10 +174,11 @@ impl Subscriber {
         self.gap.is_some()
             || self.pending.is_some()
             || self.sources.is_empty()
+            || self.cursor < self.replayed_through
             || self
                 .sources
                 .iter()
-                .any(|source| source.channel.newest.load(Ordering::Acquire) > self.cursor.number())
+                .any(|source| source.channel.newest() > self.cursor)
     }
 
     /// Waits until there may be something to read. Dropping the future and calling again loses nothing.
@@ -249,8 +188,8 @@ impl Subscriber {
         }
     }
 
-    /// Waits until there is news of a topic: events, and if it `counts`, another number of subscribers. It may also
-    /// return without any. Dropping the future and calling again loses nothing.
+    /// Waits until a topic has changed: it has new events, or if it `counts`, another number of subscribers. It may also
+    /// return without any change. Dropping the future and calling again loses nothing.
     pub async fn changed(&mut self, counts: bool) {
         match &self.bell {
             Some(bell) => bell.0.notified().await,
@@ -261,18 +200,18 @@ impl Subscriber {
                     let channel = Arc::clone(&source.channel);
                     source.listening = Some(Listening::new(channel, listener, counts));
                 }
-                // Returns at once: what came before now has not been told.
+                // The first call registers and returns at once, since changes before that were not notified.
                 self.bell = Some(bell);
             }
         }
     }
 
-    /// The topics that have not ended, for a listener that is told of them on behalf of many subscribers.
+    /// The topics that have not ended, and the patterns, for a listener on behalf of many subscribers.
     pub fn topics(&self) -> impl Iterator<Item = TopicId> {
         self.sources.iter().map(|source| source.channel.id)
     }
 
-    /// Tells a listener of one of the topics. It is told nothing of what came before; nothing if that topic has ended.
+    /// Registers a listener with one of the topics. It is not notified of earlier changes. Nothing if that topic has ended.
     pub fn listen(&self, topic: TopicId, listener: Arc<dyn Listener>) -> Option<Listening> {
         let mut sources = self.sources.iter();
         let source = sources.find(|source| source.channel.id == topic)?;
@@ -286,232 +225,72 @@ impl Subscriber {
         if let Some(gap) = self.take_gap() {
             return Read::Gap(gap);
         }
-        if let Some(run) = self.pending.take() {
-            return self.finish(run);
+        if let Some(batch) = self.pending.take() {
+            return self.finish(batch);
         }
         match self.find(max_bytes) {
-            Found::Run(run) => self.finish(run),
+            Found::Batch(batch) => self.finish(batch),
             Found::Nothing(through) => {
                 self.cursor = self.cursor.max(through);
-                match self.sources.is_empty() {
-                    true => Read::End,
-                    false => Read::Nothing,
+                if self.sources.is_empty() {
+                    Read::End
+                } else {
+                    Read::Nothing
                 }
             }
             Found::Dropped => self.fall_behind(),
         }
     }
 
-    /// Treats the reader as too slow: whatever it has not read yet but for the newest event is left out, or it is to be
-    /// disconnected, as its policy says. A reader that has everything, or all but the newest, has lost nothing.
-    pub fn fall_behind(&mut self) -> Read {
-        if self.slow_reader == SlowReader::Disconnect {
-            return Read::TooSlow;
-        }
-        if let Some(gap) = self.take_gap() {
-            return Read::Gap(gap);
-        }
-        let committed = self.hub.committed();
-        let mut has_lost = false;
-        let mut lost_through = Offset::START;
-        let mut waiting = 0;
-        let mut newest = Vec::new();
-        for source in &mut self.sources {
-            let view = View {
-                with_private: source.with_private,
-                replayed_through: self.replayed_through,
-            };
-            let log = source.channel.log();
-            let lost = log.lost_through(view);
-            if self.cursor.max(source.forgiven_through) < lost {
-                has_lost = true;
-                lost_through = lost_through.max(lost);
-            }
-            source.forgiven_through = lost;
-            waiting += log.unread_up_to_two(self.cursor, view);
-            let unread = log
-                .newest_first(view)
-                .find(|entry| entry.offset <= committed);
-            newest.extend(unread.filter(|entry| entry.offset > self.cursor).cloned());
-        }
-        newest.sort_by_key(|entry| entry.offset);
-        let is_told = self.slow_reader == SlowReader::Skip;
-        let mut goes_on_with = newest.first().map(|entry| entry.offset);
-        if is_told {
-            let last = newest.last().map(|entry| entry.offset);
-            // A gap that ended before something that another topic has lost would not tell of it.
-            goes_on_with = last.filter(|last| *last > lost_through);
-            // The end of a topic is sent even if the gap ends after it: the reader would wait for more for ever.
-            newest.retain(|entry| entry.is_end || Some(entry.offset) == goes_on_with);
-        }
-        if !has_lost && waiting <= newest.len() {
-            return self.read(usize::MAX);
-        }
-        // Ends that were to be sent after an earlier gap, and have not been read yet.
-        if let Some(earlier) = self.pending.take() {
-            newest.extend(earlier.ends().cloned());
-            newest.sort_by_key(|entry| entry.offset);
-            newest.dedup_by_key(|entry| entry.offset);
-        }
-        let skipped_through = goes_on_with.map_or(committed, Offset::previous);
-        let requested = self.position();
-        self.cursor = skipped_through;
-        self.position = Position::At(skipped_through);
-        self.pending = if newest.is_empty() {
-            None
-        } else {
-            Some(Arc::new(Run::new(newest, committed)))
-        };
-        // What has been dropped may have been the end of a topic.
-        self.leave_what_has_been_read_to_its_end();
-        if is_told {
-            Read::Gap(Gap {
-                requested,
-                resumed_from: self.position(),
-            })
-        } else {
-            self.read(usize::MAX)
-        }
-    }
-
-    /// How many consumers the first of the topics has, this one among them; none if it has ended.
+    /// How many subscribers the first of the topics has, this one among them; none if it has ended.
     pub fn consumers(&self) -> Option<usize> {
         self.sources
             .first()
             .map(|source| source.channel.subscribers())
     }
 
-    /// Goes to where a subscription starts. Each log is locked by itself and shortly, so that no publisher waits for all of
-    /// them; what is dropped meanwhile is found to be missing with the first read.
-    fn go_to(&mut self, start: &Start) {
-        let dropped_through = || {
-            let sources = self.sources.iter();
-            sources.map(|source| source.channel.log().dropped_through())
-        };
-        let earliest = dropped_through().min().unwrap_or(Offset::START);
-        let mut gap_ends_at = None;
-        let target = match start {
-            Start::Now => self.replayed_through,
-            Start::Earliest => earliest,
-            Start::Last(count) => self
-                .before_the_newest(*count)
-                .unwrap_or(self.replayed_through),
-            Start::Since(moment) => {
-                let sources = self.sources.iter();
-                let firsts = sources.filter_map(|source| source.channel.log().first_since(*moment));
-                firsts.min().map_or(self.replayed_through, Offset::previous)
-            }
-            Start::After(_) | Start::AfterUnknown(_) => {
-                let id = match start {
-                    Start::After(id) => Some(id),
-                    _ => None,
-                };
-                let find = |source: &Source| source.channel.log().find(id?, source.with_private);
-                // If events of several topics have this id, the reader may have seen any of them, and after the oldest
-                // nothing is missing.
-                let by_own_id = || self.sources.iter().filter_map(find).min();
-                let known = id.and_then(|id| self.hub.offset(id)).or_else(by_own_id);
-                let known = known.filter(|offset| *offset <= self.replayed_through);
-                // After the newest loss of any topic nothing is missing.
-                let lost_through = dropped_through().max().unwrap_or(Offset::START);
-                if known.is_none_or(|offset| offset < lost_through) {
-                    gap_ends_at = Some(lost_through);
-                }
-                known.unwrap_or(earliest)
-            }
-        };
-        if let Start::After(id) | Start::AfterUnknown(id) = start
-            && let Some(lost_through) = gap_ends_at
-        {
-            self.gap = Some(Box::new(Gap {
-                requested: id.clone(),
-                resumed_from: self.hub.id(lost_through),
-            }));
-        }
-        self.cursor = target;
-        self.position = match (start, gap_ends_at) {
-            (_, Some(resumed_from)) => Position::At(resumed_from),
-            // The publisher's own id stays what the reader knows.
-            (Start::After(id), None) if !self.is_of_several && self.hub.offset(id).is_none() => {
-                Position::Own(id.clone())
-            }
-            _ => Position::At(target),
-        };
-    }
-
-    /// The offset before the `count` newest events of all topics together, or none if they have no events.
-    fn before_the_newest(&self, count: usize) -> Option<Offset> {
-        let mut newest: Vec<Offset> = Vec::new();
-        for source in &self.sources {
-            let view = View::of_the_past(source.with_private);
-            let log = source.channel.log();
-            newest.extend(log.newest_first(view).take(count).map(|entry| entry.offset));
-        }
-        newest.sort_unstable_by(|a, b| b.cmp(a));
-        newest.truncate(count);
-        newest.last().map(|offset| offset.previous())
-    }
-
     /// What comes next in the logs, in the order of publication.
     fn find(&self, max_bytes: usize) -> Found {
-        // Read before the logs are, so that what is taken from one is not newer than what another does not have yet.
+        // Read before the logs are, so that what one log returns is not newer than what another does not have yet.
         let committed = self.hub.committed();
         if let [source] = self.sources.as_slice() {
-            return self.find_in(source, committed, max_bytes);
+            let mut log = source.channel.log();
+            // A pattern's own log begins with its tail.
+            if !source.is_pattern() || self.cursor >= log.tail_start() {
+                return log.after(self.standpoint(source), committed, max_bytes);
+            }
         }
-        let mut merged = Vec::new();
-        let mut merged_through = committed.max(self.cursor);
-        for source in &self.sources {
-            let through = match self.find_in(source, committed, max_bytes) {
-                Found::Run(run) => {
-                    merged.extend(run.entries().iter().cloned());
-                    run.through()
-                }
-                Found::Nothing(through) => through,
-                Found::Dropped => return Found::Dropped,
-            };
-            merged_through = merged_through.min(through.max(self.cursor));
-        }
-        merged.retain(|entry: &Arc<Entry>| entry.offset <= merged_through);
-        merged.sort_by_key(|entry| entry.offset);
-        match merged.is_empty() {
-            true => Found::Nothing(merged_through),
-            false => Found::Run(Arc::new(Run::new(merged, merged_through))),
+        self.merge(committed, max_bytes)
+    }
+
+    fn standpoint<'a>(&self, source: &'a Source) -> Standpoint<'a> {
+        Standpoint {
+            cursor: self.cursor,
+            acknowledged: source.acknowledged,
+            view: source.view(self.replayed_through),
         }
     }
 
-    fn find_in(&self, source: &Source, committed: Offset, max_bytes: usize) -> Found {
-        let cursor = self.cursor.max(source.forgiven_through);
-        let view = View {
-            with_private: source.with_private,
-            replayed_through: self.replayed_through,
-        };
-        source
-            .channel
-            .log()
-            .after(cursor, committed, view, max_bytes)
-    }
-
-    /// A run has been read.
-    fn finish(&mut self, run: Arc<Run>) -> Read {
-        self.cursor = self.cursor.max(run.through());
-        if let Some(last) = run.entries().last() {
+    /// A batch has been read.
+    fn finish(&mut self, batch: Arc<Batch>) -> Read {
+        self.cursor = self.cursor.max(batch.through());
+        if let Some(last) = batch.entries().last() {
             self.position = if last.has_own_id && !self.is_of_several {
                 Position::Own(last.event.id.clone())
             } else {
                 Position::At(last.offset)
             };
         }
-        for end in run.ends() {
-            self.leave(|source| source.channel.topic == end.topic);
+        for end in batch.ends() {
+            self.leave(|source| source.channel.topic() == Some(&end.topic));
         }
-        Read::Run(run)
+        Read::Batch(batch)
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {
         let cursor = self.cursor;
         self.leave(|source| {
-            let log: &TopicLog = &source.channel.log();
+            let log = source.channel.log();
             log.has_ended() && log.newest().is_none_or(|end| end.offset <= cursor)
         });
     }

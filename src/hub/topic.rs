@@ -1,5 +1,6 @@
 //! The name of a topic, checked once.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +63,13 @@ impl Topic {
 
     /// The name.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// Ordered and hashed as its name, so that a map of topics is searched by names and prefixes.
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

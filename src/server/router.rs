@@ -14,15 +14,14 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::client_address::{self, TrustedProxies};
-use super::problem::{READ_ONLY, wrong_method};
-use super::problem_pages::ProblemPages;
-use super::request_body::{self, BodyTimes};
-use super::routes::{clock, health, metrics, topic, topics};
-use super::settings::Settings;
-use super::state::AppState;
 use super::{assets, pages};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
+use crate::server::http::client_address::{self, TrustedProxies};
+use crate::server::http::problem::{READ_ONLY, wrong_method};
+use crate::server::http::request_body::{self, BodyTimes};
+use crate::server::routes::{clock, health, metrics, topic, topics};
+use crate::server::site::problem_pages::ProblemPages;
+use crate::server::state::AppState;
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
@@ -44,12 +43,20 @@ const REQUEST_HEADERS: [&str; 12] = [
 /// take.
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(7_200);
 
+/// What wraps every route is configured with.
+#[derive(Debug, Clone)]
+pub(super) struct RouterConfig {
+    pub(super) trusted_proxies: TrustedProxies,
+    /// Origins whose pages may do more than read.
+    pub(super) allowed_origins: Vec<HeaderValue>,
+    pub(super) body_times: BodyTimes,
+}
+
 /// All routes of the server. What wraps a route is one stack, outermost first: a router's every further layer would cost
 /// every request a copy of all that it wraps.
-pub(super) fn router(state: AppState) -> Router {
-    let settings = &state.settings;
+pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
     let common = ServiceBuilder::new()
-        .layer(MapRequestLayer::new(prepare(settings)))
+        .layer(MapRequestLayer::new(prepare(config)))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -63,7 +70,7 @@ pub(super) fn router(state: AppState) -> Router {
                 .layer(common.clone())
                 .layer(allow_preflight(READ_ONLY))
                 .layer(page_compression())
-                .layer(cors(settings, &[Method::GET, Method::HEAD]))
+                .layer(cors(config, &[Method::GET, Method::HEAD]))
                 .layer(problem_pages.clone()),
         );
     let topic = Router::new()
@@ -73,7 +80,7 @@ pub(super) fn router(state: AppState) -> Router {
                 .layer(common.clone())
                 .layer(allow_preflight(topic::ALLOW))
                 .layer(page_compression())
-                .layer(cors(settings, &topic::METHODS))
+                .layer(cors(config, &topic::METHODS))
                 .layer(problem_pages.clone()),
         );
     let plain = Router::new()
@@ -93,12 +100,15 @@ pub(super) fn router(state: AppState) -> Router {
     read_only.merge(topic).merge(plain).with_state(state)
 }
 
-/// What is done with every request before anybody looks at it.
-fn prepare(settings: &Settings) -> impl Fn(Request) -> Request + Clone + use<> {
-    let trusted = TrustedProxies::from(settings.trusted_proxy.as_slice());
-    let body_times = BodyTimes::new(settings);
+/// Prepares every request before any other layer sees it.
+fn prepare(config: &RouterConfig) -> impl Fn(Request) -> Request + Clone + use<> {
+    let RouterConfig {
+        trusted_proxies,
+        body_times,
+        ..
+    } = config.clone();
     move |mut request| {
-        client_address::note(&mut request, &trusted);
+        client_address::note(&mut request, &trusted_proxies);
         request_body::limit_time(request, body_times)
     }
 }
@@ -117,17 +127,17 @@ fn allow_preflight<B>(
 
 /// What can be read is open to every page, without credentials, unless origins are listed. Only the pages of listed
 /// origins may do more than read.
-fn cors(settings: &Settings, methods: &[Method]) -> CorsLayer {
+fn cors(config: &RouterConfig, methods: &[Method]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_headers(REQUEST_HEADERS.map(HeaderName::from_static))
         .max_age(PREFLIGHT_MAX_AGE);
-    if settings.allow_origin.is_empty() {
+    if config.allowed_origins.is_empty() {
         let layer = layer.allow_methods([Method::GET, Method::HEAD]);
         return layer.allow_origin(AllowOrigin::any()).vary([]);
     }
     layer
         .allow_methods(methods.to_vec())
-        .allow_origin(AllowOrigin::list(settings.allow_origin.clone()))
+        .allow_origin(AllowOrigin::list(config.allowed_origins.clone()))
         .allow_credentials(true)
         .expose_headers([header::ETAG])
         .vary([header::ORIGIN])

@@ -1,4 +1,4 @@
-//! One file for each resource; which URL leads to it stands in the router. `subscribe`, `publish` and `incoming` are
+//! One file for each resource; which URL leads to it stands in the router. `subscribe`, `websocket` and `event_fields` are
 //! what several of them share.
 
 pub(super) mod clock;
@@ -8,8 +8,5 @@ pub(super) mod topic;
 pub(super) mod topics;
 
 mod event_fields;
-pub(super) mod incoming;
-mod publish;
-mod snapshot;
 pub(super) mod subscribe;
 mod websocket;

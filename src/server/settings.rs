@@ -5,28 +5,36 @@
 //! One definition, [`Settings`], is all there is: the file's values become the defaults of the command line, so that
 //! every value is read, checked and explained in one place.
 
-use std::collections::BTreeMap;
+//!
+//! * [`values`]: the types of settings that are no plain numbers, and how they are read
+//! * [`sources`]: flags, environment and file, and which of them a value came from
+//! * `configs`: what each part of the server is given of them
+//! * `token_command`: `fairwind token`
+
+mod configs;
+pub mod sources;
+pub(super) mod token_command;
+pub mod values;
+
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue};
 use bytesize::ByteSize;
-use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 use ipnet::IpNet;
-use tracing_subscriber::EnvFilter;
 
-use super::access::VerificationKey;
-use super::delivery::Pace;
-use super::rates::Rate;
-use super::streams::StreamLimits;
-use super::token_command;
-use crate::hub::Limits;
+pub use self::sources::SettingsError;
+use self::values::{
+    ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
+    duration, extra_header, history_size, log_filter, network, origin,
+};
 use crate::hub::subscriber::SlowReader;
+use crate::server::auth::VerificationKey;
+pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
+use crate::server::limits::request_rate::Rate;
 
 /// Live events from a server to every browser over EventSource, from one binary.
 ///
@@ -60,6 +68,11 @@ pub struct Settings {
     /// Most memory that kept events take, over all topics
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = history_size)]
     pub history_bytes: ByteSize,
+
+    /// Most memory that the newest events take for connected readers, whatever history keeps; a reader that falls further
+    /// behind reads on from the history
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
+    pub live_bytes: ByteSize,
 
     /// How long a reader waits before it connects again; spread by a fifth to either side for each stream
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
@@ -204,116 +217,6 @@ pub struct Settings {
     pub log: LogFilter,
 }
 
-/// How often the clock ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockInterval {
-    /// Never: there is no clock.
-    Off,
-    /// Once in this time.
-    Every(Duration),
-}
-
-/// Whether event streams are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StreamCompression {
-    /// Never.
-    Off,
-    /// For clients that accept gzip.
-    Gzip,
-}
-
-/// Who may publish without a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AnonymousPublish {
-    /// No client: publishing needs a token.
-    Off,
-    /// Programs of this machine, for development: the server listens on loopback, has no keys, and no reverse proxy leads
-    /// to it.
-    #[value(alias = "auto")]
-    Local,
-    /// Every client.
-    On,
-}
-
-/// Who may read events that are not private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReadAccess {
-    /// Every client if the server has no keys; with keys, clients with a token for the topic.
-    Auto,
-    /// Every client.
-    Public,
-    /// Clients with a token for the topic.
-    Token,
-}
-
-/// Who may see what operators look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OperatorAccess {
-    /// Programs of this machine if the server listens on loopback; and clients with a token that allows to read the topics.
-    Auto,
-    /// Every client.
-    On,
-    /// No client.
-    Off,
-}
-
-/// A filter for the log, kept as it was written.
-#[derive(Debug, Clone)]
-pub struct LogFilter(String);
-
-/// Why there are no settings, or that the help was asked for. The message names the setting, where it stands, and what
-/// would be right.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The command line, or a value, is wrong; or it asks for the help or the version.
-    #[error("{error}{}", origin_of(.source_name))]
-    Value {
-        /// What the parser says.
-        error: clap::Error,
-        /// Where the value stands if it is not on the command line.
-        source_name: Option<String>,
-    },
-    /// A source names a setting that does not exist.
-    #[error(
-        "error: {source_name} names the setting '{name}', which does not exist\n\n'fairwind --help' lists them all"
-    )]
-    Unknown {
-        /// The setting as it is written there.
-        name: String,
-        /// The file or `the environment`.
-        source_name: String,
-    },
-    /// The settings file cannot be used.
-    #[error("error: cannot use {path} for settings: {reason}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-const ENVIRONMENT_PREFIX: &str = "FAIRWIND_";
-
-/// The variable that cargo-leptos sets for the server it runs. It counts more than the file and less than
-/// `FAIRWIND_ADDR`.
-const LEPTOS_ADDRESS: &str = "LEPTOS_SITE_ADDR";
-
-const DEFAULT_FILE: &str = "Leptos.toml";
-
-/// Parts the values of one variable for a setting that can be given several times: a character that neither a header
-/// nor an origin has a use for.
-const SEPARATOR: char = '|';
-
-/// The values that a source gives to a setting.
-struct Given {
-    source_name: String,
-    values: Vec<String>,
-}
-
-/// By the setting's id in the command.
-type Layer = BTreeMap<String, Given>;
-
 impl Settings {
     /// Reads the settings of this process.
     ///
@@ -339,387 +242,11 @@ impl Settings {
         arguments: Vec<OsString>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
-        // Only for the help: whoever asks for it is served elsewhere.
+        // The subcommand is listed by --help; the program runs it before it reads any settings.
         let command = Self::command()
             .subcommand(token_command::command())
-            .args_conflicts_with_subcommands(true)
-            .mut_args(take_values_with_hyphens);
-        let environment = environment_layer(&command, environment)?;
-        let mut layer = match config_file(&command, &arguments, &environment)? {
-            Some((path, text)) => file_layer(&command, &path, &text)?,
-            None => Layer::new(),
-        };
-        layer.extend(environment);
-        let parsed = with_defaults(command, &layer)
-            .try_get_matches_from(&arguments)
-            .and_then(|matches| Self::from_arg_matches(&matches));
-        parsed.map_err(|error| {
-            let source_name = source_of(&error, &layer, &arguments);
-            SettingsError::Value { error, source_name }
-        })
-    }
-
-    /// How much the hub holds.
-    pub(super) fn limits(&self) -> Limits {
-        let bytes = usize::try_from(self.history_bytes.as_u64()).unwrap_or(usize::MAX);
-        Limits {
-            events: self.history_events,
-            age: self.history_age,
-            bytes,
-            topics: self.max_topics,
-            subscriptions: self.max_subscriptions,
-        }
-    }
-
-    /// How much streams and clients may take.
-    pub(super) fn stream_limits(&self) -> StreamLimits {
-        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        StreamLimits {
-            streams: [self.max_streams, self.max_streams_per_address],
-            subscriptions: [self.max_subscriptions, self.max_subscriptions_per_address],
-            held_bytes: [
-                bytes(self.max_held_bytes),
-                bytes(self.max_held_bytes_per_address),
-            ],
-        }
-    }
-
-    /// The largest event that can be published, in bytes.
-    pub(super) fn max_body_bytes(&self) -> usize {
-        usize::try_from(self.max_body.as_u64()).unwrap_or(usize::MAX)
-    }
-
-    /// How streams are sent to readers of whom this becomes if they are too slow.
-    pub(super) fn pace(&self, slow_reader: SlowReader) -> Pace {
-        Pace {
-            retry: self.retry,
-            heartbeat: self.heartbeat,
-            lifetime: self.stream_lifetime,
-            idle_timeout: self.idle_timeout,
-            write_timeout: self.write_timeout,
-            socket_timeout: self.socket_timeout(slow_reader),
-            expires_at: None,
-        }
-    }
-
-    /// How long a socket may take nothing before it is closed. A slow reader that is to keep its stream keeps its socket
-    /// for as long as a stream can last.
-    pub(super) fn socket_timeout(&self, slow_reader: SlowReader) -> Duration {
-        match slow_reader {
-            SlowReader::Disconnect => self.write_timeout,
-            SlowReader::Skip | SlowReader::Latest => self.write_timeout.max(self.stream_lifetime),
-        }
-    }
-}
-
-impl LogFilter {
-    /// The filter as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl SettingsError {
-    /// Says what is wrong, or what was asked for, and ends the process.
-    pub fn exit(self) -> ! {
-        match self {
-            Self::Value {
-                error,
-                source_name: None,
-            } => error.exit(),
-            other => {
-                // It may be closed; the exit code says that something is wrong all the same.
-                let _ = writeln!(io::stderr(), "{other}");
-                std::process::exit(2)
-            }
-        }
-    }
-}
-
-fn origin_of(source_name: &Option<String>) -> String {
-    source_name
-        .as_ref()
-        .map(|name| format!("\nThe value stands in {name}."))
-        .unwrap_or_default()
-}
-
-fn environment_layer(
-    command: &Command,
-    environment: Vec<(String, String)>,
-) -> Result<Layer, SettingsError> {
-    let mut layer = Layer::new();
-    for (variable, value) in environment {
-        let source_name = format!("the environment variable {variable}");
-        if variable == LEPTOS_ADDRESS {
-            layer.entry("addr".to_owned()).or_insert(Given {
-                source_name,
-                values: vec![value],
-            });
-        } else if let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) {
-            let id = name.to_ascii_lowercase();
-            let argument = argument(command, &id).ok_or_else(|| SettingsError::Unknown {
-                name: variable.clone(),
-                source_name: "the environment".into(),
-            })?;
-            let values = match argument.get_action() {
-                ArgAction::Append => value
-                    .split(SEPARATOR)
-                    .map(|value| value.trim().to_owned())
-                    .collect(),
-                _ => vec![value],
-            };
-            layer.insert(
-                id,
-                Given {
-                    source_name,
-                    values,
-                },
-            );
-        }
-    }
-    Ok(layer)
-}
-
-fn file_layer(command: &Command, path: &Path, text: &str) -> Result<Layer, SettingsError> {
-    let broken = |reason: String| SettingsError::File {
-        path: path.to_owned(),
-        reason,
-    };
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| broken(error.to_string()))?;
-    let mut layer = Layer::new();
-    for (key, value) in table {
-        let source_name = format!("the file {}", path.display());
-        let id = key.replace('-', "_");
-        if argument(command, &id).is_none() || key.contains('_') || id == "config" {
-            return Err(SettingsError::Unknown {
-                name: key,
-                source_name,
-            });
-        }
-        let values = match value {
-            toml::Value::Array(values) => values
-                .into_iter()
-                .map(plain_text)
-                .collect::<Option<Vec<_>>>(),
-            value => plain_text(value).map(|value| vec![value]),
-        };
-        let values = values.ok_or_else(|| {
-            broken(format!(
-                "'{key}' must be a text, a number, or a list of texts"
-            ))
-        })?;
-        layer.insert(
-            id,
-            Given {
-                source_name,
-                values,
-            },
-        );
-    }
-    Ok(layer)
-}
-
-fn plain_text(value: toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// The settings file's path and text. The default file may be missing, one that was named may not.
-fn config_file(
-    command: &Command,
-    arguments: &[OsString],
-    environment: &Layer,
-) -> Result<Option<(PathBuf, String)>, SettingsError> {
-    let matches = command
-        .clone()
-        .ignore_errors(true)
-        .try_get_matches_from(arguments)
-        .ok();
-    let by_flag = matches.and_then(|matches| matches.get_one::<PathBuf>("config").cloned());
-    let by_variable = environment
-        .get("config")
-        .and_then(|given| given.values.first())
-        .map(PathBuf::from);
-    let named = by_flag.or(by_variable);
-    let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path, text))),
-        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(SettingsError::File {
-            path,
-            reason: error.to_string(),
-        }),
-    }
-}
-
-fn with_defaults(command: Command, layer: &Layer) -> Command {
-    layer.iter().fold(command, |command, (id, given)| {
-        let values = given.values.clone();
-        command.mut_arg(id, |argument| argument.default_values(values))
-    })
-}
-
-/// What follows a setting is its value, even if it begins with a hyphen: then the error about it names the setting.
-fn take_values_with_hyphens(argument: Arg) -> Arg {
-    let needs_value = argument.get_action().takes_values() && argument.get_num_args().is_none();
-    argument.allow_hyphen_values(needs_value)
-}
-
-fn argument<'a>(command: &'a Command, id: &str) -> Option<&'a Arg> {
-    command
-        .get_arguments()
-        .find(|argument| argument.get_id() == id)
-}
-
-/// Where the value stands that an error is about, if it is not on the command line.
-fn source_of(error: &clap::Error, layer: &Layer, arguments: &[OsString]) -> Option<String> {
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    let flag = flag.split_whitespace().next()?;
-    let is_on_command_line = arguments
-        .iter()
-        .filter_map(|argument| argument.to_str())
-        .any(|argument| argument.split('=').next() == Some(flag));
-    let given = layer.get(&flag.trim_start_matches('-').replace('-', "_"))?;
-    (!is_on_command_line).then(|| given.source_name.clone())
-}
-
-/// The range of every duration but the clock's.
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
-
-const CLOCK_INTERVALS: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(3_600);
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it like 500ms, 2s, 15m or 1h"))?;
-    if !(SHORTEST..=LONGEST).contains(&duration) {
-        return Err("it must be from 1ms to 366d".to_owned());
-    }
-    Ok(duration)
-}
-
-fn clock_interval(text: &str) -> Result<ClockInterval, String> {
-    if text == "off" {
-        return Ok(ClockInterval::Off);
-    }
-    match duration(text) {
-        Ok(interval) if CLOCK_INTERVALS.contains(&interval) => Ok(ClockInterval::Every(interval)),
-        _ => Err("it must be from 100ms to 1h, such as 2s, or 'off'".to_owned()),
-    }
-}
-
-/// An address with its port, as people write it. A name is looked up; an address of IPv4 is preferred, since that is what
-/// `localhost` means to most programs.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = || {
-        "write it like 127.0.0.1:8080, [::1]:8080 or localhost:8080; 8080 or :8080 alone is 127.0.0.1:8080, and every address is 0.0.0.0:8080 or [::]:8080"
-            .to_owned()
-    };
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
-    }
-    let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    if name.is_empty() || name.contains([':', '/', '[']) {
-        return Err(wrong());
-    }
-    let found: Vec<_> = (name, port)
-        .to_socket_addrs()
-        .map_err(|error| format!("cannot find the address of '{name}': {error}; {}", wrong()))?
-        .collect();
-    let v4 = found.iter().find(|address| address.is_ipv4());
-    v4.or(found.first()).copied().ok_or_else(wrong)
-}
-
-fn history_size(text: &str) -> Result<ByteSize, String> {
-    size(text, ByteSize::kib(1)..=ByteSize::tib(1))
-}
-
-fn body_size(text: &str) -> Result<ByteSize, String> {
-    size(text, ByteSize::b(1)..=ByteSize::gib(1))
-}
-
-fn size(text: &str, range: RangeInclusive<ByteSize>) -> Result<ByteSize, String> {
-    match text.parse() {
-        Ok(size) if range.contains(&size) => Ok(size),
-        _ => Err(format!(
-            "it must be a size from {} to {}, such as 64KiB or 1MiB",
-            range.start(),
-            range.end()
-        )),
-    }
-}
-
-/// A network, or a single address.
-fn network(text: &str) -> Result<IpNet, String> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| {
-            "it must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8".to_owned()
-        })
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("it must be a whole number from 1 on".to_owned()),
-        Ok(count) => Ok(count),
-    }
-}
-
-/// The headers that say how a stream is to be read, or how the connection is: these are the server's own.
-const RESERVED_HEADERS: [HeaderName; 5] = [
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
-    header::CONTENT_ENCODING,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-];
-
-fn extra_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or("it must look like 'Name: value'")?;
-    let name = HeaderName::try_from(name.trim()).map_err(|error| error.to_string())?;
-    let value = HeaderValue::try_from(value.trim()).map_err(|error| error.to_string())?;
-    if RESERVED_HEADERS.contains(&name) {
-        return Err(format!("the header {name} is set by the server"));
-    }
-    Ok((name, value))
-}
-
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    let wrong = || {
-        "it must look like https://example.org or http://localhost:3000, without a path".to_owned()
-    };
-    let uri: Uri = text.parse().map_err(|_| wrong())?;
-    let is_origin = matches!(uri.scheme_str(), Some("http" | "https"))
-        && uri
-            .authority()
-            .is_some_and(|authority| !authority.as_str().contains('@'))
-        && !text.ends_with('/')
-        && uri.path() == "/"
-        && uri.query().is_none();
-    if !is_origin {
-        return Err(wrong());
-    }
-    HeaderValue::try_from(text).map_err(|_| wrong())
-}
-
-fn log_filter(text: &str) -> Result<LogFilter, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(LogFilter(text.to_owned())),
-        Err(error) => Err(error.to_string()),
+            .args_conflicts_with_subcommands(true);
+        sources::parse(command, &arguments, environment)
     }
 }
 

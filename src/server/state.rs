@@ -1,73 +1,75 @@
 //! What routes share.
 
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
+use tokio_util::sync::CancellationToken;
 
-use super::access::{Access, Keys};
-use super::client_address::ClientAddress;
-use super::notices::Kind;
-use super::problem::Problem;
-use super::rates::Rates;
-use super::request_body;
-use super::settings::Settings;
-use super::shares::{Share, Shares};
-use super::streams::{Admission, Streams};
 use crate::hub::Hub;
+use crate::server::auth::AccessPolicy;
+use crate::server::http::client_address::{ClientAddress, TrustedProxies};
+use crate::server::http::problem::Problem;
+use crate::server::limits::held_bytes::HeldBytes;
+use crate::server::limits::request_rate::RequestRates;
+use crate::server::limits::shares::{Share, Shares};
+use crate::server::limits::streams::{StreamPermit, StreamRegistry};
+use crate::server::ops::metrics::Metrics;
+use crate::server::stream::config::StreamConfig;
 
 /// One handle to everything, since each layer of the router clones it for each request.
 #[derive(Clone)]
 pub(super) struct AppState(Arc<Shared>);
 
 pub(super) struct Shared {
-    pub(super) settings: Arc<Settings>,
     pub(super) hub: Hub,
-    pub(super) streams: Streams,
-    pub(super) access: Access,
-    pub(super) rates: Rates,
-    /// Streams that are compressed.
+    pub(super) streams: StreamRegistry,
+    pub(super) access: AccessPolicy,
+    pub(super) rates: RequestRates,
+    /// Permits of streams that are compressed.
     pub(super) compressed: Shares,
+    pub(super) metrics: Metrics,
+    /// Is cancelled when the server stops.
+    pub(super) shutdown: CancellationToken,
+    pub(super) stream_config: StreamConfig,
+    pub(super) publish_config: PublishConfig,
+    pub(super) site_config: SiteConfig,
+    /// Whether the clock and its topic exist.
+    pub(super) has_clock: bool,
+}
+
+/// How large a published event may be, and how long it may take to arrive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PublishConfig {
+    /// The largest data of one event, in bytes.
+    pub(super) max_bytes: usize,
+    /// How long a WebSocket's frame may take to arrive.
+    pub(super) frame_timeout: std::time::Duration,
+}
+
+/// What pages are rendered with.
+#[derive(Debug, Clone)]
+pub(super) struct SiteConfig {
     pub(super) leptos_options: LeptosOptions,
+    /// Whether the server itself speaks HTTPS.
+    pub(super) is_https: bool,
+    pub(super) trusted_proxies: TrustedProxies,
 }
 
 impl AppState {
-    pub(super) fn new(
-        settings: Arc<Settings>,
-        hub: Hub,
-        streams: Streams,
-        keys: Keys,
-        address: SocketAddr,
-        leptos_options: LeptosOptions,
-    ) -> Self {
-        let access = Access::new(&settings, keys, address);
-        let rates = Rates::new(&settings, streams.metrics().clone());
-        Self(Arc::new(Shared {
-            access,
-            compressed: Shares::new(
-                settings.max_compressed_streams,
-                settings.max_compressed_streams,
-            ),
-            rates,
-            settings,
-            hub,
-            streams,
-            leptos_options,
-        }))
+    pub(super) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
     }
 
-    /// Lets a client open one more stream, of so many topics. None when the limit of streams, of subscriptions or the
-    /// client's rate is reached, or the server is stopping.
-    pub(super) fn admit(&self, client: Option<ClientAddress>, topics: usize) -> Option<Admission> {
+    /// Permits a client one more stream of so many topics. `None` if a limit of streams or subscriptions or the client's rate
+    /// is reached, or the server is stopping.
+    pub(super) fn admit(
+        &self,
+        client: Option<ClientAddress>,
+        topics: usize,
+    ) -> Option<StreamPermit> {
         if !self.rates.may_open_stream(client) {
-            Kind::Stream.notice(client, || {
-                format!(
-                    "it opens streams more often than --stream-rate ({}) allows",
-                    self.settings.stream_rate
-                )
-            });
             return None;
         }
         self.streams.admit(client, topics)
@@ -80,8 +82,13 @@ impl AppState {
     /// A problem if the server holds too much already.
     pub(super) fn hold(&self, parts: &Parts, bytes: usize) -> Result<Share, Problem> {
         let client = ClientAddress::of_request(&parts.extensions);
-        let share = self.streams.held_bytes().take(client, bytes);
-        share.map_err(request_body::holds_too_much)
+        Ok(self.streams.held_bytes().take(client, bytes)?)
+    }
+
+    /// Accounts for the bytes of a request that are held while it arrives.
+    pub(super) fn held_by(&self, parts: &Parts) -> HeldBytes {
+        let client = ClientAddress::of_request(&parts.extensions);
+        HeldBytes::new(self.streams.held_bytes(), client)
     }
 }
 

@@ -497,7 +497,7 @@ async fn refusals_limits_and_slow_readers_are_logged_once_each_and_then_counted(
     assert_eq!(code, Some(0));
     for (line, count) in [
         (
-            "WARN fairwind::server::notices: 127.0.0.1: 401 for POST /topics/kitchen",
+            "WARN fairwind::server::ops::notices: 127.0.0.1: 401 for POST /topics/kitchen",
             1,
         ),
         ("4 more requests that were not allowed", 1),

@@ -1,6 +1,7 @@
 //! What a client may do with the connection of a stream on plain HTTP/1.1, and what it sees of the connection: requests
 //! before the stream and behind it, heads in pieces, ends of either side.
 
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ fn publish(server: &TestServer, data: impl Into<String>) {
     server
         .hub
         .publish(&topic(), event, Conditions::default())
+        .now_or_never()
+        .expect("a log in memory commits at once")
         .expect("published");
 }
 
@@ -228,7 +231,7 @@ async fn a_connection_that_is_to_be_closed_is_closed_after_its_stream() {
     assert_eq!(stream.header("connection"), Some("close"));
     assert_eq!(stream.header("transfer-encoding"), Some("chunked"));
     assert_works(&server, &mut stream).await;
-    server.hub.end(&topic()).expect("ended");
+    server.hub.end(&topic()).await.expect("ended");
     read_until(&mut stream, "event: end\ndata: a\n").await;
     timeout(PATIENCE, stream.read_to_close())
         .await

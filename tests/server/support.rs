@@ -1,5 +1,6 @@
 //! A server for one test, on a port that the system chooses.
 
+use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use fairwind::hub::publication::{Conditions, Publication, Published};
 use fairwind::hub::topic::Topic;
 use fairwind::hub::{Hub, Page, Snapshot};
 use fairwind::server::settings::Settings;
-use fairwind::server::{Server, Streams};
+use fairwind::server::{Server, StreamRegistry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::PATIENCE;
 
@@ -21,7 +23,8 @@ pub const QUIET: [&str; 2] = ["--clock-interval", "1h"];
 pub struct TestServer {
     pub address: SocketAddr,
     pub hub: Hub,
-    pub streams: Streams,
+    pub streams: StreamRegistry,
+    shutdown: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
 }
 
@@ -41,15 +44,17 @@ impl TestServer {
             .map(Into::into)
             .collect();
         let settings = Settings::read(arguments, Vec::new()).expect("settings");
+        let shutdown = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let server = Server::new(settings).expect("a server");
+        let server = Server::new(settings, shutdown.clone()).expect("a server");
         let (hub, streams) = (server.hub().clone(), server.streams().clone());
         let task = tokio::spawn(server.serve(listener));
         let started = Self {
             address,
             hub,
             streams,
+            shutdown,
             task,
         };
         if !flags.contains(&"--clock-interval=off") {
@@ -65,6 +70,8 @@ impl TestServer {
         let publication = Publication::text(data);
         self.hub
             .publish(&Topic::clock(), publication, Conditions::default())
+            .now_or_never()
+            .expect("a log in memory commits at once")
             .expect("published")
     }
 
@@ -105,7 +112,7 @@ impl TestServer {
 
     /// Stops the server as a signal would, and waits until it has stopped.
     pub async fn stop(self) {
-        self.streams.shutdown().cancel();
+        self.shutdown.cancel();
         self.task.await.expect("no panic").expect("a clean stop");
     }
 }

@@ -2,6 +2,7 @@
 
 use fairwind::hub::publication::{Conditions, Publication};
 use fairwind::hub::topic::Topic;
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::client;
@@ -16,7 +17,12 @@ fn publish(server: &TestServer, topic: &str, data: &str) -> String {
     let published = server
         .hub
         .publish(&topic, Publication::text(data), Conditions::default());
-    published.expect("published").id.to_string()
+    published
+        .now_or_never()
+        .expect("a log in memory commits at once")
+        .expect("published")
+        .id
+        .to_string()
 }
 
 async fn json(server: &TestServer, target: &str) -> Value {

@@ -1,5 +1,6 @@
 //! What every stream does, however it is written: each behaviour is tested over each way, so that a failure names both.
 
+use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -113,10 +114,16 @@ fn publish(server: &TestServer, name: &str, data: impl Into<String>) -> String {
 }
 
 fn publish_as(server: &TestServer, name: &str, publication: Publication) -> String {
+    let topic = topic(name);
     let published = server
         .hub
-        .publish(&topic(name), publication, Conditions::default());
-    published.expect("published").id.to_string()
+        .publish(&topic, publication, Conditions::default());
+    published
+        .now_or_never()
+        .expect("a log in memory commits at once")
+        .expect("published")
+        .id
+        .to_string()
 }
 
 /// Data that says its number, and is of a length that no compression makes much shorter.
@@ -167,6 +174,8 @@ async fn events_come_in_order_and_each_once(way: Way) {
         for number in 0..EVENTS {
             let event = Publication::text(numbered(number, length(number)));
             hub.publish(&topic("a"), event, Conditions::default())
+                .now_or_never()
+                .expect("a log in memory commits at once")
                 .expect("published");
             progress.send_replace(number + 1);
             if number % 10 == 0 {
@@ -318,7 +327,7 @@ async fn the_stream_ends_with_its_topic(way: Way) {
     let mut stream = way.open(&server, "/topics/a", &[]).await;
     stream.read_opening().await;
     publish(&server, "a", "1");
-    server.hub.end(&topic("a")).expect("ended");
+    server.hub.end(&topic("a")).await.expect("ended");
     expect(&mut stream, &["1"]).await;
     let end = stream.next().await;
     assert_eq!((end.event_type.as_str(), end.data.as_str()), ("end", "a"));
@@ -421,7 +430,7 @@ async fn types_are_told_to_a_reader_that_asks(way: Way) {
     };
     publish_as(&server, "a", news);
     publish(&server, "a", "plain");
-    server.hub.end(&topic("a")).expect("ended");
+    server.hub.end(&topic("a")).await.expect("ended");
     for (stream, expected) in [
         (
             &mut asks,

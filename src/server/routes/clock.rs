@@ -7,9 +7,8 @@ use axum::response::Response;
 use super::subscribe::{self, StreamQuery};
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::server::negotiation::accepts;
-use crate::server::problem::Problem;
-use crate::server::settings::ClockInterval;
+use crate::server::http::negotiation::accepts;
+use crate::server::http::problem::Problem;
 use crate::server::state::AppState;
 
 /// `GET` and `HEAD`: the stream, whatever else the client would rather have; the clock's page is elsewhere.
@@ -35,8 +34,7 @@ pub(crate) async fn stream(
 ///
 /// A problem that names the setting.
 pub(super) fn check_exists(state: &AppState, topic: &Topic) -> Result<(), Problem> {
-    let is_off = state.settings.clock_interval == ClockInterval::Off;
-    if is_off && *topic == Topic::clock() {
+    if !state.has_clock && *topic == Topic::clock() {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
             "the clock is off on this server (--clock-interval off), and its topic with it; other topics are at /topics/NAME",

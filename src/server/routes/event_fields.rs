@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::hub::publication::{Publication, check_id, check_retry, check_type};
-use crate::server::problem::Problem;
-use crate::server::query;
+use crate::server::http::problem::Problem;
+use crate::server::http::query;
 
 /// The fields. What is `None` was not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,9 +1,9 @@
-//! Whether the server is there, and whether it takes more work.
+//! Liveness and readiness.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::server::problem::Problem;
+use crate::server::http::problem::Problem;
 use crate::server::state::AppState;
 
 /// Answers as long as the server takes requests.
@@ -11,17 +11,17 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Answers as long as new clients are welcome: not when the server stops, and only finishes what has begun.
+/// Answers as long as the server takes new clients: not when it stops, and only finishes what has begun.
 ///
 /// # Errors
 ///
 /// A problem when it stops.
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str, Problem> {
-    match state.streams.shutdown().is_cancelled() {
-        false => Ok("ready\n"),
-        true => Err(Problem::new(
+    if state.shutdown.is_cancelled() {
+        return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "the server is stopping; go to another, or come back later",
-        )),
+        ));
     }
+    Ok("ready\n")
 }

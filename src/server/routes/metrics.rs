@@ -4,9 +4,9 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::server::access::Caller;
-use crate::server::metrics::CONTENT_TYPE;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::problem::Problem;
+use crate::server::ops::metrics::CONTENT_TYPE;
 use crate::server::state::AppState;
 
 /// `GET`: all numbers, in the text format of Prometheus and OpenMetrics.
@@ -19,12 +19,9 @@ pub(crate) async fn metrics(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    state.access.check_metrics(&Caller::of(&parts))?;
-    let streams = &state.streams;
-    let held = streams.held_bytes().taken();
-    let text = streams
-        .metrics()
-        .text(state.hub.totals(), streams.open(), held);
+    state.access.authorize_metrics(&Caller::of(&parts))?;
+    let (open, held) = (state.streams.open(), state.streams.held());
+    let text = state.metrics.text(state.hub.totals(), open, held);
     let headers = [
         (header::CONTENT_TYPE, CONTENT_TYPE),
         (header::CACHE_CONTROL, "no-store"),

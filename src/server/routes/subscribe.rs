@@ -22,17 +22,17 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::delivery::Pace;
-use crate::server::event_stream::{self, Extras, Patience};
-use crate::server::gzip;
-use crate::server::negotiation::accepts_encoding;
-use crate::server::problem::Problem;
-use crate::server::query;
-use crate::server::settings::{Settings, StreamCompression};
+use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
+use crate::server::http::negotiation::accepts_encoding;
+use crate::server::http::problem::Problem;
+use crate::server::http::query;
+use crate::server::limits::streams::StreamPermit;
 use crate::server::state::AppState;
-use crate::server::streams::Admission;
+use crate::server::stream::config::StreamConfig;
+use crate::server::stream::gzip;
+use crate::server::stream::session::Pace;
+use crate::server::stream::sse::{self, Extras, Patience};
 
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -139,7 +139,7 @@ pub(super) struct Plan {
 /// What becomes of a plan.
 pub(super) enum Outcome {
     /// The stream can be sent.
-    Open(Subscriber, Admission),
+    Open(Subscriber, StreamPermit),
     /// There is nothing left to read, now or later.
     Ended,
     /// There is no place; there may be one later.
@@ -170,7 +170,7 @@ impl Plan {
         }
         let reader = state.access.reader(caller)?;
         for topic in &topics {
-            state.access.check_read(&reader, topic)?;
+            state.access.authorize_read(&reader, topic)?;
         }
         let topics = topics
             .into_iter()
@@ -179,15 +179,19 @@ impl Plan {
                 topic,
             })
             .collect();
-        let slow_reader = query.slow_reader(state.settings.slow_reader)?;
+        let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
+            patterns: Vec::new(),
             start: query.start(caller.headers)?,
             slow_reader,
         };
         Ok(Self {
             subscription,
-            pace: state.settings.pace(slow_reader).until(reader.expires_at()),
+            pace: state
+                .stream_config
+                .pace(slow_reader)
+                .until(reader.expires_at()),
             extras,
         })
     }
@@ -230,10 +234,9 @@ pub(super) fn open(
     topics: Vec<Topic>,
     query: &StreamQuery,
 ) -> Result<Response, Problem> {
-    let settings = &state.settings;
+    let config = &state.stream_config;
     let plan = Plan::read(state, &Caller::of(request), topics, query)?;
-    let may_be_compressed = settings.stream_compression == StreamCompression::Gzip
-        && accepts_encoding(&request.headers, "gzip");
+    let may_be_compressed = config.is_gzip_offered && accepts_encoding(&request.headers, "gzip");
     // Where as many are compressed as may be, a stream is sent as it is.
     let compressed = if may_be_compressed {
         state.compressed.take(None, 1).ok()
@@ -241,7 +244,7 @@ pub(super) fn open(
         None
     };
     let is_compressed = compressed.is_some();
-    let answer = |body: Body| (stream_headers(settings, is_compressed), body).into_response();
+    let answer = |body: Body| (stream_headers(config, is_compressed), body).into_response();
     // A topic that goes on is not subscribed to for its headers: its subscribers are counted.
     if request.method == Method::HEAD && !plan.can_be_over(state) {
         // Empty, but of a length that is not known: a stream has none.
@@ -253,8 +256,7 @@ pub(super) fn open(
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
         Outcome::Open(subscriber, admission) => {
-            let (chunks, transfer) =
-                event_stream::open(subscriber, admission, plan.pace, plan.extras);
+            let (chunks, transfer) = sse::open(subscriber, admission, plan.pace, plan.extras);
             let mut answer = if let Some(share) = compressed {
                 answer(Body::from_stream(gzip::compress(chunks, share)))
             } else {
@@ -270,8 +272,8 @@ pub(super) fn open(
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
-            stream_headers(settings, false),
-            event_stream::come_back_later(plan.pace),
+            stream_headers(config, false),
+            sse::come_back_later(plan.pace),
         )
             .into_response(),
     })
@@ -310,7 +312,7 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
+fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         // A cache or a proxy that keeps or changes a stream breaks it.
@@ -325,13 +327,13 @@ fn stream_headers(settings: &Settings, is_compressed: bool) -> HeaderMap {
         ),
     ]);
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if settings.stream_compression == StreamCompression::Gzip {
+    if config.is_gzip_offered {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if is_compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    for (name, value) in &settings.stream_header {
+    for (name, value) in &config.headers {
         headers.append(name.clone(), value.clone());
     }
     headers

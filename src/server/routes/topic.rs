@@ -1,4 +1,11 @@
 //! One topic: what each method of its URL does, and in which form it is read.
+//!
+//! * `publish`: one event, a form, or a stream of events; `publish_body` reads streams
+//! * `history`: some of its events as JSON
+
+mod history;
+pub(super) mod publish;
+pub(in crate::server) mod publish_body;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -7,14 +14,15 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::subscribe::{self, StreamQuery};
-use super::{clock, publish, snapshot, websocket};
+use super::{clock, websocket};
+use crate::hub::EndError;
 use crate::hub::topic::Topic;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::negotiation::preferred;
-use crate::server::pages;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
+use crate::server::http::negotiation::preferred;
+use crate::server::http::problem::Problem;
+use crate::server::site::pages;
 use crate::server::state::AppState;
 
 const JSON: &str = "application/json";
@@ -58,7 +66,7 @@ pub(crate) async fn any(
         Method::GET | Method::HEAD => get(&state, topic, request).await,
         Method::POST => publish::post(&state, topic, request).await,
         Method::PUT => publish::put(&state, topic, request).await,
-        Method::DELETE => end(&state, &topic, &request.into_parts().0),
+        Method::DELETE => end(&state, &topic, &request.into_parts().0).await,
         _ => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
@@ -80,7 +88,7 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     let (parts, _) = request.into_parts();
     match preferred(&parts.headers, &[CONTENT_TYPE, HTML, JSON]) {
         Some(HTML) => pages::topic(state, &topic, parts).await,
-        Some(JSON) => snapshot::answer(state, &topic, &parts),
+        Some(JSON) => history::answer(state, &topic, &parts),
         Some(_) => {
             let query = StreamQuery::read(&parts.uri)?.without_topics()?;
             subscribe::open(state, &parts, vec![topic], &query)
@@ -94,10 +102,13 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
     }
 }
 
-fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
+async fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response, Problem> {
     state.access.check_publish(&Caller::of(parts), topic)?;
-    match state.hub.end(topic) {
+    match state.hub.end(topic).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => Err(Problem::new(StatusCode::NOT_FOUND, error.to_string())),
+        Err(EndError::UnknownTopic(error)) => {
+            Err(Problem::new(StatusCode::NOT_FOUND, error.to_string()))
+        }
+        Err(EndError::Unavailable(error)) => Err(Problem::unavailable(&error)),
     }
 }

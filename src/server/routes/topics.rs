@@ -16,11 +16,11 @@ use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::Summary;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
-use crate::server::access::Caller;
-use crate::server::negotiation::preferred;
-use crate::server::pages;
-use crate::server::pieces;
-use crate::server::problem::Problem;
+use crate::server::auth::Caller;
+use crate::server::http::negotiation::preferred;
+use crate::server::http::pieces;
+use crate::server::http::problem::Problem;
+use crate::server::site::pages;
 use crate::server::state::AppState;
 
 /// The most topics on one connection: more would make each of its reads long.
@@ -111,7 +111,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
         Some(_) => StatusCode::BAD_REQUEST,
     };
     // Where the list is closed, the page still leads to a topic that the reader knows.
-    let (mut topics, closed) = match state.access.lister(&Caller::of(parts)) {
+    let (mut topics, closed) = match state.access.authorize_listing(&Caller::of(parts)) {
         Ok(lister) => (state.hub.topics(|topic| lister.sees(topic)), None),
         Err(problem) => (Vec::new(), Some(problem.detail)),
     };
@@ -160,7 +160,7 @@ impl From<Summary> for ListedTopic {
 const SUMMARY_BYTES: usize = 128;
 
 fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
-    let lister = state.access.lister(&Caller::of(parts))?;
+    let lister = state.access.authorize_listing(&Caller::of(parts))?;
     let topics = state.hub.topics(|topic| lister.sees(topic));
     let share = state.hold(parts, topics.len() * SUMMARY_BYTES)?;
     let headers = [

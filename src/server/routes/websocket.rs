@@ -25,22 +25,21 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 
 use self::arriving::{Arriving, Watched};
 use super::event_fields::{EventFields, JsonEvent};
-use super::publish::publish;
 use super::subscribe::{Outcome, Plan, StreamQuery};
+use super::topic::publish::publish;
 use crate::hub::Entry;
 use crate::hub::publication::{Conditions, Publication};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
-use crate::server::access::Caller;
-use crate::server::client_address::ClientAddress;
-use crate::server::connections::ConnectionGuard;
-use crate::server::delivery::{Delivery, Ending, Item};
-use crate::server::metrics::Tally;
-use crate::server::notices;
-use crate::server::problem::Problem;
-use crate::server::request_body::HeldBytes;
+use crate::server::auth::Caller;
+use crate::server::http::client_address::ClientAddress;
+use crate::server::http::problem::Problem;
+use crate::server::net::guard::ConnectionGuard;
+use crate::server::ops::metrics::Tally;
+use crate::server::ops::notices;
 use crate::server::state::AppState;
+use crate::server::stream::session::{Delivery, Ending, Item};
 
 /// How much larger a frame may be than the data in it: the other members, and escapes.
 const FRAME_ALLOWANCE: usize = 6;
@@ -124,8 +123,9 @@ pub(super) async fn open(
         Outcome::Full => return Err(Problem::no_place()),
     };
     let max_bytes = if state.access.check_publish(&caller, &topic).is_ok() {
-        let max_data = state.settings.max_body_bytes();
-        max_data
+        state
+            .publish_config
+            .max_bytes
             .saturating_mul(FRAME_ALLOWANCE)
             .saturating_add(MAX_BYTES_OF_READER)
     } else {
@@ -135,7 +135,7 @@ pub(super) async fn open(
         .max_message_size(Some(max_bytes))
         .max_frame_size(Some(max_bytes))
         .read_buffer_size(READ_BUFFER_BYTES);
-    let arriving = Arriving::new(HeldBytes::new(state, &parts));
+    let arriving = Arriving::new(state.held_by(&parts));
     let peer = caller.peer;
     let guard = parts.extensions.remove::<ConnectionGuard>();
     let state = state.clone();
@@ -257,7 +257,7 @@ impl Connection {
                         self.awaits_pong = true;
                         vec![Message::Ping(Default::default())]
                     }
-                    Ok(Item::Run(events)) => {
+                    Ok(Item::Batch(events)) => {
                         let messages = events.entries().iter().map(|entry| Message::text(event(entry)));
                         let messages = messages.collect();
                         run = Some(events);
@@ -272,14 +272,14 @@ impl Connection {
                     }
                     Err(ending) => return reason_of(ending),
                 },
-                () = arriving.takes_too_long(self.state.settings.request_timeout) => {
+                () = arriving.takes_too_long(self.state.publish_config.frame_timeout) => {
                     return (CloseCode::Policy, "a frame took too long to arrive: send it faster");
                 }
                 heard = self.source.next() => {
                     self.awaits_pong = false;
                     self.arriving.has_arrived();
                     match heard {
-                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text))],
+                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text).await)],
                         Some(Ok(Message::Binary(_))) => {
                             return (CloseCode::Unsupported, "send text frames: an event's data is text");
                         }
@@ -304,7 +304,7 @@ impl Connection {
 
     /// Publishes what a client has sent, under the rules of `POST`; gives the answer. Every frame counts for the client's
     /// rate, also one that cannot be read.
-    fn publish(&self, text: &str) -> String {
+    async fn publish(&self, text: &str) -> String {
         let caller = Caller {
             headers: &self.headers,
             peer: self.peer,
@@ -314,10 +314,13 @@ impl Connection {
             .rates
             .check_publish(self.client)
             .and_then(|()| self.state.access.check_publish(&caller, &self.topic))
-            .and_then(|_| self.publication(text))
-            .and_then(|publication| {
-                publish(&self.state, &self.topic, publication, Conditions::default())
-            });
+            .and_then(|_| self.publication(text));
+        let published = match published {
+            Ok(publication) => {
+                publish(&self.state, &self.topic, publication, Conditions::default()).await
+            }
+            Err(problem) => Err(problem),
+        };
         match published {
             Ok(published) => json(&Frame::Published {
                 published: Receipt {
@@ -346,7 +349,7 @@ impl Connection {
         let publication = sent
             .publication(EventFields::default())
             .map_err(Problem::bad_request)?;
-        let limit = self.state.settings.max_body_bytes();
+        let limit = self.state.publish_config.max_bytes;
         if publication.data.len() > limit {
             return Err(Problem::too_large(limit));
         }

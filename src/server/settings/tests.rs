@@ -1,5 +1,7 @@
 //! Where settings come from, which source counts, and how a wrong one is told.
 
+use clap::Arg;
+
 use super::*;
 
 fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -207,6 +209,7 @@ fn a_flag_that_needs_no_value_takes_one_with_a_space_or_a_sign_between() {
         (&["--anonymous-publish"][..], AnonymousPublish::On),
         (&["--anonymous-publish", "off"], AnonymousPublish::Off),
         (&["--anonymous-publish=off"], AnonymousPublish::Off),
+        (&["--anonymous-publish=auto"], AnonymousPublish::Local),
         (
             &["--anonymous-publish", "--log=debug"],
             AnonymousPublish::On,

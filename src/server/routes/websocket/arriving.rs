@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::server::request_body::HeldBytes;
+use crate::server::http::problem::Problem;
+use crate::server::limits::held_bytes::HeldBytes;
 
 /// What is arriving on one connection; clones share it.
 #[derive(Clone)]
@@ -84,7 +85,7 @@ impl Arriving {
         state
             .held
             .set(bytes)
-            .map_err(|problem| io::Error::other(problem.detail))
+            .map_err(|exhausted| io::Error::other(Problem::from(exhausted).detail))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,117 @@
+//! What is retained of one topic: its newest events, in order, for readers that come or come back. How much is retained is
+//! decided by [`retention`](super::retention); ephemeral events are never here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::entry::Entry;
+use super::position::Offset;
+
+/// A topic's retained events, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    entries: VecDeque<Arc<Entry>>,
+    /// Number of private entries.
+    private: usize,
+    /// What the entries cost together, in bytes.
+    bytes: usize,
+    /// Newest event that is no longer retained.
+    evicted_through: Offset,
+    newest_public: Option<Arc<Entry>>,
+}
+
+impl History {
+    /// An empty history whose events up to `evicted_through` count as evicted.
+    pub(super) fn new(evicted_through: Offset) -> Self {
+        Self {
+            evicted_through,
+            ..Self::default()
+        }
+    }
+
+    /// Appends an event, whose offset is higher than any before it.
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        self.bytes += entry.bytes();
+        if entry.is_private {
+            self.private += 1;
+        } else {
+            self.newest_public = Some(Arc::clone(&entry));
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// Removes the oldest event.
+    pub(super) fn evict(&mut self) -> Option<Arc<Entry>> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.bytes();
+        self.private -= usize::from(entry.is_private);
+        self.evicted_through = entry.offset;
+        // Events are evicted oldest first, so the newest public one goes when no other is left.
+        self.newest_public
+            .take_if(|newest| newest.offset == entry.offset);
+        Some(entry)
+    }
+
+    pub(super) fn oldest(&self) -> Option<&Arc<Entry>> {
+        self.entries.front()
+    }
+
+    /// The newest event, as a reader sees the topic who does, or does not, see private events.
+    pub(super) fn newest(&self, with_private: bool) -> Option<&Arc<Entry>> {
+        if with_private {
+            self.entries.back()
+        } else {
+            self.newest_public.as_ref()
+        }
+    }
+
+    /// The number of events that such a reader sees.
+    pub(super) fn count(&self, with_private: bool) -> usize {
+        let hidden = if with_private { 0 } else { self.private };
+        self.entries.len() - hidden
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the events cost together, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The newest event that is no longer retained. A reader with this cursor has missed nothing.
+    pub(super) fn evicted_through(&self) -> Offset {
+        self.evicted_through
+    }
+
+    /// The events after a cursor, oldest first.
+    pub(super) fn after(&self, cursor: Offset) -> impl Iterator<Item = &Arc<Entry>> {
+        let start = self.entries.partition_point(|entry| entry.offset <= cursor);
+        self.entries.range(start..)
+    }
+
+    /// The events up to an offset, newest first.
+    pub(super) fn newest_first(&self, through: Offset) -> impl Iterator<Item = &Arc<Entry>> {
+        let end = self
+            .entries
+            .partition_point(|entry| entry.offset <= through);
+        self.entries.range(..end).rev()
+    }
+
+    /// The event at an offset.
+    pub(super) fn at(&self, offset: Offset) -> Option<&Arc<Entry>> {
+        self.after(offset.previous())
+            .next()
+            .filter(|entry| entry.offset == offset)
+    }
+
+    /// The offset of the first event that was published at or after a moment.
+    pub(super) fn first_since(&self, moment: SystemTime) -> Option<Offset> {
+        self.entries
+            .iter()
+            .find(|entry| entry.published_at >= moment)
+            .map(|entry| entry.offset)
+    }
+}

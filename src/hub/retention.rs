@@ -1,0 +1,260 @@
+//! Retention: how much of the topics' histories stays, by count and age of one topic, and by bytes in all. It decides what
+//! readers that come later can still get, and nothing else: live readers are fed from the [tails](super::tail).
+//!
+//! A publisher's request does constant work for it: it bounds the count of its own topic, and puts the topic on a list.
+//! Everything that looks at other topics is done by [`Hub::retain`](super::Hub::retain), which a task calls, or a publisher
+//! if that task has fallen far behind.
+//!
+//! When all histories together take too much, the topic that takes the most loses its oldest events first, as long as it
+//! has more than a sixteenth of the whole, so that one busy topic does not cost every other its history; otherwise the
+//! oldest event of all goes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Limits;
+use super::channel::{Channel, ChannelLog};
+use super::entry::Entry;
+use super::listeners::TopicId;
+use super::position::Offset;
+
+/// A topic loses events before older events of other topics if it takes more than this part of all bytes.
+pub(super) const LARGE_TOPIC_SHARE: usize = 16;
+
+/// How long events may outstay their age before the task looks, at most. What has expired is not shown before that either.
+const AGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many topics may be on the list before the task looks at them.
+const MAX_LISTED: usize = 1_024;
+
+/// A publisher retains by itself when all histories together exceed their bytes by more than this part of them.
+const BACKSTOP_SHARE: usize = 4;
+
+/// How much all histories take, and which topics to look at.
+pub(super) struct Retention {
+    limits: Limits,
+    /// What all histories take together, counted as [`Entry::bytes`].
+    bytes: AtomicUsize,
+    /// How many topics have a history.
+    topics: AtomicUsize,
+    /// Topics whose history has changed since the last round.
+    listed: Mutex<Vec<Arc<Channel>>>,
+    ranks: Mutex<Ranks>,
+    /// Wakes the task.
+    due: Notify,
+}
+
+/// Which topic loses events first.
+#[derive(Default)]
+struct Ranks {
+    of: HashMap<TopicId, Rank>,
+    /// Every topic that has a history, by its oldest event.
+    oldest: BTreeMap<Front, Arc<Channel>>,
+    /// The same topics, the largest last; among topics of about one size, the one with the oldest event last.
+    largest: BTreeSet<Rank>,
+}
+
+/// The offset of a topic's oldest event. Several topics may have the same event.
+type Front = (Offset, TopicId);
+
+type Rank = (SizeClass, Reverse<Front>);
+
+/// A number of bytes, to within a quarter: a topic changes its rank only when its size has changed by so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct SizeClass(u32);
+
+impl SizeClass {
+    fn of(bytes: usize) -> Self {
+        let exponent = bytes.max(4).ilog2();
+        let quarter = (bytes.max(4) >> (exponent - 2)) as u32 & 3;
+        Self(exponent * 4 + quarter)
+    }
+}
+
+impl Retention {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            bytes: AtomicUsize::new(0),
+            topics: AtomicUsize::new(0),
+            listed: Mutex::default(),
+            ranks: Mutex::default(),
+            due: Notify::new(),
+        }
+    }
+
+    /// What all histories take together, counted as [`Entry::bytes`].
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many topics have a history.
+    pub(super) fn topics(&self) -> usize {
+        self.topics.load(Ordering::Relaxed)
+    }
+
+    /// Appends an event to a topic's log, and evicts the topic's oldest if it has too many then. Returns whether the event
+    /// is in the topic's tail.
+    pub(super) fn append(&self, channel: &Arc<Channel>, entry: &Arc<Entry>) -> bool {
+        let mut log = channel.log();
+        let was_empty = log.history.is_empty();
+        let is_in_tail = log.push(entry);
+        if !entry.is_kept {
+            return is_in_tail;
+        }
+        self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+        if was_empty {
+            self.topics.fetch_add(1, Ordering::Relaxed);
+        }
+        while log.history.count(true) > self.limits.events && self.evict(&mut log) {}
+        drop(log);
+        self.list(channel);
+        is_in_tail
+    }
+
+    /// Whether the task has to look.
+    pub(super) fn is_due(&self) -> bool {
+        self.bytes() > self.limits.bytes || self.listed.lock().len() > MAX_LISTED
+    }
+
+    /// Whether it has not done so for too long.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.bytes() > self.limits.bytes + self.limits.bytes / BACKSTOP_SHARE
+    }
+
+    /// Wakes the task.
+    pub(super) fn wake(&self) {
+        self.due.notify_one();
+    }
+
+    /// Waits until the task is woken, or events may have expired.
+    pub(super) async fn wait(&self) {
+        // Without a second chance to run out of time, an event would outlive its age by as much as the hub is quiet.
+        let _ = tokio::time::timeout(AGE_PAUSE, self.due.notified()).await;
+    }
+
+    /// Events that were appended before this moment have expired.
+    pub(super) fn oldest_to_keep(&self) -> Option<Instant> {
+        Instant::now().checked_sub(self.limits.age)
+    }
+
+    /// Evicts what has expired of one topic. Returns whether its history is empty.
+    pub(super) fn expire(&self, channel: &Arc<Channel>) -> bool {
+        let mut log = channel.log();
+        let mut has_evicted = false;
+        if let Some(moment) = self.oldest_to_keep() {
+            while log.has_older_than(moment) && self.evict(&mut log) {
+                has_evicted = true;
+            }
+        }
+        let is_empty = log.history.is_empty();
+        drop(log);
+        if has_evicted {
+            self.list(channel);
+        }
+        is_empty
+    }
+
+    /// Evicts from all topics what has expired or is too much. Returns the topics that have no history left.
+    /// `newest` is the newest event of all, which a topic does not lose at once for being large.
+    pub(super) fn run(&self, newest: Offset) -> Vec<Arc<Channel>> {
+        let mut emptied = Vec::new();
+        let mut ranks = self.ranks.lock();
+        for channel in std::mem::take(&mut *self.listed.lock()) {
+            channel.unlist();
+            if ranks.update(&channel) {
+                emptied.push(channel);
+            }
+        }
+        if let Some(moment) = self.oldest_to_keep() {
+            while let Some(channel) = ranks.oldest.values().next().cloned() {
+                let mut log = channel.log();
+                let has_expired = log.has_older_than(moment);
+                while log.has_older_than(moment) && self.evict(&mut log) {}
+                drop(log);
+                if !has_expired {
+                    break;
+                }
+                if ranks.update(&channel) {
+                    emptied.push(channel);
+                }
+            }
+        }
+        while self.bytes() > self.limits.bytes
+            && let Some(channel) = self.victim(&ranks, newest)
+        {
+            self.evict(&mut channel.log());
+            if ranks.update(&channel) {
+                emptied.push(channel);
+            }
+        }
+        emptied
+    }
+
+    /// The topic that loses an event next since all of them take too much.
+    fn victim(&self, ranks: &Ranks, newest: Offset) -> Option<Arc<Channel>> {
+        let large = SizeClass::of(self.limits.bytes / LARGE_TOPIC_SHARE);
+        ranks
+            .largest
+            .iter()
+            .rev()
+            .take_while(|(class, _)| *class > large)
+            .filter(|(_, Reverse((front, _)))| *front != newest)
+            .find_map(|(_, Reverse(front))| ranks.oldest.get(front))
+            .or_else(|| ranks.oldest.values().next())
+            .cloned()
+    }
+
+    fn list(&self, channel: &Arc<Channel>) {
+        if channel.list() {
+            self.listed.lock().push(Arc::clone(channel));
+        }
+    }
+
+    fn evict(&self, log: &mut ChannelLog) -> bool {
+        let Some(evicted) = log.evict() else {
+            return false;
+        };
+        self.bytes.fetch_sub(evicted.bytes(), Ordering::Relaxed);
+        if log.history.is_empty() {
+            self.topics.fetch_sub(1, Ordering::Relaxed);
+        }
+        true
+    }
+}
+
+impl Ranks {
+    /// Ranks a topic by what it has now. Returns whether that is nothing.
+    fn update(&mut self, channel: &Arc<Channel>) -> bool {
+        let rank = {
+            let log = channel.log();
+            let oldest = log.history.oldest();
+            oldest.map(|oldest| {
+                let front = (oldest.offset, channel.id);
+                (SizeClass::of(log.history.bytes()), Reverse(front))
+            })
+        };
+        let was = match rank {
+            Some(rank) => self.of.insert(channel.id, rank),
+            None => self.of.remove(&channel.id),
+        };
+        if was != rank {
+            if let Some(was @ (_, Reverse(front))) = was {
+                self.largest.remove(&was);
+                self.oldest.remove(&front);
+            }
+            if let Some(rank @ (_, Reverse(front))) = rank {
+                self.largest.insert(rank);
+                self.oldest.insert(front, Arc::clone(channel));
+            }
+        }
+        rank.is_none()
+    }
+}

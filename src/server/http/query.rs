@@ -1,0 +1,42 @@
+//! The query of a URL, read strictly: what is unknown, repeated or not UTF-8 is refused, where it would otherwise be
+//! ignored in silence.
+
+use axum::http::Uri;
+use serde::de::DeserializeOwned;
+
+use crate::server::http::problem::Problem;
+
+/// Reads a query. Only `repeatable` names may stand more than once.
+///
+/// # Errors
+///
+/// A problem that names what is wrong.
+pub(crate) fn read<T: DeserializeOwned>(uri: &Uri, repeatable: &[&str]) -> Result<T, Problem> {
+    let query = uri.query().unwrap_or_default();
+    // The parser below puts a replacement character where the bytes are not UTF-8; an id would then be another one.
+    if percent_encoding::percent_decode_str(query)
+        .decode_utf8()
+        .is_err()
+    {
+        return Err(Problem::bad_request(
+            "the query is not UTF-8: percent-encode the UTF-8 bytes of its values",
+        ));
+    }
+    let wrong = |error: serde_html_form::de::Error| {
+        Problem::bad_request(format!("the query is wrong: {error}"))
+    };
+    let pairs: Vec<(String, String)> = serde_html_form::from_str(query).map_err(wrong)?;
+    let mut names: Vec<_> = pairs
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| !repeatable.contains(&name.as_str()))
+        .collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Problem::bad_request(format!(
+            "the query gives {} twice; give it once",
+            pair[0]
+        )));
+    }
+    serde_html_form::from_str(query).map_err(wrong)
+}

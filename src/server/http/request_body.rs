@@ -1,0 +1,190 @@
+//! How long a request's body may take to arrive. One event has to be there within a time; a stream of events may take for
+//! ever, but not be silent for longer than an event stream may.
+
+use std::io;
+use std::sync::Weak;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::server::http::problem::Problem;
+
+/// How long bodies may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyTimes {
+    /// A body that is taken as a whole.
+    pub(crate) whole: Duration,
+    /// The silence in a body that is a stream of events.
+    pub(crate) silence: Duration,
+}
+
+/// A connection that has to know when the body of a request is waited for. It puts itself into the extensions of a request
+/// that has one.
+#[derive(Clone)]
+pub(crate) struct BodyObserver(pub(crate) Weak<dyn ObserveBody>);
+
+/// What a [`BodyObserver`] does.
+pub(crate) trait ObserveBody: Send + Sync {
+    /// The body has been polled, and no more of it is there yet.
+    fn waits_for_body(&self);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body took too long")]
+struct TookTooLong;
+
+/// Makes the body of a request fail when its time is over.
+pub(crate) fn limit_time(request: Request, times: BodyTimes) -> Request {
+    let is_stream = is_stream(request.method(), request.headers());
+    let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
+    let observer = request.extensions().get::<BodyObserver>().cloned();
+    request.map(|body| limited(body, whole_until, times.silence, observer))
+}
+
+/// What is wrong when a body could not be read to its end.
+pub(crate) fn problem(error: &axum::Error) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let is_ours = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        if is_ours || error.is::<TookTooLong>() {
+            return Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body took too long to arrive; send one event faster, or many as a stream",
+            );
+        }
+        cause = error.source();
+    }
+    Problem::bad_request("the body broke off")
+}
+
+/// Refuses a body whose coding the server does not undo: its bytes would be published as they are.
+///
+/// # Errors
+///
+/// A problem with status 415.
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "the body has a Content-Encoding; send it as it is",
+    )
+    .with_header(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    ))
+}
+
+/// Refuses a body that says by its `Content-Length` that it is too large, before it is read.
+///
+/// # Errors
+///
+/// A problem with status 413.
+pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    let length: Option<u64> = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    Ok(())
+}
+
+/// The name of a body's media type, as it is written; empty if the request does not say it.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
+    let name = media_type(headers);
+    method == Method::PUT
+        || name.eq_ignore_ascii_case("text/event-stream")
+        || name.eq_ignore_ascii_case("application/x-ndjson")
+}
+
+fn limited(
+    body: Body,
+    whole_until: Option<Instant>,
+    silence: Duration,
+    observer: Option<BodyObserver>,
+) -> Body {
+    // Most requests have none, and it stays known that they have none.
+    if axum::body::HttpBody::is_end_stream(&body) {
+        return body;
+    }
+    let state = Some((body.into_data_stream(), observer));
+    let chunks = stream::unfold(state, move |state| async move {
+        let (mut chunks, observer) = state?;
+        let until = whole_until.unwrap_or_else(|| Instant::now() + silence);
+        let next = std::future::poll_fn(|context| {
+            let polled = chunks.poll_next_unpin(context);
+            if let (Poll::Pending, Some(BodyObserver(observer))) = (&polled, &observer)
+                && let Some(observer) = observer.upgrade()
+            {
+                observer.waits_for_body();
+            }
+            polled
+        });
+        match timeout_at(until, next).await {
+            Ok(Some(chunk)) => Some((chunk, Some((chunks, observer)))),
+            Ok(None) => None,
+            Err(_) => Some((Err(axum::Error::new(TookTooLong)), None)),
+        }
+    });
+    Body::from_stream(chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_secs(100);
+
+    /// A body that sends a byte every ten seconds.
+    fn dripping(bytes: usize) -> Body {
+        Body::from_stream(stream::unfold(bytes, |left| async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            (left > 0).then(|| (Ok::<_, io::Error>("x"), left - 1))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_event_has_to_arrive_within_a_time_however_it_drips() {
+        let until = Some(Instant::now() + Duration::from_secs(35));
+        let body = limited(dripping(2), until, SILENCE, None);
+        assert_eq!(
+            axum::body::to_bytes(body, 99).await.expect("a body").len(),
+            2
+        );
+        let until = Some(Instant::now() + Duration::from_secs(35));
+        let body = limited(dripping(9), until, SILENCE, None);
+        let error = axum::body::to_bytes(body, 99)
+            .await
+            .expect_err("it is slow");
+        assert_eq!(problem(&error).status, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_may_take_for_ever_but_not_be_silent() {
+        let body = limited(dripping(50), None, SILENCE, None);
+        assert_eq!(
+            axum::body::to_bytes(body, 99).await.expect("a body").len(),
+            50
+        );
+        let body = limited(dripping(50), None, Duration::from_secs(5), None);
+        assert!(axum::body::to_bytes(body, 99).await.is_err());
+    }
+}

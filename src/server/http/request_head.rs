@@ -1,0 +1,75 @@
+//! What the head of every request must be, whichever route it is for: RFC 9112, and a bound on its size. The HTTP library has
+//! checked its syntax.
+
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
+
+use crate::server::http::problem::Problem;
+
+/// The largest head, in bytes: the target, and the names and values of all headers. Browsers and proxies send a few KiB.
+pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1_024;
+
+/// Refuses a request whose head is too large, does not name one host, or has a transfer coding that the server cannot undo.
+///
+/// # Errors
+///
+/// A problem that says what would be right.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    let lines = headers.iter();
+    let bytes: usize = lines
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum();
+    let target = request.uri().path_and_query();
+    if bytes + target.map_or(0, |target| target.as_str().len()) > MAX_HEAD_BYTES {
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            format!("the request's head is too large; at most {MAX_HEAD_BYTES} bytes are taken"),
+        ));
+    }
+    // Before HTTP/1.1 there need not be one; on HTTP/2 it stands in the URL.
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::bad_request(
+            "a request names its host once, in the header Host",
+        ));
+    }
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !headers
+        .get_all(header::TRANSFER_ENCODING)
+        .iter()
+        .all(is_chunked)
+    {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "the body has a transfer coding other than chunked; send it without",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::builder().uri("/events");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a request");
+        check(&request).map_or_else(|problem| problem.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn a_head_names_one_host_has_no_coding_and_is_bounded() {
+        let host = ("host", "a");
+        assert_eq!(status(&[host]), 200);
+        assert_eq!(status(&[]), 400);
+        assert_eq!(status(&[host, ("host", "b")]), 400);
+        assert_eq!(status(&[host, ("transfer-encoding", "Chunked")]), 200);
+        assert_eq!(status(&[host, ("transfer-encoding", "gzip, chunked")]), 501);
+        let filler = "x".repeat(MAX_HEAD_BYTES);
+        assert_eq!(status(&[host, ("x-filler", &filler[..30_000])]), 200);
+        assert_eq!(status(&[host, ("x-filler", &filler)]), 431);
+    }
+}

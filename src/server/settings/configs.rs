@@ -1,0 +1,137 @@
+//! What each part of the server is given of the settings: one small structure for each, so that no part knows of flags.
+
+use std::net::SocketAddr;
+
+use bytesize::ByteSize;
+use leptos::config::LeptosOptions;
+
+use super::Settings;
+use super::values::{ClockInterval, StreamCompression};
+use crate::hub::Limits;
+use crate::server::auth::{AccessConfig, Keys};
+use crate::server::http::client_address::TrustedProxies;
+use crate::server::http::request_body::BodyTimes;
+use crate::server::limits::connections::ConnectionLimits;
+use crate::server::limits::request_rate::RateLimits;
+use crate::server::limits::streams::StreamLimits;
+use crate::server::net::connections::ConnectionConfig;
+use crate::server::router::RouterConfig;
+use crate::server::state::{PublishConfig, SiteConfig};
+use crate::server::stream::config::StreamConfig;
+
+impl Settings {
+    pub(in crate::server) fn hub_limits(&self) -> Limits {
+        Limits {
+            events: self.history_events,
+            age: self.history_age,
+            bytes: bytes(self.history_bytes),
+            tail_bytes: bytes(self.live_bytes),
+            topics: self.max_topics,
+            subscriptions: self.max_subscriptions,
+        }
+    }
+
+    pub(in crate::server) fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            in_all: self.max_connections,
+            of_client: self.max_connections_per_address,
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
+    pub(in crate::server) fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            streams: [self.max_streams, self.max_streams_per_address],
+            subscriptions: [self.max_subscriptions, self.max_subscriptions_per_address],
+            held_bytes: [
+                bytes(self.max_held_bytes),
+                bytes(self.max_held_bytes_per_address),
+            ],
+        }
+    }
+
+    pub(in crate::server) fn rate_limits(&self) -> RateLimits {
+        RateLimits {
+            publish: self.publish_rate,
+            streams: self.stream_rate,
+        }
+    }
+
+    /// The keys of the files that are named.
+    pub(in crate::server) fn keys(&self) -> Keys {
+        let secrets = self.jwt_secret_file.iter();
+        Keys::new(secrets.chain(&self.jwt_public_key).cloned().collect())
+    }
+
+    /// The rules of a server that listens on `address`.
+    pub(in crate::server) fn access_config(&self, address: SocketAddr) -> AccessConfig {
+        AccessConfig {
+            anonymous_publish: self.anonymous_publish,
+            read: self.read,
+            list_topics: self.list_topics,
+            metrics: self.metrics,
+            is_on_loopback: address.ip().to_canonical().is_loopback(),
+            trusted_proxies: self.trusted_proxies(),
+            allowed_origins: self.allow_origin.clone(),
+        }
+    }
+
+    pub(in crate::server) fn stream_config(&self) -> StreamConfig {
+        StreamConfig {
+            retry: self.retry,
+            heartbeat: self.heartbeat,
+            lifetime: self.stream_lifetime,
+            idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+            slow_reader: self.slow_reader,
+            is_gzip_offered: self.stream_compression == StreamCompression::Gzip,
+            headers: self.stream_header.clone(),
+        }
+    }
+
+    pub(in crate::server) fn publish_config(&self) -> PublishConfig {
+        PublishConfig {
+            max_bytes: bytes(self.max_body),
+            frame_timeout: self.request_timeout,
+        }
+    }
+
+    pub(in crate::server) fn site_config(&self, leptos_options: LeptosOptions) -> SiteConfig {
+        SiteConfig {
+            leptos_options,
+            is_https: self.tls_cert.is_some(),
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
+    pub(in crate::server) fn router_config(&self) -> RouterConfig {
+        RouterConfig {
+            trusted_proxies: self.trusted_proxies(),
+            allowed_origins: self.allow_origin.clone(),
+            body_times: BodyTimes {
+                whole: self.request_timeout,
+                silence: self.idle_timeout,
+            },
+        }
+    }
+
+    pub(in crate::server) fn connection_config(&self) -> ConnectionConfig {
+        ConnectionConfig {
+            request_timeout: self.request_timeout,
+            socket_timeout: self.stream_config().socket_timeout(self.slow_reader),
+            trusted_proxies: self.trusted_proxies(),
+        }
+    }
+
+    pub(in crate::server) fn has_clock(&self) -> bool {
+        self.clock_interval != ClockInterval::Off
+    }
+
+    fn trusted_proxies(&self) -> TrustedProxies {
+        self.trusted_proxy.as_slice().into()
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}

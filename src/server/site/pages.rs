@@ -1,0 +1,333 @@
+//! The pages as HTTP answers: rendered by Leptos from what the hub knows now, under a strict content security policy.
+//! What they look like is in `app`.
+
+use std::net::SocketAddr;
+
+use any_spawner::Executor;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
+use leptos::prelude::{IntoView, use_context};
+use leptos_axum::ResponseOptions;
+
+use crate::app::pages::help;
+use crate::app::pages::problem::RefusedRequest;
+use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
+use crate::app::{help_shell, messages, older_shell, problem_shell, shell, topics_shell};
+use crate::hub::Page;
+use crate::hub::topic::Topic;
+use crate::protocol::event::EventId;
+use crate::protocol::page::{MAX_OLDER, PageEvent, TopicPage};
+use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
+use crate::server::auth::Caller;
+use crate::server::http::client_address::is_trusted;
+use crate::server::http::pieces;
+use crate::server::http::problem::Problem;
+use crate::server::limits::shares::Share;
+use crate::server::state::AppState;
+
+/// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
+const RENDERED_EVENTS: usize = 20;
+
+/// What a page takes until its reader has taken it, in bytes: a few hundred KiB at most, and its compression.
+pub(crate) const PAGE_BYTES: usize = 512 * 1_024;
+
+/// The crate's name as cargo-leptos calls the site's files.
+const OUTPUT_NAME: &str = "fairwind";
+
+/// The scheme by which a client reached a reverse proxy.
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The variable by which cargo-leptos says on which port it tells pages to reload.
+const RELOAD_PORT: &str = "LEPTOS_RELOAD_PORT";
+
+/// Prepares Leptos to render, and gives what it has to know to write a page's links and its live reload.
+pub(crate) fn leptos_options(address: SocketAddr, package_folder: &str) -> LeptosOptions {
+    // Rendering spawns tasks; it fails only if another server in this process has said so before.
+    let _ = Executor::init_tokio();
+    let reload_port = std::env::var(RELOAD_PORT)
+        .ok()
+        .and_then(|port| port.parse().ok());
+    let options = LeptosOptions::builder()
+        .output_name(OUTPUT_NAME)
+        .site_addr(address)
+        .site_pkg_dir(package_folder);
+    match reload_port {
+        Some(port) => options.reload_port(port).build(),
+        None => options.build(),
+    }
+}
+
+/// `GET /`: the clock, or the list of topics where there is no clock.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn clock(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    if !state.has_clock {
+        return Ok(Redirect::temporary(TOPICS_PATH).into_response());
+    }
+    let (parts, _) = request.into_parts();
+    let held = state.hold(&parts, PAGE_BYTES)?;
+    let page = TopicPage {
+        is_clock: true,
+        stream_path: CLOCK_PATH.to_owned(),
+        ..topic_page(&state, &Topic::clock(), &parts, false, None)
+    };
+    Ok(render_live(&state, held, page).await)
+}
+
+/// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
+///
+/// # Errors
+///
+/// A problem if the reader has a token that does not hold, or the event cannot be one.
+pub(crate) async fn topic(
+    state: &AppState,
+    topic: &Topic,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let caller = Caller::of(&parts);
+    let reader = state.access.reader(&caller)?;
+    state.access.authorize_read(&reader, topic)?;
+    let with_private = reader.may_read_private(topic);
+    let held = state.hold(&parts, PAGE_BYTES)?;
+    if let Some(before) = parameter(&parts.uri, BEFORE) {
+        let before = EventId::new(before).map_err(|error| {
+            Problem::bad_request(format!("{BEFORE} cannot be an event's id: {error}"))
+        })?;
+        let page = topic_page(state, topic, &parts, with_private, Some(before));
+        let options = state.site_config.leptos_options.clone();
+        let view = move || older_shell(options.clone(), page.clone());
+        return Ok(render(StatusCode::OK, held, view).await);
+    }
+    let filter = parameter(&parts.uri, FILTER).unwrap_or_default();
+    let page = TopicPage {
+        // It goes into the page as it is, and NUL cannot.
+        filter: filter.replace('\0', ""),
+        refusal: refusal(state, topic, &parts),
+        ..topic_page(state, topic, &parts, with_private, None)
+    };
+    Ok(render_live(state, held, page).await)
+}
+
+/// Why a page's reader may not publish from it; empty if the reader may.
+fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> String {
+    match state.access.authorize_publish(&Caller::of(parts), topic) {
+        Ok(_) => String::new(),
+        Err(problem) => messages::refusal(problem.status.as_u16(), &problem.detail),
+    }
+}
+
+/// `GET /help`: what this server can do.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn help(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let held = state.hold(&parts, PAGE_BYTES)?;
+    let origin = origin(&state, &parts);
+    let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
+    let refusal = refusal.unwrap_or_default();
+    let options = state.site_config.leptos_options.clone();
+    let page = render(StatusCode::OK, held, move || {
+        help_shell(options.clone(), origin.clone(), refusal.clone())
+    });
+    Ok(page.await)
+}
+
+/// The list of topics, for a browser.
+pub(crate) async fn topics(
+    state: &AppState,
+    status: StatusCode,
+    held: Share,
+    list: TopicList,
+) -> Response {
+    let options = state.site_config.leptos_options.clone();
+    let is_refreshing = list.is_refreshing;
+    let mut response = render(status, held, move || {
+        topics_shell(options.clone(), list.clone())
+    })
+    .await;
+    if is_refreshing {
+        let seconds = HeaderValue::from(REFRESH_SECONDS);
+        response.headers_mut().insert(header::REFRESH, seconds);
+    }
+    response
+}
+
+/// A topic as its page shows it now: its newest events, or those before one of them.
+fn topic_page(
+    state: &AppState,
+    topic: &Topic,
+    parts: &Parts,
+    with_private: bool,
+    before: Option<EventId>,
+) -> TopicPage {
+    let wanted = Page {
+        // More than are shown: the stream goes on after the event before them, and the page says how many there are.
+        count: RENDERED_EVENTS + MAX_OLDER,
+        // Of each event, the page shows a little.
+        max_bytes: usize::MAX,
+        before,
+        with_private,
+    };
+    let snapshot = state.hub.snapshot(topic, &wanted);
+    let newest = snapshot.events.iter().rev().take(RENDERED_EVENTS).rev();
+    let shown = PageEvent::newest(newest.map(|entry| &entry.event));
+    let before = &snapshot.events[..snapshot.events.len() - shown.len()];
+    TopicPage {
+        origin: origin(state, parts),
+        topic: topic.to_string(),
+        is_clock: false,
+        stream_path: topic_path(topic.as_str()),
+        events: shown,
+        before: before.last().map(|entry| entry.event.id.clone()),
+        older: before.len().min(MAX_OLDER),
+        last_event_id: snapshot.last_event_id,
+        consumers: snapshot.subscribers,
+        has_ended: snapshot.has_ended,
+        filter: String::new(),
+        refusal: String::new(),
+    }
+}
+
+async fn render_live(state: &AppState, held: Share, page: TopicPage) -> Response {
+    let options = state.site_config.leptos_options.clone();
+    render(StatusCode::OK, held, move || {
+        shell(options.clone(), page.clone())
+    })
+    .await
+}
+
+/// A parameter of a page's URL. Others get there from elsewhere, and mean nothing here.
+pub(crate) fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    pairs
+        .into_iter()
+        .find_map(|(known, value)| (known == name).then_some(value))
+}
+
+/// A request that was refused, for a browser.
+pub(crate) async fn problem(
+    state: &AppState,
+    status: StatusCode,
+    held: Share,
+    problem: RefusedRequest,
+) -> Response {
+    let options = state.site_config.leptos_options.clone();
+    render(status, held, move || {
+        problem_shell(options.clone(), problem.clone())
+    })
+    .await
+}
+
+async fn render<View>(
+    status: StatusCode,
+    held: Share,
+    view: impl Fn() -> View + Clone + Send + Sync + 'static,
+) -> Response
+where
+    View: IntoView + 'static,
+{
+    let set_headers = move || {
+        let Some(response) = use_context::<ResponseOptions>() else {
+            return;
+        };
+        response.set_status(status);
+        response.insert_header(header::VARY, HeaderValue::from_static("accept"));
+        // A page shows one moment, and its policy names a nonce: nobody may keep it.
+        response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in SECURITY_HEADERS {
+            response.insert_header(name, HeaderValue::from_static(value));
+        }
+        let nonce = use_nonce()
+            .map(|nonce| nonce.to_string())
+            .unwrap_or_default();
+        if let Ok(policy) = HeaderValue::try_from(content_security_policy(&nonce)) {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    };
+    // The pages are made from data and know no URL. Leptos panics on a request whose URL has no path, such as that of
+    // CONNECT, so it gets one that is always the same.
+    let request = Request::new(Body::empty());
+    let page = leptos_axum::render_app_async_with_context(set_headers, view)(request).await;
+    page.map(|body| pieces::with(body, held))
+}
+
+const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
+    // No other site learns where its readers come from. This one does, or its own form would say that it comes from nowhere.
+    (header::REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    ),
+];
+
+fn content_security_policy(nonce: &str) -> String {
+    // In development, live reload comes over a WebSocket on a port of its own.
+    let live_reload = if std::env::var_os("LEPTOS_WATCH").is_some() {
+        " ws: wss:"
+    } else {
+        ""
+    };
+    format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'{live_reload}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+}
+
+/// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
+/// commands and programs to copy.
+fn origin(state: &AppState, request: &Parts) -> String {
+    let scheme = if state.site_config.is_https || is_https_before_proxy(state, request) {
+        "https"
+    } else {
+        "http"
+    };
+    let host = request
+        .headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .or(request.uri.authority().map(Authority::as_str));
+    match host {
+        Some(host) => format!("{scheme}://{host}"),
+        None => format!("{scheme}://{}", state.site_config.leptos_options.site_addr),
+    }
+}
+
+/// Whether a reverse proxy says that it was reached over HTTPS: a trusted proxy, or, where none is configured, a program
+/// of this machine.
+fn is_https_before_proxy(state: &AppState, request: &Parts) -> bool {
+    let trusted = &state.site_config.trusted_proxies;
+    let is_proxy = request
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .is_some_and(|ConnectInfo(peer)| {
+            let address = peer.ip().to_canonical();
+            is_trusted(address, trusted) || (trusted.is_empty() && address.is_loopback())
+        });
+    let scheme = request
+        .headers
+        .get(X_FORWARDED_PROTO)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|schemes| schemes.split(',').next());
+    is_proxy && scheme.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
