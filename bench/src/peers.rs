@@ -96,9 +96,7 @@ impl Peer {
                 "--max-connections-per-address=20000",
                 "--max-streams-per-address=20000",
                 "--max-subscriptions-per-address=100000",
-                // A stream that is compressed is held memory too.
-                "--max-held-bytes=2GiB",
-                "--max-held-bytes-per-address=1GiB",
+                "--max-held-bytes-per-address=256MiB",
                 "--anonymous-publish=on",
                 "--metrics=on",
                 "--publish-rate=off",
@@ -123,7 +121,10 @@ impl Peer {
         };
         match (self.name.as_str(), variant) {
             ("fairwind", Variant::Gzip) => {
-                command.arg("--stream-compression=gzip");
+                command.args([
+                    "--stream-compression=gzip",
+                    "--max-compressed-streams=20000",
+                ]);
             }
             ("fairwind", Variant::Tls(certificate)) => {
                 command.arg("--tls-cert").arg(&certificate.chain);
