@@ -18,9 +18,13 @@ use std::time::Duration;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use fairwind::hub::pattern::Pattern;
 use fairwind::hub::publication::{Conditions, Publication};
-use fairwind::hub::subscriber::{Read, SlowReader, Start, Subscriber, Subscription, WantedTopic};
+use fairwind::hub::subscriber::{
+    Read, SlowReader, Start, Subscriber, Subscription, WantedPattern, WantedTopic,
+};
 use fairwind::hub::topic::Topic;
+use fairwind::hub::visibility::Visibility;
 use fairwind::hub::{Hub, Limits};
 use fairwind::protocol::event::{EventId, EventType};
 use fairwind::protocol::event_stream::{push_fields, push_id_and_dispatch};
@@ -60,6 +64,24 @@ fn fill(hub: &Hub, topic: &Topic) {
     for _ in 0..KEPT {
         publish(hub, topic);
     }
+}
+
+/// The prefix of these topics' names, as a pattern.
+fn pattern(prefix: &str) -> Pattern {
+    Pattern::new(&format!("{prefix}*")).expect("a pattern")
+}
+
+fn subscribe_to_pattern(hub: &Hub, prefix: &str, start: Start) -> Subscriber {
+    let subscription = Subscription {
+        topics: Vec::new(),
+        patterns: vec![WantedPattern {
+            pattern: pattern(prefix),
+            visibility: Visibility::Public,
+        }],
+        start,
+        slow_reader: SlowReader::Disconnect,
+    };
+    hub.subscribe(&subscription).expect("a subscriber")
 }
 
 fn subscribe(hub: &Hub, topics: impl IntoIterator<Item = Topic>, start: Start) -> Subscriber {
@@ -127,6 +149,35 @@ mod publish {
             .collect();
         fill(&hub, &topic(0));
         bencher.bench_local(|| super::publish(&hub, &topic(0)));
+        drop(waiting);
+    }
+
+    /// While 100,000 subscribers wait for other topics, by so many different patterns; and ten for this one.
+    #[divan::bench(args = [1, 10, 100, 1_000])]
+    fn with_patterns(bencher: Bencher, patterns: usize) {
+        let hub = hub(KEPT);
+        let elsewhere = (0..100_000).map(|number| format!("other-{}/", number % patterns));
+        let here = (0..10).map(|number| format!("topic-{}", &"0"[..number % 2]));
+        let waiting: Vec<_> = elsewhere
+            .chain(here)
+            .map(|prefix| subscribe_to_pattern(&hub, &prefix, Start::Now))
+            .collect();
+        fill(&hub, &topic(0));
+        bencher.bench_local(|| super::publish(&hub, &topic(0)));
+        drop(waiting);
+    }
+
+    /// While so many patterns of different lengths match the topic, with a hundred subscribers each.
+    #[divan::bench(args = [1, 10, 100])]
+    fn matching_patterns(bencher: Bencher, patterns: usize) {
+        let hub = hub(KEPT);
+        let name = "x".repeat(200);
+        let waiting: Vec<_> = (0..patterns * 100)
+            .map(|number| subscribe_to_pattern(&hub, &name[..number % patterns], Start::Now))
+            .collect();
+        let topic = Topic::new(&name).expect("a topic");
+        fill(&hub, &topic);
+        bencher.bench_local(|| super::publish(&hub, &topic));
         drop(waiting);
     }
 
@@ -229,6 +280,24 @@ mod read {
             .counter(ItemsCount::new(events))
             .with_inputs(|| subscribe(&hub, [topic(0)], Start::Earliest))
             .bench_local_refs(|subscriber| assert_eq!(read_all(subscriber), events));
+    }
+
+    /// A hundred events of the ten topics that match a pattern, among so many other topics.
+    #[divan::bench(args = [1, 100, 10_000, 100_000])]
+    fn replay_of_a_pattern(bencher: Bencher, topics: usize) {
+        let hub = hub(KEPT);
+        for number in 0..topics {
+            super::publish(&hub, &topic(number));
+        }
+        for number in 0..100 {
+            super::publish(
+                &hub,
+                &Topic::new(&format!("wanted/{}", number % 10)).expect("a topic"),
+            );
+        }
+        bencher
+            .with_inputs(|| subscribe_to_pattern(&hub, "wanted/", Start::Earliest))
+            .bench_local_refs(|subscriber| assert_eq!(read_all(subscriber), 100));
     }
 
     /// One event, by so many subscribers; its publication is counted in.

@@ -294,11 +294,8 @@ impl Hub {
         if let Some(commit) = proposed.commit {
             committed(commit).await?;
         }
-        if self.0.retention.is_due() {
-            self.0.retention.wake();
-            if self.0.retention.is_overdue() {
-                self.retain();
-            }
+        if self.0.retention.is_overdue() {
+            self.retain();
         }
         proposed.answer
     }
@@ -338,8 +335,9 @@ impl Hub {
         state.subscriptions += count;
         let mut channels = Vec::with_capacity(count);
         for wanted in topics {
+            // Without what has expired, which may have been the end of the topic.
+            state.current(&wanted.topic, &self.0.retention);
             let channel = state.topic(&wanted.topic);
-            self.0.retention.expire(&channel);
             channels.push((channel, Visibility::with_private(wanted.with_private)));
         }
         for wanted in patterns {
@@ -517,11 +515,15 @@ impl Hub {
                 Err(error) => return state.answer_after(true, Err(error)),
             }
         }
-        if let Err(error) = self.check(&mut state, topic, draft.publication(), &conditions.newest) {
-            return state.answer_after(true, Err(error));
-        }
+        let checked = self.check(&mut state, topic, draft.publication(), &conditions.newest);
+        let channel = match checked {
+            Ok(channel) => channel,
+            Err(error) => return state.answer_after(true, Err(error)),
+        };
+        // The channel's own copy of the name, so that all its entries share one.
+        let name = channel.as_deref().and_then(Channel::topic).unwrap_or(topic);
         let key = new_key.as_ref().map(idempotency::NewKey::hash);
-        match self.0.append(&mut state, topic, draft, key) {
+        match self.0.append(&mut state, name, draft, key) {
             Ok((entry, subscribers, proposed)) => {
                 if let Some(key) = new_key {
                     state.idempotency.remember(key, entry.offset, subscribers);
@@ -553,15 +555,17 @@ impl Hub {
     }
 
     /// Whether the topics go on, the first stands where the publisher thinks, and there is room and no event with the
-    /// publisher's id. What is staged counts, since it will be committed before.
+    /// publisher's id. What is staged counts, since it will be committed before. Returns the first topic's channel, if there
+    /// is one.
     fn check(
         &self,
         state: &mut State,
         topic: &Topic,
         publication: &Publication,
         expected: &Option<ExpectedNewest>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Option<Arc<Channel>>, PublishError> {
         let mut new_topics = 0;
+        let mut first = None;
         for (number, topic) in std::iter::once(topic)
             .chain(&publication.also_in)
             .enumerate()
@@ -584,6 +588,9 @@ impl Hub {
             }
             let is_new = log.is_none_or(|log| log.history.is_empty());
             new_topics += usize::from(is_new && publication.is_kept);
+            if number == 0 {
+                first = channel;
+            }
         }
         let has_room = |state: &State| {
             let topics = self.0.retention.topics() + state.sequencer.topics();
@@ -594,7 +601,7 @@ impl Hub {
             self.0.retain(state);
         }
         if has_room(state) {
-            Ok(())
+            Ok(first)
         } else {
             Err(PublishError::TooManyTopics)
         }
@@ -686,11 +693,6 @@ impl Shared {
         draft: Draft,
         key: Option<idempotency::KeyHash>,
     ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
-        // The channel's own copy of the name, so that all its entries share one.
-        let topic = state
-            .topics
-            .get_key_value(topic)
-            .map_or(topic, |(name, _)| name);
         let entry = Arc::new(draft.finish(topic, &self.epochs, state.sequencer.next()));
         match self.log.stage(&entry)? {
             Staged::Committed => {
@@ -705,7 +707,7 @@ impl Shared {
                 Ok((entry, subscribers, proposed))
             }
             Staged::Pending => {
-                let subscribers = subscribers(&state.reached(&entry));
+                let subscribers = state.subscribers(&entry);
                 state.sequencer.stage(Arc::clone(&entry), key);
                 Ok((entry, subscribers, state.answer_after(true, ())))
             }
@@ -753,12 +755,13 @@ impl Shared {
         }
     }
 
-    /// Readers may look for events up to here: they are in the logs.
+    /// Readers may look for events up to here: they are in the logs. A reader that sees the committed offset sees the
+    /// newest of each channel too, so that it need not look at the others.
     fn publish_committed(&self, offset: Offset, reached: &[Arc<Channel>]) {
-        self.committed.store(offset.number(), Ordering::Release);
         for channel in reached {
             channel.set_newest(offset);
         }
+        self.committed.store(offset.number(), Ordering::Release);
     }
 }
 
@@ -825,12 +828,7 @@ impl State {
 
     /// Puts a committed event into the logs of its topics, and of the patterns that match them. Returns their channels.
     fn apply(&mut self, entry: &Arc<Entry>, retention: &Retention) -> Reached {
-        if entry.is_kept {
-            for topic in entry.topics() {
-                self.topic(topic);
-            }
-        }
-        let reached = self.reached(entry);
+        let reached = self.reach(entry);
         let in_tails = reached.iter().filter(|channel| match channel.matcher {
             Matcher::Topic(_) => retention.append(channel, entry),
             Matcher::Pattern(_) => channel.log().push_to_tail(entry),
@@ -840,12 +838,17 @@ impl State {
         reached
     }
 
-    /// The channels of an event's topics, and of the patterns that match them, each once.
-    fn reached(&self, entry: &Entry) -> Reached {
+    /// The channels of an event's topics, made for topics that will retain it, and of the patterns that match them; each
+    /// once.
+    fn reach(&mut self, entry: &Entry) -> Reached {
         let mut reached = Reached::new();
         for topic in entry.topics() {
-            let channels = self.topics.get(topic).into_iter();
-            for channel in channels.chain(self.patterns.matching(topic)) {
+            let of_topic = if entry.is_kept {
+                Some(self.topic(topic))
+            } else {
+                self.topics.get(topic).cloned()
+            };
+            for channel in of_topic.iter().chain(self.patterns.matching(topic)) {
                 // An event of one topic reaches no channel twice.
                 let is_new =
                     entry.also_in.is_empty() || !reached.iter().any(|other| other.id == channel.id);
@@ -860,10 +863,10 @@ impl State {
     /// The topic's channel without what has expired, if the topic exists.
     fn current(&mut self, topic: &Topic, retention: &Retention) -> Option<Arc<Channel>> {
         let channel = Arc::clone(self.topics.get(topic)?);
-        if retention.expire(&channel) {
-            self.forget_if_unused(&channel);
+        if retention.expire(&channel) && self.forget_if_unused(&channel) {
+            return None;
         }
-        self.topics.get(topic).cloned()
+        Some(channel)
     }
 
     /// Forgets what retention has emptied, and trims expired events from the tails.
@@ -876,10 +879,24 @@ impl State {
         }
     }
 
+    /// How many subscribers an event will reach.
+    fn subscribers(&self, entry: &Entry) -> usize {
+        let of_topic = |topic| {
+            let channels = self.topics.get(topic).into_iter();
+            channels.chain(self.patterns.matching(topic))
+        };
+        entry
+            .topics()
+            .flat_map(of_topic)
+            .map(|channel| channel.subscribers())
+            .sum()
+    }
+
     /// A topic exists from its first event or subscriber on, and is forgotten when it has neither.
-    fn forget_if_unused(&mut self, channel: &Channel) {
+    /// Returns whether it is.
+    fn forget_if_unused(&mut self, channel: &Channel) -> bool {
         let Some(topic) = channel.topic() else {
-            return;
+            return false;
         };
         let log = channel.log();
         let is_current = || {
@@ -887,13 +904,14 @@ impl State {
                 .get(topic)
                 .is_some_and(|current| current.id == channel.id)
         };
-        if log.history.is_empty() && channel.subscribers() == 0 && is_current() {
+        let is_unused = log.history.is_empty() && channel.subscribers() == 0 && is_current();
+        if is_unused {
             let evicted_through = log.history.evicted_through();
-            drop(log);
             self.evicted_topics.remember(topic, evicted_through);
             self.topics.remove(topic);
             self.names.remove(topic);
         }
+        is_unused
     }
 }
 

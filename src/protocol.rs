@@ -8,6 +8,7 @@ pub mod event_stream;
 pub mod event_stream_parser;
 pub mod gap;
 pub mod page;
+pub mod problem;
 
 /// The clock's event stream.
 pub const CLOCK_PATH: &str = "/events";
@@ -92,6 +93,9 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// Query parameter of [`TOPICS_PATH`] that names a topic of the stream.
 pub const TOPIC: &str = "topic";
 
+/// Query parameter of [`TOPICS_PATH`] that names a pattern, such as `orders/*`: every topic that matches is on the stream.
+pub const MATCH: &str = "match";
+
 /// Query parameter of [`TOPICS_PATH`] that leads to a topic by its name.
 pub const OPEN: &str = "open";
 
@@ -109,7 +113,7 @@ pub const HELP_PATH: &str = "/help";
 
 /// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
 /// to the topic itself gets its page.
-pub fn raw_path(topic: &str) -> String {
+pub fn stream_link(topic: &str) -> String {
     format!(
         "{TOPICS_PATH}?{TOPIC}={}",
         utf8_percent_encode(topic, NON_ALPHANUMERIC)
@@ -141,6 +145,6 @@ mod tests {
             "/topics/a/b%20c%3Fd%23e%25%27f%22"
         );
         assert_eq!(topic_path("上"), "/topics/%E4%B8%8A");
-        assert_eq!(raw_path("a/b&c"), "/topics?topic=a%2Fb%26c");
+        assert_eq!(stream_link("a/b&c"), "/topics?topic=a%2Fb%26c");
     }
 }

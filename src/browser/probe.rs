@@ -13,7 +13,7 @@ pub(crate) struct Probe {
 }
 
 /// What the server answered.
-pub(crate) struct Found {
+pub(crate) struct ProbeResponse {
     /// The HTTP status.
     pub(crate) status: u16,
     /// Whether the answer is an event stream.
@@ -24,7 +24,7 @@ pub(crate) struct Found {
 
 impl Probe {
     /// Asks. `on_answer` gets `None` if there was no answer at all.
-    pub(crate) fn ask(url: &str, on_answer: impl FnOnce(Option<Found>) + 'static) -> Self {
+    pub(crate) fn ask(url: &str, on_answer: impl FnOnce(Option<ProbeResponse>) + 'static) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
         let request = Request::get(url)
@@ -52,7 +52,7 @@ impl Drop for Probe {
 }
 
 /// What the server answered to a publisher.
-pub(crate) struct Posted {
+pub(crate) struct PublishResponse {
     /// The HTTP status.
     pub(crate) status: u16,
     /// How many subscribers it went to.
@@ -62,7 +62,11 @@ pub(crate) struct Posted {
 }
 
 /// Publishes a text. `on_answer` gets `None` if there was no answer at all.
-pub(crate) fn post(url: &str, text: &str, on_answer: impl FnOnce(Option<Posted>) + 'static) {
+pub(crate) fn post(
+    url: &str,
+    text: &str,
+    on_answer: impl FnOnce(Option<PublishResponse>) + 'static,
+) {
     let request = Request::post(url)
         .header("Content-Type", "text/plain;charset=UTF-8")
         .body(text);
@@ -75,7 +79,7 @@ pub(crate) fn post(url: &str, text: &str, on_answer: impl FnOnce(Option<Posted>)
             return on_answer(None);
         };
         let text = response.text().await.unwrap_or_default();
-        on_answer(Some(Posted {
+        on_answer(Some(PublishResponse {
             status: response.status(),
             // A count, which is far below what a number loses.
             subscribers: json::number(&text, "subscribers").map(|count| count as u64),
@@ -89,14 +93,14 @@ fn problem(document: &str) -> Option<String> {
     detail.or(title)
 }
 
-async fn read(response: Response) -> Found {
+async fn read(response: Response) -> ProbeResponse {
     let content_type = response.headers().get("content-type").unwrap_or_default();
     let detail = if content_type.starts_with("application/problem+json") {
         problem(&response.text().await.unwrap_or_default())
     } else {
         None
     };
-    Found {
+    ProbeResponse {
         status: response.status(),
         is_event_stream: content_type.starts_with("text/event-stream"),
         detail,

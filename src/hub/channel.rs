@@ -170,7 +170,7 @@ impl Channel {
 
     /// Returns `true` to the first that puts the channel on retention's list.
     pub(super) fn list(&self) -> bool {
-        !self.is_listed.swap(true, Ordering::Relaxed)
+        !self.is_listed.load(Ordering::Relaxed) && !self.is_listed.swap(true, Ordering::Relaxed)
     }
 
     /// Retention has taken the channel from its list.

@@ -109,7 +109,10 @@ impl Retention {
         if !entry.is_kept {
             return is_in_tail;
         }
-        self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+        let bytes = entry.bytes();
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limits.bytes {
+            self.due.notify_one();
+        }
         if was_empty {
             self.topics.fetch_add(1, Ordering::Relaxed);
         }
@@ -119,19 +122,9 @@ impl Retention {
         is_in_tail
     }
 
-    /// Whether the task has to look.
-    pub(super) fn is_due(&self) -> bool {
-        self.bytes() > self.limits.bytes || self.listed.lock().len() > MAX_LISTED
-    }
-
-    /// Whether it has not done so for too long.
+    /// Whether the task has fallen so far behind that a publisher has to retain by itself.
     pub(super) fn is_overdue(&self) -> bool {
         self.bytes() > self.limits.bytes + self.limits.bytes / BACKSTOP_SHARE
-    }
-
-    /// Wakes the task.
-    pub(super) fn wake(&self) {
-        self.due.notify_one();
     }
 
     /// Waits until the task is woken, or events may have expired.
@@ -214,7 +207,11 @@ impl Retention {
 
     fn list(&self, channel: &Arc<Channel>) {
         if channel.list() {
-            self.listed.lock().push(Arc::clone(channel));
+            let mut listed = self.listed.lock();
+            listed.push(Arc::clone(channel));
+            if listed.len() > MAX_LISTED {
+                self.due.notify_one();
+            }
         }
     }
 

@@ -80,6 +80,16 @@ pub enum SubscribeError {
 }
 
 impl Subscription {
+    /// How many topics and patterns it names.
+    pub fn len(&self) -> usize {
+        self.topics.len() + self.patterns.len()
+    }
+
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.patterns.is_empty()
+    }
+
     /// A reader of the public events of one topic.
     pub fn public(topic: Topic, start: Start, slow_reader: SlowReader) -> Self {
         Self {

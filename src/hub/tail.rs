@@ -20,7 +20,7 @@ pub const TAIL_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// What a place in a tail takes, in bytes: an event has one in the tail of each topic and pattern with readers that it
 /// reaches.
-const PLACE_BYTES: usize = 48;
+pub(super) const PLACE_BYTES: usize = 48;
 
 /// Every event of one topic or pattern after an offset.
 #[derive(Debug)]

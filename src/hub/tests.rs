@@ -14,7 +14,7 @@ use crate::protocol::EARLIEST;
 use crate::protocol::event::EventType;
 use crate::protocol::gap::Gap;
 
-// mod model;
+mod model;
 mod patterns;
 mod scenarios;
 mod staging;

@@ -1,5 +1,5 @@
-//! One file for each resource; which URL leads to it stands in the router. `subscribe`, `websocket` and `event_fields` are
-//! what several of them share.
+//! One file for each resource; which URL leads to it stands in the router. `subscribe`, `websocket`, `event_fields` and
+//! `publish_service` are what several of them share.
 
 pub(super) mod clock;
 pub(super) mod health;
@@ -8,5 +8,6 @@ pub(super) mod topic;
 pub(super) mod topics;
 
 mod event_fields;
+mod publish_service;
 pub(super) mod subscribe;
 mod websocket;

@@ -180,6 +180,47 @@ async fn the_list_of_topics_says_what_is_alive() {
 }
 
 #[tokio::test]
+async fn a_pattern_brings_topics_that_match_and_appear_later_on_one_connection() {
+    let server = TestServer::start(&QUIET).await;
+    publish(&server, "orders/1", "old");
+    let target = "/topics?match=orders/*&topic=kitchen&topic=orders%2F1&last_event_id=earliest";
+    let mut events = client::events(server.address, target, &[]).await;
+    publish(&server, "orders/eu/2", "new");
+    publish(&server, "garden", "not on this stream");
+    let last = publish(&server, "kitchen", "tea");
+    for (topic, data) in [
+        ("orders/1", "old"),
+        ("orders/eu/2", "new"),
+        ("kitchen", "tea"),
+    ] {
+        let named = events.next().await;
+        assert_eq!(
+            (named.event_type.as_str(), named.data.as_str()),
+            ("topic", topic)
+        );
+        assert_eq!(events.next().await.data, data);
+    }
+    let target = format!("/topics?match=*&last_event_id={}", last.replace('#', "%23"));
+    let mut resumed = client::events(server.address, &target, &[]).await;
+    publish(&server, "new/one", "5");
+    resumed.next().await;
+    assert_eq!(resumed.next().await.data, "5");
+    let head = client::send(server.address, "HEAD", "/topics?match=none/*", &[]).await;
+    assert_eq!(head.status, 200);
+    for (query, expected) in [
+        ("match=orders", "ends with *"),
+        ("match=a%0A*", "control character"),
+        ("match=a*&consumers=event", "several topics"),
+    ] {
+        let answer = client::get(server.address, &format!("/topics?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().await.contains(expected), "{query}");
+    }
+    let answer = client::get(server.address, "/topics/a?match=b*").await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
 async fn several_topics_come_on_one_connection_each_event_with_its_topic() {
     let server = TestServer::start(&QUIET).await;
     let mut events = client::events(server.address, "/topics?topic=a&topic=b%2Fc", &[]).await;

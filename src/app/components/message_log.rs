@@ -13,8 +13,7 @@ use leptos::prelude::*;
 use super::button::QuietButton;
 use super::filter_field::FilterField;
 use super::message_row::MessageRow;
-use crate::app::filter::Filter;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -29,27 +28,25 @@ pub fn MessageLog(
     /// Whether the list can be filtered, and each row has buttons.
     has_tools: bool,
     /// Path of the stream as a browser opens it.
-    raw_path: String,
+    stream_link: String,
     /// Words for the events before those of the page; empty if there are none.
     older: String,
     /// Path of those events.
     older_path: String,
 ) -> impl IntoView {
-    let log = stream.log;
+    let log = stream.log.buffer;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
+    // The scroll position at the start of the list, for a reader who went there with the keyboard.
+    let held_at_start = RwSignal::new(None);
 
     let note = Signal::derive(move || log.with(messages::list_note));
-    // With a filter, the rows say whether there are any; what waits does not.
-    let is_filtered = move || stream.filter.with(Filter::is_active);
-    let is_not_empty = Signal::derive(move || match is_filtered() {
-        true => !stream.rows().is_empty(),
-        false => log.with(|log| !log.is_empty()),
-    });
+    let is_not_empty = Signal::derive(move || log.with(|log| !log.is_empty()));
     let empty = Signal::derive(move || {
-        let words = match is_filtered() {
-            true => messages::NOTHING_PASSES,
-            false => messages::LIST_EMPTY,
+        let words = if log.with(|log| log.filter().is_active()) {
+            messages::NOTHING_PASSES
+        } else {
+            messages::LIST_EMPTY
         };
         words.to_owned()
     });
@@ -64,11 +61,12 @@ pub fn MessageLog(
     let offers_jump = Signal::derive(move || {
         (waiting() > 0 && !log.with(LogBuffer::is_paused)).then(String::new)
     });
-    let class = match has_tools {
-        true => "messages with-tools",
-        false => "messages",
+    let class = if has_tools {
+        "messages with-tools"
+    } else {
+        "messages"
     };
-    let raw_path: Arc<str> = raw_path.into();
+    let stream_link: Arc<str> = stream_link.into();
     let has_no_older = older.is_empty();
 
     let on_scroll = move |_| {
@@ -81,9 +79,9 @@ pub fn MessageLog(
         }
         is_at_end.set(is_at_end_now);
         if is_at_end_now {
-            stream.wish(Wish::ReachEnd);
+            stream.perform(Action::ReachEnd);
         } else {
-            stream.wish(Wish::LeaveEnd);
+            stream.perform(Action::LeaveEnd);
         }
     };
     // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
@@ -95,18 +93,33 @@ pub fn MessageLog(
             return;
         }
         match event.key().as_str() {
-            "End" => stream.wish(Wish::Jump),
+            "End" => stream.perform(Action::Jump),
             "Home" if scroller.scroll_height() > scroller.client_height() => {
                 is_at_end.set(false);
-                stream.wish(Wish::LeaveEnd);
+                stream.perform(Action::LeaveEnd);
                 scroller.set_scroll_top(-scroller.scroll_height());
+                held_at_start.set(Some(scroller.scroll_top()));
             }
             _ => return,
         }
         event.prevent_default();
     };
+    // Older rows are still being added to the document above a reader who has gone to the start, and has not moved since.
     Effect::new(move |_| {
-        if stream.jumps.get() > 0
+        let _ = stream.log.revision.get();
+        if let Some(start) = held_at_start.get_untracked()
+            && let Some(scroller) = scroller.get_untracked()
+        {
+            if scroller.scroll_top() == start {
+                scroller.set_scroll_top(-scroller.scroll_height());
+                held_at_start.set(Some(scroller.scroll_top()));
+            } else {
+                held_at_start.set(None);
+            }
+        }
+    });
+    Effect::new(move |_| {
+        if stream.log.jumps.get() > 0
             && let Some(scroller) = scroller.get_untracked()
         {
             scroller.set_scroll_top(0);
@@ -133,11 +146,11 @@ pub fn MessageLog(
                     on:keydown=on_key
                 >
                     <ol class="rows">
-                        <For each=move || stream.rows() key=|row| row.sequence let:row>
+                        <For each=move || stream.log.rows() key=|row| row.sequence let:row>
                             <MessageRow
                                 row
                                 tools=has_tools.then_some(stream)
-                                raw_path=Arc::clone(&raw_path)
+                                stream_link=Arc::clone(&stream_link)
                             />
                         </For>
                     </ol>
@@ -145,7 +158,7 @@ pub fn MessageLog(
                 <p class="empty" hidden=is_not_empty>{empty}</p>
                 <QuietButton
                     stream
-                    wish=Wish::Jump
+                    action=Action::Jump
                     label=new_rows
                     class="quiet jump"
                     offered=offers_jump

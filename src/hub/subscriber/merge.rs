@@ -2,10 +2,12 @@
 //!
 //! A pattern is read from its tail, as far as that reaches back. What is older is read from the histories of the topics that
 //! match: of those only that have got events after the cursor, each looked at once, and then once for every event that it
-//! contributes. So a read costs as much as its result and the topics with news, whatever else the hub holds.
+//! contributes. Topics without news cost a glance, without their lock. So a read costs as much as its result and the topics
+//! with news, whatever else the hub holds.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{Source, Subscriber};
@@ -17,13 +19,30 @@ use crate::hub::position::Offset;
 /// A log that is read, and the range of offsets that it is read for.
 struct Part<'a> {
     source: &'a Source,
-    channel: Arc<Channel>,
+    channel: Target<'a>,
     kind: Kind,
     /// The newest event that has been taken from it.
     cursor: Offset,
     through: Offset,
     /// What comes next from it.
     next: Option<Arc<Entry>>,
+}
+
+/// A channel of the subscriber's, or one that a pattern has found.
+enum Target<'a> {
+    Own(&'a Channel),
+    Matching(Arc<Channel>),
+}
+
+impl Deref for Target<'_> {
+    type Target = Channel;
+
+    fn deref(&self) -> &Channel {
+        match self {
+            Self::Own(channel) => channel,
+            Self::Matching(channel) => channel,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +113,7 @@ impl Subscriber {
 
     /// The logs to read from the cursor on.
     fn parts(&self, committed: Offset) -> Result<Vec<Part<'_>>, Interrupted> {
-        let mut parts = Vec::with_capacity(self.sources.len());
+        let mut parts = Vec::new();
         let part = |source, channel, kind, through| Part {
             source,
             channel,
@@ -104,9 +123,13 @@ impl Subscriber {
             next: None,
         };
         for source in &self.sources {
-            let own = Arc::clone(&source.channel);
+            // Without an event after the cursor, nothing after it can be lost either.
+            let has_news = source.channel.newest() > self.cursor;
+            let own = Target::Own(&source.channel);
             let Some(pattern) = source.channel.pattern() else {
-                parts.push(part(source, own, Kind::Topic, committed));
+                if has_news {
+                    parts.push(part(source, own, Kind::Topic, committed));
+                }
                 continue;
             };
             let (tail_start, has_lost) = {
@@ -120,12 +143,15 @@ impl Subscriber {
                 }
                 let through = tail_start.min(committed);
                 let topics = topics.into_iter();
-                parts.extend(topics.map(|topic| part(source, topic, Kind::Topic, through)));
+                let part = |topic| part(source, Target::Matching(topic), Kind::Topic, through);
+                parts.extend(topics.map(part));
             }
-            parts.push(Part {
-                cursor: self.cursor.max(tail_start),
-                ..part(source, own, Kind::PatternTail, committed)
-            });
+            if has_news {
+                parts.push(Part {
+                    cursor: self.cursor.max(tail_start),
+                    ..part(source, own, Kind::PatternTail, committed)
+                });
+            }
         }
         Ok(parts)
     }

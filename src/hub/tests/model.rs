@@ -2,23 +2,23 @@
 //! exactly the list from its cursor on, or is told of a gap that accounts for the rest; and it is told of a gap only if
 //! something is missing.
 //!
-//! The model predicts every answer of the hub but one: which events make room for others. It looks at the logs after
-//! each action, and checks that the events that are gone had to go.
+//! The model predicts every answer of the hub but one: which retained events make room for others. It looks at the histories
+//! after each action, and checks that the events that are gone had to go. What is in the tails it predicts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
 use super::super::publication::IDEMPOTENCY_AGE;
+use super::super::retention::LARGE_TOPIC_SHARE;
+use super::super::tail::PLACE_BYTES;
+use super::super::visibility::{View, Visibility};
 use super::*;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 const OWN_IDS: [&str; 3] = ["x", "y", "z"];
 const POLICIES: [SlowReader; 3] = [SlowReader::Disconnect, SlowReader::Skip, SlowReader::Latest];
 const AGE: Duration = Duration::from_secs(600);
-/// The newest ephemeral events of a topic that go only when their turn has come.
-const SPARED_EVENTS: usize = 100;
-
 type Checked<T = ()> = Result<T, TestCaseError>;
 
 #[derive(Debug, Clone)]
@@ -177,19 +177,22 @@ fn request() -> impl Strategy<Value = Request> {
     )
 }
 
-/// Small logs, in which each bound is reached; and one in which ephemeral events go before older ones that are kept.
+/// Small logs, in which each bound is reached, with tails that hold nothing, little, or everything.
 fn bounds() -> impl Strategy<Value = Limits> {
-    let bounds = |events, bytes| Limits {
+    let sizes = prop_oneof![3 => Just((4, 4_000)), 1 => Just((20, 8_000))];
+    let tails = prop::sample::select(vec![1, 1_200, 1 << 20]);
+    (sizes, tails).prop_map(|((events, bytes), tail_bytes)| Limits {
         events,
         bytes,
+        tail_bytes,
         age: AGE,
-        ..limits()
-    };
-    prop_oneof![
-        6 => Just(bounds(4, 4_000)),
-        2 => Just(bounds(20, 8_000)),
-        1 => Just(bounds(SPARED_EVENTS + 5, 1 << 20)),
-    ]
+        topics: 10,
+        subscriptions: 100,
+    })
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a topic")
 }
 
 fn own_id(number: usize) -> EventId {
@@ -207,8 +210,16 @@ struct Known {
     is_end: bool,
     bytes: usize,
     published_at: Duration,
-    /// The number of the loss, if the log no longer has the event.
+    /// The number of the loss, if neither history nor tail has the event any more.
     lost: Option<usize>,
+}
+
+/// An event in the tail of its topic.
+struct InTail {
+    index: usize,
+    bytes: usize,
+    /// Which tail of its topic: there is a new one when readers come after the last had gone.
+    generation: usize,
 }
 
 /// The result of the first request under a key.
@@ -224,8 +235,13 @@ struct History {
     epoch: String,
     now: Duration,
     all: Vec<Known>,
-    /// The events that the log of each topic has.
+    /// The events that the history of each topic has.
     logs: [Vec<usize>; 3],
+    /// What the tails have, oldest first.
+    tails: VecDeque<InTail>,
+    /// The tail of each topic that has readers.
+    generations: [Option<usize>; 3],
+    next_generation: usize,
     /// The last event of each topic that has ended and is not forgotten.
     ends: [Option<usize>; 3],
     losses: usize,
@@ -240,6 +256,9 @@ impl History {
             now,
             all: Vec::new(),
             logs: Default::default(),
+            tails: VecDeque::new(),
+            generations: [None; 3],
+            next_generation: 0,
             ends: [None; 3],
             losses: 0,
             firsts: HashMap::new(),
@@ -259,10 +278,10 @@ impl History {
     /// The offset after which a reader of these topics goes on that names an id.
     fn resolve(&self, id: &EventId, topics: &[usize], with_private: bool) -> Option<usize> {
         let own = || {
-            let events = topics.iter().flat_map(|topic| &self.logs[*topic]);
+            let events = topics.iter().flat_map(|topic| self.identified(*topic));
             let with_id = events.filter(|index| {
-                let known = &self.all[**index];
-                known.has_own_id && known.id == *id && (with_private || !known.is_private)
+                let known = &self.all[*index];
+                known.id == *id && (with_private || !known.is_private)
             });
             with_id.min().map(|index| index + 1)
         };
@@ -270,13 +289,49 @@ impl History {
         (offset <= self.all.len()).then_some(offset)
     }
 
-    /// The offset of the newest event that is no longer kept and was meant to be.
+    /// The events that the topic knows by their publishers' ids: those retained, and ephemeral ones in the tail.
+    fn identified(&self, topic: usize) -> impl Iterator<Item = usize> {
+        let in_tail = self
+            .in_tail(topic)
+            .filter(|index| !self.all[*index].is_kept);
+        let retained = self.logs[topic].iter().copied();
+        retained
+            .chain(in_tail)
+            .filter(|index| self.all[*index].has_own_id)
+    }
+
+    fn in_tail(&self, topic: usize) -> impl Iterator<Item = usize> {
+        let of_topic = move |place: &&InTail| {
+            self.all[place.index].topic == topic
+                && self.generations[topic] == Some(place.generation)
+        };
+        self.tails.iter().filter(of_topic).map(|place| place.index)
+    }
+
+    /// What history and tail of a topic have, in order.
+    fn present(&self, topic: usize) -> Vec<usize> {
+        let mut present = self.logs[topic].clone();
+        present.extend(self.in_tail(topic));
+        present.sort_unstable();
+        present.dedup();
+        present
+    }
+
+    /// The offset of the newest event that is nowhere any more and was meant to be retained.
     fn lost_through(&self, topic: usize) -> usize {
-        let is_lost = |known: &Known| known.topic == topic && known.is_kept && known.lost.is_some();
-        self.all
-            .iter()
-            .rposition(is_lost)
-            .map_or(0, |index| index + 1)
+        self.newest_of(topic, |_, known| known.lost.is_some())
+    }
+
+    /// The offset of the newest event that is no longer in the history and was meant to be.
+    fn evicted_through(&self, topic: usize) -> usize {
+        self.newest_of(topic, |index, _| !self.logs[topic].contains(&index))
+    }
+
+    fn newest_of(&self, topic: usize, is_gone: impl Fn(usize, &Known) -> bool) -> usize {
+        let newest = self.all.iter().enumerate().rfind(|(index, known)| {
+            known.topic == topic && known.is_kept && is_gone(*index, known)
+        });
+        newest.map_or(0, |(index, _)| index + 1)
     }
 
     /// The kept events that a snapshot shows, oldest first.
@@ -297,21 +352,77 @@ impl History {
         self.now - self.all[index].published_at > AGE
     }
 
-    fn lose(&mut self, index: usize) {
-        self.losses += 1;
-        self.all[index].lost = Some(self.losses);
-        self.logs[self.all[index].topic].retain(|other| *other != index);
-    }
-
-    /// What a hub does first when a client publishes or looks.
-    fn expire(&mut self, readers: &[Reader]) {
-        let expired: Vec<_> = self.logs.iter().flatten().copied().collect();
-        for index in expired {
-            if self.is_expired(index) {
-                self.lose(index);
+    /// Events that are neither in the history nor in the tail are lost.
+    fn note_losses(&mut self) {
+        for topic in 0..3 {
+            let present = self.present(topic);
+            for index in 0..self.all.len() {
+                let known = &mut self.all[index];
+                if known.topic == topic && known.lost.is_none() && !present.contains(&index) {
+                    self.losses += 1;
+                    known.lost = Some(self.losses);
+                }
             }
         }
+    }
+
+    /// What a hub does first when a client publishes to a topic, or looks at it.
+    fn expire(&mut self, topic: usize, readers: &[Reader]) {
+        let expired: Vec<_> = self.logs[topic]
+            .iter()
+            .copied()
+            .filter(|index| self.is_expired(*index))
+            .collect();
+        self.logs[topic].retain(|index| !expired.contains(index));
+        self.note_losses();
         self.forget(readers);
+    }
+
+    /// What retention does.
+    fn retain(&mut self, readers: &[Reader]) {
+        while let Some(oldest) = self.tails.front()
+            && self.is_expired(oldest.index)
+        {
+            self.tails.pop_front();
+        }
+        for topic in 0..3 {
+            self.expire(topic, readers);
+        }
+    }
+
+    /// The tail of a topic begins with its first reader.
+    fn open_tail(&mut self, topic: usize) {
+        if self.generations[topic].is_none() {
+            self.generations[topic] = Some(self.next_generation);
+            self.next_generation += 1;
+        }
+    }
+
+    /// The tail of a topic goes with its last reader.
+    fn close_tails(&mut self, readers: &[Reader]) {
+        for topic in 0..3 {
+            if count(readers, topic) == 0 {
+                self.generations[topic] = None;
+            }
+        }
+        self.note_losses();
+    }
+
+    /// An event of a topic that has readers goes to the tail; the oldest there make room.
+    fn push_to_tail(&mut self, index: usize) {
+        let known = &self.all[index];
+        if let Some(generation) = self.generations[known.topic] {
+            let bytes = known.bytes + PLACE_BYTES;
+            self.tails.push_back(InTail {
+                index,
+                bytes,
+                generation,
+            });
+        }
+        let bytes = |tails: &VecDeque<InTail>| tails.iter().map(|place| place.bytes).sum::<usize>();
+        while bytes(&self.tails) > self.limits.tail_bytes && self.tails.len() > 1 {
+            self.tails.pop_front();
+        }
     }
 
     /// A topic with neither events nor readers is forgotten, and so is that it had ended.
@@ -327,18 +438,15 @@ impl History {
     fn compare(&mut self, hub: &Hub, new: Option<usize>) -> Checked {
         let mut gone = Vec::new();
         for topic in 0..3 {
-            let log = log_of(hub, topic);
-            let is_gone = |index: &&usize| {
-                log.binary_search_by_key(*index, |(index, _)| *index)
-                    .is_err()
-            };
+            let retained = retained(hub, topic);
+            let is_gone = |index: &&usize| !retained.contains(index);
             let gone_here: Vec<_> = self.logs[topic].iter().filter(is_gone).copied().collect();
             prop_assert_eq!(
-                log.len() + gone_here.len(),
+                retained.len() + gone_here.len(),
                 self.logs[topic].len(),
                 "events that no longer were"
             );
-            prop_assert!(log.len() <= self.limits.events);
+            prop_assert!(retained.len() <= self.limits.events);
             gone.extend(gone_here);
         }
         if let Some(new) = new {
@@ -346,14 +454,10 @@ impl History {
         } else {
             prop_assert!(gone.is_empty(), "events {gone:?} went for no reason");
         }
-        prop_assert!(
-            !self
-                .logs
-                .iter()
-                .flatten()
-                .any(|index| self.is_expired(*index))
-                || new.is_none()
-        );
+        self.note_losses();
+        for topic in 0..3 {
+            prop_assert_eq!(present(hub, topic), self.present(topic));
+        }
         let totals = hub.totals();
         prop_assert_eq!(totals.published, self.all.len() as u64);
         prop_assert_eq!(
@@ -376,10 +480,15 @@ impl History {
         prop_assert!(!is_over || oldest_of_topic.is_some());
         let for_number = oldest_of_topic.filter(|_| is_over);
         for index in gone {
-            self.check_order(*index, gone)?;
+            let log = &self.logs[self.all[*index].topic];
+            let mut older = log.iter().take_while(|older| *older < index);
+            prop_assert!(
+                older.all(|older| gone.contains(older)),
+                "event {index} went before an older one"
+            );
         }
-        for index in gone {
-            self.lose(*index);
+        for log in &mut self.logs {
+            log.retain(|index| !gone.contains(index));
         }
         let for_bytes: Vec<_> = gone
             .iter()
@@ -408,41 +517,46 @@ impl History {
         }
         Ok(())
     }
-
-    /// An event goes after all older ones of its topic; only old ephemeral events go out of turn.
-    fn check_order(&self, index: usize, gone: &[usize]) -> Checked {
-        let log = &self.logs[self.all[index].topic];
-        let is_left = |older: &&usize| !gone.contains(older);
-        let has_older = log
-            .iter()
-            .take_while(|older| **older < index)
-            .any(|older| is_left(&older));
-        let newer = log.iter().filter(|newer| **newer > index).count();
-        prop_assert!(
-            !has_older || (!self.all[index].is_kept && newer >= SPARED_EVENTS),
-            "event {index} went before an older one"
-        );
-        Ok(())
-    }
 }
 
-/// The events in a topic's log, kept and ephemeral, and their sizes.
-fn log_of(hub: &Hub, index: usize) -> Vec<(usize, usize)> {
+/// The events in a topic's history.
+fn retained(hub: &Hub, index: usize) -> Vec<usize> {
+    events(hub, index, |log| {
+        log.history
+            .after(Offset::START)
+            .map(|entry| index_of(entry))
+            .collect()
+    })
+}
+
+/// The events that history and tail of a topic have.
+fn present(hub: &Hub, index: usize) -> Vec<usize> {
     let everything = View {
-        with_private: true,
+        visibility: &Visibility::Private,
         replayed_through: Offset::START,
     };
-    let state = hub.lock();
-    let Some(channel) = state.topics.get(&topic(TOPICS[index])) else {
-        return Vec::new();
-    };
-    let log = channel.log();
-    let mut events: Vec<_> = log
-        .newest_first(everything)
-        .map(|entry| (entry.offset.number() as usize - 1, entry.bytes()))
-        .collect();
-    events.reverse();
-    events
+    let newest_first: Vec<_> = events(hub, index, |log| {
+        log.newest_first(everything)
+            .map(|entry| index_of(entry))
+            .collect()
+    });
+    let oldest_first: Vec<_> = events(hub, index, |log| {
+        log.entries_after(Offset::START)
+            .map(|entry| index_of(entry))
+            .collect()
+    });
+    assert!(oldest_first.iter().rev().eq(&newest_first));
+    oldest_first
+}
+
+fn events(hub: &Hub, index: usize, of: impl Fn(&ChannelLog) -> Vec<usize>) -> Vec<usize> {
+    let state = hub.0.state.lock();
+    let channel = state.topics.get(&topic(TOPICS[index]));
+    channel.map_or_else(Vec::new, |channel| of(&channel.log()))
+}
+
+fn index_of(entry: &Entry) -> usize {
+    entry.offset.number() as usize - 1
 }
 
 /// How many readers a topic has.
@@ -635,8 +749,8 @@ impl Reader {
     /// A slow reader of the latest events gets the newest of each topic.
     fn skip_to_latest(&mut self, history: &History) {
         let newest = |topic: &usize| {
-            let mut log = history.logs[*topic].iter();
-            log.rfind(|index| self.may_see(**index, history)).copied()
+            let mut present = history.present(*topic).into_iter();
+            present.rfind(|index| self.may_see(*index, history))
         };
         self.spared = self.topics.iter().filter_map(newest).collect();
         self.skipped_through = history.all.len();
@@ -749,6 +863,7 @@ impl World {
             }
             Action::Restart => self.restart(),
         }
+        self.history.close_tails(&self.readers);
         self.history.compare(&self.hub, None)?;
         self.history.forget(&self.readers);
         for (index, name) in TOPICS.iter().enumerate() {
@@ -777,6 +892,8 @@ impl World {
         {
             publication = first.publication.clone();
         }
+        // A repeated request is answered before the hub looks at the topic.
+        let is_repeat = first.is_some();
         let first = first.map(|first| {
             if first.publication != publication {
                 return Err(PublishError::KeyReused);
@@ -786,7 +903,9 @@ impl World {
                 ..first.published.clone()
             })
         });
-        self.history.expire(&self.readers);
+        if !is_repeat {
+            self.history.expire(index, &self.readers);
+        }
         let newest = request
             .condition
             .as_ref()
@@ -799,9 +918,11 @@ impl World {
                 publisher: 1,
             }),
         };
+        let topic_name = topic(TOPICS[index]);
         let result = self
             .hub
-            .publish(&topic(TOPICS[index]), publication.clone(), conditions);
+            .publish(&topic_name, publication.clone(), conditions);
+        let result = result.now_or_never().expect("committed at once");
         if let Some(expected) = refusal {
             prop_assert_eq!(result, expected);
             return Ok(());
@@ -886,20 +1007,22 @@ impl World {
             }
         }
         let id = publication.id.as_ref()?;
-        let mut log = history.logs[topic].iter();
-        let is_taken =
-            log.any(|index| history.all[*index].has_own_id && history.all[*index].id == *id);
+        let is_taken = history
+            .identified(topic)
+            .any(|index| history.all[index].id == *id);
         is_taken.then(|| PublishError::DuplicateId(id.clone()))
     }
 
     /// An event has been published.
     fn published(&mut self, topic: usize, publication: &Publication, is_end: bool) -> Checked {
         let new = self.history.all.len();
-        let entry = log_of(&self.hub, topic)
-            .pop()
-            .filter(|(index, _)| *index == new);
-        let (_, bytes) =
-            entry.ok_or_else(|| TestCaseError::fail("the new event is not in the log"))?;
+        let bytes = events(&self.hub, topic, |log| {
+            let last = log.entries_after(Offset::from_number(new as u64)).next();
+            last.map(|entry| entry.bytes()).into_iter().collect()
+        });
+        let is_stored = publication.is_kept || self.history.generations[topic].is_some();
+        prop_assert_eq!(bytes.len(), usize::from(is_stored));
+        let bytes = bytes.first().copied().unwrap_or_default();
         self.history.all.push(Known {
             topic,
             id: publication
@@ -914,10 +1037,15 @@ impl World {
             published_at: self.history.now,
             lost: None,
         });
-        self.history.logs[topic].push(new);
+        if publication.is_kept {
+            self.history.logs[topic].push(new);
+        }
+        self.history.push_to_tail(new);
         if is_end {
             self.history.ends[topic] = Some(new);
         }
+        self.hub.retain();
+        self.history.retain(&self.readers);
         self.history.compare(&self.hub, Some(new))?;
         self.history.forget(&self.readers);
         Ok(())
@@ -939,9 +1067,14 @@ impl World {
     }
 
     fn end(&mut self, index: usize) -> Checked {
-        self.history.expire(&self.readers);
+        self.history.expire(index, &self.readers);
         let is_known = !self.history.logs[index].is_empty() || count(&self.readers, index) > 0;
-        let result = self.hub.end(&topic(TOPICS[index]));
+        let topic_name = topic(TOPICS[index]);
+        let result = self
+            .hub
+            .end(&topic_name)
+            .now_or_never()
+            .expect("committed at once");
         prop_assert_eq!(result.is_ok(), is_known);
         if is_known && self.history.ends[index].is_none() {
             self.published(index, &Publication::text(TOPICS[index]), true)?;
@@ -956,7 +1089,6 @@ impl World {
         with_private: bool,
         from: &StartAt,
     ) -> Checked {
-        self.history.expire(&self.readers);
         let history = &self.history;
         let (mut topics, mut with_private) = (topics, with_private);
         let start = match from {
@@ -973,6 +1105,11 @@ impl World {
                 None => Start::Now,
             },
         };
+        for topic in &topics {
+            self.history.expire(*topic, &self.readers);
+            self.history.open_tail(*topic);
+        }
+        let history = &self.history;
         let expected = Expectation::new(&start, &topics, with_private, history);
         let wanted = topics.iter().map(|index| WantedTopic {
             topic: topic(TOPICS[*index]),
@@ -980,6 +1117,7 @@ impl World {
         });
         let subscription = Subscription {
             topics: wanted.collect(),
+            patterns: Vec::new(),
             start,
             slow_reader: policy,
         };
@@ -1046,7 +1184,7 @@ impl World {
     }
 
     fn page(&mut self, index: usize, first: &Page) -> Checked {
-        self.history.expire(&self.readers);
+        self.history.expire(index, &self.readers);
         let history = &self.history;
         let mut expected: Vec<_> = history.shown(index, first.with_private).collect();
         let mut page = first.clone();
@@ -1098,7 +1236,9 @@ struct Expectation {
 impl Expectation {
     fn new(start: &Start, topics: &[usize], with_private: bool, history: &History) -> Self {
         let lost = topics.iter().map(|topic| history.lost_through(*topic));
-        let (earliest, lost) = (lost.clone().min().unwrap_or(0), lost.max().unwrap_or(0));
+        let lost = lost.max().unwrap_or(0);
+        let evicted = topics.iter().map(|topic| history.evicted_through(*topic));
+        let earliest = evicted.min().unwrap_or(0);
         let without_gap = |next| Self {
             next,
             gap: None,

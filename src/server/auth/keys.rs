@@ -1,6 +1,8 @@
 //! The keys that tokens are checked with, which can be changed while the server runs.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::token::VerificationKey;
 
@@ -16,7 +18,7 @@ impl Keys {
 
     /// The keys that count now.
     pub(super) fn current(&self) -> Arc<[VerificationKey]> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Whether there are none. This never changes: files are read again, but none is added.
@@ -34,7 +36,7 @@ impl Keys {
             .collect();
         match read {
             Ok(keys) => {
-                *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                *self.0.write() = keys;
                 tracing::info!("tokens are checked with the keys as they are now");
             }
             Err(error) => tracing::error!("{error}; the old keys stay"),

@@ -1,9 +1,10 @@
-//! Which pages a browser may publish from. A browser sends its user's cookies, and reaches what its machine reaches,
-//! whoever wrote the page: so a page may publish to the server that it came from, and to others that allow it.
+//! Which pages a browser may publish from. A browser sends its user's cookies, and reaches what its machine reaches, for any
+//! page: so a page may publish to the server that it came from, and to others that allow its origin.
 
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use headers::{HeaderMapExt, Host, Origin};
 
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
 
 /// Where the page of a request comes from, seen from what is asked for; no page can forge it.
@@ -18,14 +19,13 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) fn check(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<(), Problem> {
     let is_own = match headers.get(SEC_FETCH_SITE) {
         Some(site) => site == "same-origin" || site == "none",
-        None => headers
-            .get(header::ORIGIN)
-            .is_none_or(|origin| is_origin_of_host(origin, headers)),
+        None => !headers.contains_key(header::ORIGIN) || is_origin_of_host(headers),
     };
     if is_own || is_allowed(headers, allowed) {
         return Ok(());
     }
-    Err(Problem::other_origin(
+    Err(Problem::new(
+        ProblemCode::OtherOrigin,
         "a page of another origin may not publish here, nor use this server's cookies; list its origin with --allow-origin, or ask from a server",
     ))
 }
@@ -39,11 +39,11 @@ pub(super) fn is_allowed(headers: &HeaderMap, allowed: &[HeaderValue]) -> bool {
 
 /// Whether the request names this machine by a name or address that can only mean it.
 pub(super) fn is_host_local(headers: &HeaderMap) -> bool {
-    let Some(authority) = host(headers) else {
+    let Some(host) = headers.typed_get::<Host>() else {
         return false;
     };
-    let name = authority
-        .host()
+    let name = host
+        .hostname()
         .trim_start_matches('[')
         .trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
@@ -53,25 +53,20 @@ pub(super) fn is_host_local(headers: &HeaderMap) -> bool {
             .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn host(headers: &HeaderMap) -> Option<Authority> {
-    headers.get(header::HOST)?.to_str().ok()?.parse().ok()
-}
-
-/// Whether an origin is that of the server that the request names. Its scheme is not compared: behind a proxy the
-/// server does not know its own.
-fn is_origin_of_host(origin: &HeaderValue, headers: &HeaderMap) -> bool {
-    let origin: Option<Uri> = origin.to_str().ok().and_then(|text| text.parse().ok());
-    let (Some(origin), Some(host)) = (origin, host(headers)) else {
+/// Whether a request names the origin of its page as its own host. Schemes are not compared: behind a proxy the server does not
+/// know its own.
+fn is_origin_of_host(headers: &HeaderMap) -> bool {
+    let (Some(origin), Some(host)) = (headers.typed_get::<Origin>(), headers.typed_get::<Host>())
+    else {
         return false;
     };
-    let default_port = match origin.scheme_str() {
-        Some("http") => 80,
-        Some("https") => 443,
+    let default_port = match origin.scheme() {
+        "http" => 80,
+        "https" => 443,
         _ => return false,
     };
-    let name = origin.host().unwrap_or_default();
-    name.eq_ignore_ascii_case(host.host())
-        && origin.port_u16().unwrap_or(default_port) == host.port_u16().unwrap_or(default_port)
+    origin.hostname().eq_ignore_ascii_case(host.hostname())
+        && origin.port().unwrap_or(default_port) == host.port().unwrap_or(default_port)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use axum::http::{HeaderMap, header};
 use cookie::Cookie;
+use headers::HeaderMapExt;
+use headers::authorization::{Authorization, Bearer};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
@@ -129,7 +131,7 @@ impl VerificationKey {
     fn from_pem(pem: &[u8]) -> Result<Self, String> {
         if contains(pem, b"PRIVATE KEY") {
             return Err(
-                "the file holds a private key, which stays with whoever signs; give the public one, as 'openssl pkey -pubout' prints it"
+                "the file holds a private key, which only the signer of tokens needs; give the public one, as 'openssl pkey -pubout' prints it"
                     .to_owned(),
             );
         }
@@ -166,7 +168,7 @@ impl fmt::Debug for VerificationKey {
 pub(super) fn secret_in(text: &[u8]) -> Result<&[u8], String> {
     let secret = text.strip_suffix(b"\n").unwrap_or(text);
     let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    // A public key as a shared secret is how tokens are forged: everybody knows it.
+    // A public key as a shared secret would let any client forge tokens.
     if contains(secret, b"-----BEGIN") {
         return Err(
             "the file holds a key or certificate in PEM and no secret; a public key belongs to --jwt-public-key"
@@ -194,12 +196,9 @@ pub(super) fn read(path: &str) -> Result<Vec<u8>, String> {
 /// URL, which ends up in logs and histories.
 pub(super) fn token_of(headers: &HeaderMap) -> Option<Presented> {
     let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| Presented {
-            text: token.trim().to_owned(),
+        .typed_get::<Authorization<Bearer>>()
+        .map(|Authorization(bearer)| Presented {
+            text: bearer.token().trim().to_owned(),
             is_from_cookie: false,
         });
     bearer.or_else(|| {

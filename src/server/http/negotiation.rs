@@ -1,6 +1,9 @@
-//! What a client can take: `Accept` and `Accept-Encoding`, RFC 9110, sections 12.5.1 and 12.5.3.
+//! What a client can take: `Accept` and `Accept-Encoding`, RFC 9110, sections 12.5.1 and 12.5.3. By hand, since a client whose
+//! header has one member that is no media type (`*; q=.2`, say) still gets what its other members name.
 
 use axum::http::{HeaderMap, HeaderName, header};
+
+use super::media_type::{HTML, JSON, PROBLEM_JSON};
 
 /// Whether the client takes a media type, such as `text/event-stream`. No `Accept` means everything.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
@@ -37,11 +40,7 @@ pub(crate) fn preferred<'a>(headers: &HeaderMap, media_types: &[&'a str]) -> Opt
 
 /// Whether the client would rather read HTML than JSON, as a browser does that shows a page.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
-    const HTML: &str = "text/html";
-    preferred(
-        headers,
-        &["application/problem+json", "application/json", HTML],
-    ) == Some(HTML)
+    preferred(headers, &[PROBLEM_JSON, JSON, HTML]) == Some(HTML)
 }
 
 /// Whether the client takes a content coding, such as `gzip`. No `Accept-Encoding` means none.
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_stream_goes_to_whoever_does_not_exclude_it() {
+    fn an_event_stream_goes_to_every_client_that_does_not_exclude_it() {
         let takes = |accept| accepts(&headers(header::ACCEPT, accept), "text/event-stream");
         assert!(accepts(&HeaderMap::new(), "text/event-stream"));
         assert!(takes("text/event-stream"));

@@ -1,5 +1,6 @@
-//! The query of a URL, read strictly: what is unknown, repeated or not UTF-8 is refused, where it would otherwise be
-//! ignored in silence.
+//! The query of a URL. Programs' queries are read strictly ([`read`]): what is unknown, repeated or not UTF-8 is refused, where
+//! it would otherwise be ignored silently. Pages' queries are read leniently ([`parameter`]): links from elsewhere add
+//! parameters of their own.
 
 use axum::http::Uri;
 use serde::de::DeserializeOwned;
@@ -18,12 +19,12 @@ pub(crate) fn read<T: DeserializeOwned>(uri: &Uri, repeatable: &[&str]) -> Resul
         .decode_utf8()
         .is_err()
     {
-        return Err(Problem::bad_request(
+        return Err(Problem::invalid_query(
             "the query is not UTF-8: percent-encode the UTF-8 bytes of its values",
         ));
     }
     let wrong = |error: serde_html_form::de::Error| {
-        Problem::bad_request(format!("the query is wrong: {error}"))
+        Problem::invalid_query(format!("the query is wrong: {error}"))
     };
     let pairs: Vec<(String, String)> = serde_html_form::from_str(query).map_err(wrong)?;
     let mut names: Vec<_> = pairs
@@ -33,10 +34,19 @@ pub(crate) fn read<T: DeserializeOwned>(uri: &Uri, repeatable: &[&str]) -> Resul
         .collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Problem::bad_request(format!(
+        return Err(Problem::invalid_query(format!(
             "the query gives {} twice; give it once",
             pair[0]
         )));
     }
     serde_html_form::from_str(query).map_err(wrong)
+}
+
+/// The first parameter of this name; `None` if there is none, or the query cannot be read.
+pub(crate) fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    pairs
+        .into_iter()
+        .find_map(|(known, value)| (known == name).then_some(value))
 }

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use futures_util::{StreamExt, stream};
+use headers::{ContentLength, HeaderMapExt};
 use tokio::time::{Instant, timeout_at};
 
+use crate::protocol::problem::ProblemCode;
+use crate::server::http::media_type::BodyType;
 use crate::server::http::problem::Problem;
 
 /// How long bodies may take.
@@ -40,7 +43,7 @@ struct TookTooLong;
 
 /// Makes the body of a request fail when its time is over.
 pub(crate) fn limit_time(request: Request, times: BodyTimes) -> Request {
-    let is_stream = is_stream(request.method(), request.headers());
+    let is_stream = BodyType::of(request.headers()).is_stream(request.method());
     let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
     let observer = request.extensions().get::<BodyObserver>().cloned();
     request.map(|body| limited(body, whole_until, times.silence, observer))
@@ -55,13 +58,13 @@ pub(crate) fn problem(error: &axum::Error) -> Problem {
             .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
         if is_ours || error.is::<TookTooLong>() {
             return Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
+                ProblemCode::BodyTimeout,
                 "the body took too long to arrive; send one event faster, or many as a stream",
             );
         }
         cause = error.source();
     }
-    Problem::bad_request("the body broke off")
+    Problem::invalid_body("the body broke off")
 }
 
 /// Refuses a body whose coding the server does not undo: its bytes would be published as they are.
@@ -75,7 +78,7 @@ pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemCode::UnsupportedEncoding,
         "the body has a Content-Encoding; send it as it is",
     )
     .with_header(
@@ -90,29 +93,11 @@ pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
 ///
 /// A problem with status 413.
 pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    let length: Option<u64> = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length| usize::try_from(length).unwrap_or(usize::MAX) > limit) {
+    let length = headers.typed_get::<ContentLength>();
+    if length.is_some_and(|ContentLength(length)| length > limit as u64) {
         return Err(Problem::too_large(limit));
     }
     Ok(())
-}
-
-/// The name of a body's media type, as it is written; empty if the request does not say it.
-pub(crate) fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-fn is_stream(method: &Method, headers: &HeaderMap) -> bool {
-    let name = media_type(headers);
-    method == Method::PUT
-        || name.eq_ignore_ascii_case("text/event-stream")
-        || name.eq_ignore_ascii_case("application/x-ndjson")
 }
 
 fn limited(
@@ -174,7 +159,7 @@ mod tests {
         let error = axum::body::to_bytes(body, 99)
             .await
             .expect_err("it is slow");
-        assert_eq!(problem(&error).status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(problem(&error).code, ProblemCode::BodyTimeout);
     }
 
     #[tokio::test(start_paused = true)]

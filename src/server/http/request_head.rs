@@ -1,8 +1,9 @@
 //! What the head of every request must be, whichever route it is for: RFC 9112, and a bound on its size. The HTTP library has
 //! checked its syntax.
 
-use axum::http::{HeaderValue, Request, StatusCode, Version, header};
+use axum::http::{HeaderValue, Request, Version, header};
 
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
 
 /// The largest head, in bytes: the target, and the names and values of all headers. Browsers and proxies send a few KiB.
@@ -22,14 +23,14 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let target = request.uri().path_and_query();
     if bytes + target.map_or(0, |target| target.as_str().len()) > MAX_HEAD_BYTES {
         return Err(Problem::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ProblemCode::HeadTooLarge,
             format!("the request's head is too large; at most {MAX_HEAD_BYTES} bytes are taken"),
         ));
     }
     // Before HTTP/1.1 there need not be one; on HTTP/2 it stands in the URL.
     let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Err(Problem::bad_request(
+        return Err(Problem::invalid_request(
             "a request names its host once, in the header Host",
         ));
     }
@@ -40,7 +41,7 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
         .all(is_chunked)
     {
         return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
+            ProblemCode::NotImplemented,
             "the body has a transfer coding other than chunked; send it without",
         ));
     }

@@ -63,7 +63,7 @@ impl HeldBytes {
 
 impl From<Exhausted> for Problem {
     fn from(exhausted: Exhausted) -> Self {
-        Self::holds_too_much(match exhausted {
+        Self::memory_limit(match exhausted {
             Exhausted::OfClient => "for this address",
             Exhausted::InAll => "for all clients",
         })

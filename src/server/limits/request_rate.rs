@@ -1,4 +1,4 @@
-//! How often one client may publish and open streams.
+//! How often a client may publish and open streams.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
 use crate::server::ops::metrics::Metrics;
@@ -47,8 +47,8 @@ pub(crate) struct RequestRates {
 
 type Limiter = DefaultKeyedRateLimiter<ClientAddress>;
 
-/// How often clients are forgotten that have not done anything lately. Each is remembered in some 100 bytes, and one
-/// machine can bring no more new addresses in this time than it can open connections from.
+/// How often idle clients are forgotten. Each takes some 100 bytes, and one machine can add no more addresses in this time
+/// than it can open connections from.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 impl FromStr for Rate {
@@ -128,19 +128,17 @@ impl RequestRates {
     pub(crate) fn check_publish(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         check(self.publish.as_deref(), client).map_err(|wait| {
             self.metrics.rate_limited.inc();
-            // Whole seconds, rounded up: who waits so long finds the door open.
+            // In whole seconds, rounded up, so that the next request is taken.
             let seconds = wait.as_secs() + 1;
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!(
-                    "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
-                ),
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            let detail = format!(
+                "too many requests to publish come from this address; wait {seconds} s, and send many events as one stream"
+            );
+            Problem::new(ProblemCode::RateLimited, detail)
+                .with_retry_after(Duration::from_secs(seconds))
         })
     }
 
-    /// Forgets clients that have not done anything lately, until `shutdown` is cancelled.
+    /// Forgets idle clients, until `shutdown` is cancelled.
     pub(crate) async fn forget_old_clients(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(FORGET_EVERY);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {

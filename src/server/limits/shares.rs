@@ -7,7 +7,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::server::http::client_address::ClientAddress;
 
@@ -18,7 +20,6 @@ pub(crate) struct Shares(Arc<Bounds>);
 struct Bounds {
     in_all: usize,
     of_one: usize,
-    /// A std mutex: it is never held across an await.
     taken: Mutex<Taken>,
 }
 
@@ -81,7 +82,7 @@ impl Shares {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.taken.lock()
     }
 }
 

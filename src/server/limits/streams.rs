@@ -1,8 +1,9 @@
 //! All open streams (event streams and WebSockets) together: how many there may be, what they may hold in memory, and ending
 //! them all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::http::client_address::ClientAddress;
@@ -82,16 +83,13 @@ impl StreamRegistry {
     /// Ends every open stream. Their readers come back after the retry delay and resume.
     pub fn close_all(&self) {
         let next = self.shutdown.child_token();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *current, next).cancel();
+        let current = std::mem::replace(&mut *self.current.lock(), next);
+        current.cancel();
     }
 
     /// Is cancelled when the streams that are open now are to end.
     pub(crate) fn current(&self) -> CancellationToken {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.lock().clone()
     }
 
     /// Permits a client one more stream of so many topics. `None` if a limit is reached or the server is stopping.

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -29,7 +30,6 @@ pub(crate) struct Tls {
 struct Certificate {
     chain_file: PathBuf,
     key_file: PathBuf,
-    /// A std lock, since it is never held across an await.
     current: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -75,11 +75,7 @@ impl Tls {
         let certificate = &self.certificate;
         match read(&certificate.chain_file, &certificate.key_file) {
             Ok(read) => {
-                let mut current = certificate
-                    .current
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *current = Arc::new(read);
+                *certificate.current.write() = Arc::new(read);
                 tracing::info!("new connections get the certificate as it is now");
             }
             Err(error) => tracing::error!("{error}; the old certificate stays"),
@@ -101,8 +97,7 @@ impl Tls {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&current))
+        Some(Arc::clone(&self.current.read()))
     }
 }
 
@@ -160,7 +155,7 @@ mod tests {
     }
 
     fn shown(tls: &Tls) -> Vec<u8> {
-        let current = tls.certificate.current.read().expect("no panic");
+        let current = tls.certificate.current.read();
         current.cert[0].to_vec()
     }
 

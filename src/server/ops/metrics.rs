@@ -1,5 +1,5 @@
-//! The numbers that an operator looks at, in the text format of Prometheus. Who does something counts it here; what the
-//! hub knows by itself is asked when the numbers are read.
+//! Metrics in the text format of Prometheus. Each part of the server counts here what it does; the hub's own figures are taken
+//! when the metrics are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,7 @@ pub(crate) struct Numbers {
 /// The media type of the numbers.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the histogram's buckets, in microseconds: from what a busy loop takes to what nobody calls live.
+/// Upper bounds of the histogram's buckets, in microseconds: from the cost of a busy loop to ten seconds.
 const DELAY_BUCKETS: [u64; 13] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     10_000_000,
@@ -176,11 +176,7 @@ impl Numbers {
             "Events handed to subscribers' sockets",
             self.delivered.clone(),
         );
-        to.register(
-            "gaps",
-            "Times that a subscriber was told that events are missing",
-            self.gaps.clone(),
-        );
+        to.register("gaps", "Gaps reported to subscribers", self.gaps.clone());
         to.register(
             "slow_readers",
             "Times that a subscriber was too slow",

@@ -1,12 +1,11 @@
-//! Lines in the log about clients that are refused or slow. However many clients there are and however often they try, a
-//! kind of notice writes no more than a few lines in a window of time: one for each client address, for the first few
-//! addresses. The others are counted, and a line says how many they were.
+//! Lines in the log about clients that are refused or slow. Each kind of notice writes at most a few lines in a window of time:
+//! one per client address, for the first few addresses. Further notices are counted, and a line says how many they were.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +40,7 @@ const KINDS: [Kind; 5] = [
     Kind::SlowReader,
 ];
 
-/// The log is the process's, and so is what is known of it. A window for each kind, in the order of [`KINDS`]; std mutexes,
-/// since they are never held across an await.
+/// A window for each kind, in the order of [`KINDS`]. They belong to the process, as the log does.
 static WINDOWS: [Mutex<Window>; KINDS.len()] = [const { Mutex::new(Window::new()) }; KINDS.len()];
 
 /// What has been written about one kind.
@@ -77,9 +75,10 @@ impl Window {
 
     /// How many have been left out of a window that is over; each is given once.
     fn take_left_out(&mut self, now: Instant) -> u64 {
-        match self.is_over(now) {
-            true => std::mem::take(&mut self.left_out),
-            false => 0,
+        if self.is_over(now) {
+            std::mem::take(&mut self.left_out)
+        } else {
+            0
         }
     }
 
@@ -102,7 +101,7 @@ impl Kind {
 
     fn window<T>(self, look: impl FnOnce(&mut Window) -> T) -> T {
         let window = &WINDOWS[self as usize];
-        look(&mut window.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut window.lock())
     }
 
     /// Writes a line, unless there have been enough.

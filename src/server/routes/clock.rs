@@ -1,12 +1,12 @@
 //! The clock's event stream under its own URL.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::subscribe::{self, StreamQuery};
 use crate::hub::topic::Topic;
-use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::protocol::problem::ProblemCode;
+use crate::server::http::media_type::EVENT_STREAM;
 use crate::server::http::negotiation::accepts;
 use crate::server::http::problem::Problem;
 use crate::server::state::AppState;
@@ -17,11 +17,11 @@ pub(crate) async fn stream(
     request: Request,
 ) -> Result<Response, Problem> {
     check_exists(&state, &Topic::clock())?;
-    if !accepts(request.headers(), CONTENT_TYPE) {
+    if !accepts(request.headers(), EVENT_STREAM) {
         let detail = format!(
-            "this is an event stream: ask for it with 'Accept: {CONTENT_TYPE}', or with no Accept at all"
+            "this is an event stream: ask for it with 'Accept: {EVENT_STREAM}', or with no Accept at all"
         );
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+        return Err(Problem::new(ProblemCode::NotAcceptable, detail));
     }
     let query = StreamQuery::read(request.uri())?.without_topics()?;
     let (parts, _) = request.into_parts();
@@ -36,7 +36,7 @@ pub(crate) async fn stream(
 pub(super) fn check_exists(state: &AppState, topic: &Topic) -> Result<(), Problem> {
     if !state.has_clock && *topic == Topic::clock() {
         return Err(Problem::new(
-            StatusCode::NOT_FOUND,
+            ProblemCode::NoClock,
             "the clock is off on this server (--clock-interval off), and its topic with it; other topics are at /topics/NAME",
         ));
     }

@@ -1,4 +1,4 @@
-//! What a publisher may say about an event beside its data: one set of fields with the same rules, whichever way they come.
+//! What a publisher may say about an event beside its data: one set of fields with the same rules, however they are sent.
 //! The query, the headers and a form have them as text ([`TextFields`]), NDJSON and WebSocket frames as JSON ([`JsonEvent`]).
 
 use axum::http::{HeaderMap, Uri};
@@ -118,7 +118,7 @@ impl TextFields {
     pub(super) fn typed(self) -> Result<EventFields, Problem> {
         let retry = self.retry.map(|text| {
             text.parse().map_err(|_| {
-                Problem::bad_request("retry takes whole milliseconds, such as 2000: how long readers wait before they come back")
+                Problem::invalid_event("retry takes whole milliseconds, such as 2000: how long readers wait before they reconnect")
             })
         });
         Ok(EventFields {
@@ -132,6 +132,19 @@ impl TextFields {
 }
 
 impl JsonEvent {
+    /// Reads an event from JSON.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong, and what would be right.
+    pub(super) fn read(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|error| {
+            format!(
+                "{error}; write {{\"data\": …}}, with id, type, retry, keep and private if you like"
+            )
+        })
+    }
+
     /// The event, with `defaults` for the fields that it does not have.
     ///
     /// # Errors
@@ -165,7 +178,7 @@ pub(super) fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<S
     match value.map(|value| std::str::from_utf8(value.as_bytes())) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text.to_owned())),
-        Some(Err(_)) => Err(Problem::bad_request(format!(
+        Some(Err(_)) => Err(Problem::invalid_header(format!(
             "the header {name} is not UTF-8"
         ))),
     }
@@ -176,7 +189,9 @@ fn yes_or_no(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
         None => Ok(None),
         Some("true") => Ok(Some(true)),
         Some("false") => Ok(Some(false)),
-        Some(_) => Err(Problem::bad_request(format!("{name} takes true or false"))),
+        Some(_) => Err(Problem::invalid_event(format!(
+            "{name} takes true or false"
+        ))),
     }
 }
 
@@ -185,8 +200,7 @@ mod tests {
     use super::*;
 
     fn event(json: &str) -> Result<Publication, String> {
-        let event: JsonEvent = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        event.publication(EventFields::default())
+        JsonEvent::read(json.as_bytes())?.publication(EventFields::default())
     }
 
     #[test]

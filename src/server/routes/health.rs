@@ -1,8 +1,8 @@
 //! Liveness and readiness.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
 use crate::server::state::AppState;
 
@@ -19,7 +19,7 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str, Problem> {
     if state.shutdown.is_cancelled() {
         return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+            ProblemCode::Stopping,
             "the server is stopping; go to another, or come back later",
         ));
     }

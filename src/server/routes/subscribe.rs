@@ -15,13 +15,14 @@ use futures_util::stream;
 use serde::Deserialize;
 
 use crate::hub::Page;
+use crate::hub::pattern::{Pattern, PatternError};
 use crate::hub::subscriber::{
-    SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedTopic,
+    SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedPattern, WantedTopic,
 };
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
+use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, MATCH, TOPIC, TYPES};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
@@ -44,6 +45,9 @@ pub(crate) struct StreamQuery {
     /// The topics of a stream of several; the path names the topic of any other.
     #[serde(default)]
     pub(super) topic: Vec<String>,
+    /// Patterns: every topic that matches one is on the stream too.
+    #[serde(default)]
+    pub(super) r#match: Vec<String>,
     last_event_id: Option<String>,
     last: Option<String>,
     since: Option<String>,
@@ -60,7 +64,7 @@ impl StreamQuery {
     ///
     /// A problem that names what is wrong.
     pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
-        query::read(uri, &["topic"])
+        query::read(uri, &[TOPIC, MATCH])
     }
 
     /// For a URL whose path names the topic.
@@ -69,12 +73,23 @@ impl StreamQuery {
     ///
     /// A problem if the query names topics too.
     pub(super) fn without_topics(self) -> Result<Self, Problem> {
-        match self.topic.is_empty() {
-            true => Ok(self),
-            false => Err(Problem::bad_request(
-                "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b",
-            )),
+        if self.topic.is_empty() && self.r#match.is_empty() {
+            return Ok(self);
         }
+        Err(Problem::invalid_query(
+            "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b or /topics?match=orders/*",
+        ))
+    }
+
+    /// The patterns, checked.
+    ///
+    /// # Errors
+    ///
+    /// A problem that says what would be right.
+    fn patterns(&self) -> Result<Vec<Pattern>, Problem> {
+        let patterns = self.r#match.iter().map(|text| Pattern::new(text));
+        let patterns: Result<_, _> = patterns.collect();
+        patterns.map_err(|error: PatternError| Problem::invalid_query(error.to_string()))
     }
 
     /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
@@ -82,7 +97,7 @@ impl StreamQuery {
     pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
         let places = [&self.last_event_id, &self.last, &self.since];
         if places.iter().filter(|place| place.is_some()).count() > 1 {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
@@ -99,7 +114,7 @@ impl StreamQuery {
             return count
                 .parse()
                 .map(Start::Last)
-                .map_err(|_| Problem::bad_request(detail));
+                .map_err(|_| Problem::invalid_query(detail));
         }
         match &self.since {
             Some(since) => read_since(since).map(Start::Since),
@@ -112,7 +127,7 @@ impl StreamQuery {
         match &self.slow_reader {
             None => Ok(default),
             Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
-                Problem::bad_request(
+                Problem::invalid_query(
                     "the query parameter slow_reader takes disconnect, skip or latest",
                 )
             }),
@@ -158,13 +173,14 @@ impl Plan {
         topics: Vec<Topic>,
         query: &StreamQuery,
     ) -> Result<Self, Problem> {
-        let is_of_several = !query.topic.is_empty();
+        let patterns = query.patterns()?;
+        let is_of_several = !query.topic.is_empty() || !patterns.is_empty();
         let extras = Extras {
             topics: is_of_several,
             ..query.extras()?
         };
         if is_of_several && extras.consumers {
-            return Err(Problem::bad_request(
+            return Err(Problem::invalid_query(
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
         }
@@ -179,10 +195,19 @@ impl Plan {
                 topic,
             })
             .collect();
+        let patterns: Result<_, Problem> = patterns
+            .into_iter()
+            .map(|pattern| {
+                Ok(WantedPattern {
+                    visibility: state.access.authorize_pattern(&reader, &pattern)?,
+                    pattern,
+                })
+            })
+            .collect();
         let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
-            patterns: Vec::new(),
+            patterns: patterns?,
             start: query.start(caller.headers)?,
             slow_reader,
         };
@@ -204,15 +229,15 @@ impl Plan {
             before: None,
             with_private: false,
         };
-        self.subscription
-            .topics
-            .iter()
-            .all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
+        let mut topics = self.subscription.topics.iter();
+        // A pattern never ends: a topic that matches may appear.
+        self.subscription.patterns.is_empty()
+            && topics.all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
     }
 
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
-        let Some(admission) = state.admit(client, self.subscription.topics.len()) else {
+        let Some(admission) = state.admit(client, self.subscription.len()) else {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
@@ -296,7 +321,7 @@ fn read_since(text: &str) -> Result<SystemTime, Problem> {
     }
     let ago: Option<Duration> = humantime::parse_duration(text).ok();
     ago.and_then(|ago| SystemTime::now().checked_sub(ago)).ok_or_else(|| {
-        Problem::bad_request(
+        Problem::invalid_query(
             "the query parameter since takes a moment such as 2026-11-22T16:00:00Z, or how long ago, such as 10m",
         )
     })
@@ -306,7 +331,7 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     match value {
         None => Ok(false),
         Some(AS_EVENT) => Ok(true),
-        Some(_) => Err(Problem::bad_request(format!(
+        Some(_) => Err(Problem::invalid_query(format!(
             "the query parameter {parameter} takes one value: write {parameter}={AS_EVENT}, or leave it out"
         ))),
     }

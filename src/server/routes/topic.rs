@@ -4,7 +4,7 @@
 //! * `history`: some of its events as JSON
 
 mod history;
-pub(super) mod publish;
+mod publish;
 pub(in crate::server) mod publish_body;
 
 use axum::extract::rejection::PathRejection;
@@ -17,16 +17,14 @@ use super::subscribe::{self, StreamQuery};
 use super::{clock, websocket};
 use crate::hub::EndError;
 use crate::hub::topic::Topic;
-use crate::protocol::event_stream::CONTENT_TYPE;
+use crate::protocol::problem::ProblemCode;
 use crate::server::auth::Caller;
 use crate::server::http::client_address::ClientAddress;
+use crate::server::http::media_type::{EVENT_STREAM, HTML, JSON};
 use crate::server::http::negotiation::preferred;
 use crate::server::http::problem::Problem;
 use crate::server::site::pages;
 use crate::server::state::AppState;
-
-const JSON: &str = "application/json";
-const HTML: &str = "text/html";
 
 /// What can be done with a topic, beside asking for that.
 pub(crate) const METHODS: [Method; 5] = [
@@ -53,7 +51,8 @@ pub(crate) async fn any(
     let topic = match &name {
         Ok(Path(name)) => read_topic(name)?,
         Err(_) => {
-            return Err(Problem::bad_request(
+            return Err(Problem::new(
+                ProblemCode::InvalidTopic,
                 "the topic's name is not UTF-8: percent-encode its UTF-8 bytes",
             ));
         }
@@ -68,7 +67,7 @@ pub(crate) async fn any(
         Method::PUT => publish::put(&state, topic, request).await,
         Method::DELETE => end(&state, &topic, &request.into_parts().0).await,
         _ => Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
+            ProblemCode::MethodNotAllowed,
             format!("{} is not for a topic; it has {ALLOW}", request.method()),
         )
         .with_header(header::ALLOW, HeaderValue::from_static(ALLOW))),
@@ -81,12 +80,12 @@ pub(crate) async fn any(
 ///
 /// A problem that says why it cannot be one.
 pub(super) fn read_topic(name: &str) -> Result<Topic, Problem> {
-    Topic::new(name).map_err(|error| Problem::bad_request(error.to_string()))
+    Topic::new(name).map_err(|error| Problem::new(ProblemCode::InvalidTopic, error.to_string()))
 }
 
 async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    match preferred(&parts.headers, &[CONTENT_TYPE, HTML, JSON]) {
+    match preferred(&parts.headers, &[EVENT_STREAM, HTML, JSON]) {
         Some(HTML) => pages::topic(state, &topic, parts).await,
         Some(JSON) => history::answer(state, &topic, &parts),
         Some(_) => {
@@ -94,9 +93,9 @@ async fn get(state: &AppState, topic: Topic, request: Request) -> Result<Respons
             subscribe::open(state, &parts, vec![topic], &query)
         }
         None => Err(Problem::new(
-            StatusCode::NOT_ACCEPTABLE,
+            ProblemCode::NotAcceptable,
             format!(
-                "a topic can be read as {CONTENT_TYPE}, {HTML} or {JSON}: name one of them in Accept"
+                "a topic can be read as {EVENT_STREAM}, {HTML} or {JSON}: name one of them in Accept"
             ),
         )),
     }
@@ -107,7 +106,7 @@ async fn end(state: &AppState, topic: &Topic, parts: &Parts) -> Result<Response,
     match state.hub.end(topic).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(EndError::UnknownTopic(error)) => {
-            Err(Problem::new(StatusCode::NOT_FOUND, error.to_string()))
+            Err(Problem::new(ProblemCode::UnknownTopic, error.to_string()))
         }
         Err(EndError::Unavailable(error)) => Err(Problem::unavailable(&error)),
     }

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::clock;
@@ -14,20 +14,19 @@ use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::Summary;
-use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
+use crate::protocol::problem::ProblemCode;
+use crate::protocol::{MATCH, OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::auth::Caller;
+use crate::server::http::answers::{rfc3339, to_json};
+use crate::server::http::media_type::{EVENT_STREAM, HTML, JSON};
 use crate::server::http::negotiation::preferred;
-use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
+use crate::server::http::{pieces, query};
 use crate::server::site::pages;
 use crate::server::state::AppState;
 
 /// The most topics on one connection: more would make each of its reads long.
 const MAX_TOPICS: usize = 100;
-
-const JSON: &str = "application/json";
-const HTML: &str = "text/html";
 
 /// The most topics on the page that lists them.
 const MAX_LISTED: usize = 500;
@@ -52,19 +51,23 @@ pub(crate) async fn get(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    // Who names topics wants their stream, even in a browser: it is how a page links to one.
-    let forms: &[&str] = match names_topics(&parts.uri) {
-        true => &[CONTENT_TYPE, JSON],
-        false => &[CONTENT_TYPE, HTML, JSON],
+    // A query that names topics asks for their stream, even in a browser: it is how a page links to one.
+    let names_topics = [TOPIC, MATCH]
+        .iter()
+        .any(|name| query::parameter(&parts.uri, name).is_some());
+    let forms: &[&str] = if names_topics {
+        &[EVENT_STREAM, JSON]
+    } else {
+        &[EVENT_STREAM, HTML, JSON]
     };
     match preferred(&parts.headers, forms) {
         Some(HTML) => page(&state, &parts).await,
-        Some(CONTENT_TYPE) => {
+        Some(EVENT_STREAM) => {
             let query = StreamQuery::read(&parts.uri)?;
-            let count = query.topic.len();
+            let count = query.topic.len() + query.r#match.len();
             if count == 0 || count > MAX_TOPICS {
-                return Err(Problem::bad_request(format!(
-                    "name 1 to {MAX_TOPICS} topics, as in /topics?topic=a&topic=b; the list of all is there as {JSON}"
+                return Err(Problem::invalid_query(format!(
+                    "name 1 to {MAX_TOPICS} topics or patterns, as in /topics?topic=a&match=orders/*; the list of all topics is there as {JSON}"
                 )));
             }
             let topics: Result<Vec<_>, _> =
@@ -75,30 +78,23 @@ pub(crate) async fn get(
             }
             subscribe::open(&state, &parts, topics, &query)
         }
-        Some(_) if parts.uri.query().is_some() => Err(Problem::bad_request(
+        Some(_) if parts.uri.query().is_some() => Err(Problem::invalid_query(
             "the list of topics takes no query; leave it out",
         )),
         Some(_) => list(&state, &parts),
         None => Err(Problem::new(
-            StatusCode::NOT_ACCEPTABLE,
+            ProblemCode::NotAcceptable,
             format!(
-                "topics can be read as {CONTENT_TYPE} and listed as {JSON}: name one of them in Accept"
+                "topics can be read as {EVENT_STREAM} and listed as {JSON}: name one of them in Accept"
             ),
         )),
     }
 }
 
-fn names_topics(uri: &Uri) -> bool {
-    let query = uri.query().unwrap_or_default();
-    query
-        .split('&')
-        .any(|pair| pair.split('=').next() == Some(TOPIC))
-}
-
 /// The list for a browser, or the way to a topic that the reader names.
 async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     let uri = &parts.uri;
-    let name = pages::parameter(uri, OPEN);
+    let name = query::parameter(uri, OPEN);
     let mut refused = None;
     if let Some(name) = name {
         match read_topic(&name) {
@@ -129,7 +125,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
         topics: topics.into_iter().map(ListedTopic::from).collect(),
         left_out,
         closed,
-        is_refreshing: pages::parameter(uri, REFRESH).is_some(),
+        is_refreshing: query::parameter(uri, REFRESH).is_some(),
         refused,
     };
     let held = state.hold(parts, pages::PAGE_BYTES)?;
@@ -137,10 +133,11 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
 }
 
 fn moment(at: SystemTime) -> Moment {
-    let at = DateTime::<Utc>::from(at);
     Moment {
-        datetime: at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        text: at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        datetime: rfc3339(at),
+        text: DateTime::<Utc>::from(at)
+            .format("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
     }
 }
 
@@ -170,9 +167,7 @@ fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     ];
     let topics = topics.into_iter().enumerate().map(|(index, summary)| {
         let comma = if index == 0 { "" } else { "," };
-        // Texts and numbers: this cannot fail.
-        let summary = serde_json::to_string(&SummaryBody::from(summary)).unwrap_or_default();
-        format!("{comma}{summary}")
+        format!("{comma}{}", to_json(&SummaryBody::from(summary)))
     });
     let texts = std::iter::once("[".to_owned())
         .chain(topics)
@@ -182,13 +177,12 @@ fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
 
 impl From<Summary> for SummaryBody {
     fn from(summary: Summary) -> Self {
-        let moment = |at| DateTime::<Utc>::from(at).to_rfc3339_opts(SecondsFormat::Millis, true);
         Self {
             url: topic_path(summary.topic.as_str()),
             topic: summary.topic.to_string(),
             events: summary.events,
             subscribers: summary.subscribers,
-            published_at: summary.published_at.map(moment),
+            published_at: summary.published_at.map(rfc3339),
             ended: summary.has_ended,
         }
     }

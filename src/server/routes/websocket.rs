@@ -24,11 +24,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use self::arriving::{Arriving, Watched};
-use super::event_fields::{EventFields, JsonEvent};
+use super::publish_service::publish_frame;
 use super::subscribe::{Outcome, Plan, StreamQuery};
-use super::topic::publish::publish;
 use crate::hub::Entry;
-use crate::hub::publication::{Conditions, Publication};
+use crate::hub::publication::Published;
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
@@ -108,7 +107,7 @@ pub(super) async fn open(
     let upgrade = parts
         .extensions
         .remove::<OnUpgrade>()
-        .ok_or_else(|| Problem::bad_request("this connection cannot become a WebSocket"))?;
+        .ok_or_else(|| Problem::invalid_request("this connection cannot become a WebSocket"))?;
     let caller = Caller::of(&parts);
     let plan = Plan::read(state, &caller, vec![topic.clone()], &query)?;
     let client = ClientAddress::of_request(&parts.extensions);
@@ -120,7 +119,7 @@ pub(super) async fn open(
             plan.extras.consumers,
         )),
         Outcome::Ended => None,
-        Outcome::Full => return Err(Problem::no_place()),
+        Outcome::Full => return Err(Problem::too_many_streams()),
     };
     let max_bytes = if state.access.check_publish(&caller, &topic).is_ok() {
         state
@@ -184,10 +183,10 @@ fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
         .version(parts.version)
         .uri(parts.uri.clone())
         .body(())
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+        .map_err(|error| Problem::invalid_request(error.to_string()))?;
     request.headers_mut().clone_from(&parts.headers);
     let response = create_response(&request).map_err(|error| {
-        Problem::bad_request(format!("this is no WebSocket handshake: {error}"))
+        Problem::invalid_request(format!("this is no WebSocket handshake: {error}"))
     })?;
     Ok(response.map(|()| Body::empty()))
 }
@@ -279,7 +278,16 @@ impl Connection {
                     self.awaits_pong = false;
                     self.arriving.has_arrived();
                     match heard {
-                        Some(Ok(Message::Text(text))) => vec![Message::text(self.publish(&text).await)],
+                        Some(Ok(Message::Text(text))) => {
+                            let caller = Caller {
+                                headers: &self.headers,
+                                peer: self.peer,
+                            };
+                            let published =
+                                publish_frame(&self.state, &caller, self.client, &self.topic, &text);
+                            let answer = answer(published.await, self.client, &self.topic);
+                            vec![Message::text(answer)]
+                        }
                         Some(Ok(Message::Binary(_))) => {
                             return (CloseCode::Unsupported, "send text frames: an event's data is text");
                         }
@@ -301,59 +309,30 @@ impl Connection {
         }
         self.sink.flush().await
     }
+}
 
-    /// Publishes what a client has sent, under the rules of `POST`; gives the answer. Every frame counts for the client's
-    /// rate, also one that cannot be read.
-    async fn publish(&self, text: &str) -> String {
-        let caller = Caller {
-            headers: &self.headers,
-            peer: self.peer,
-        };
-        let published = self
-            .state
-            .rates
-            .check_publish(self.client)
-            .and_then(|()| self.state.access.check_publish(&caller, &self.topic))
-            .and_then(|_| self.publication(text));
-        let published = match published {
-            Ok(publication) => {
-                publish(&self.state, &self.topic, publication, Conditions::default()).await
+/// The answer to a frame that a client has sent to be published.
+fn answer(
+    published: Result<Published, Problem>,
+    client: Option<ClientAddress>,
+    topic: &Topic,
+) -> String {
+    match published {
+        Ok(published) => json(&Frame::Published {
+            published: Receipt {
+                id: &published.id,
+                subscribers: published.subscribers,
+            },
+        }),
+        Err(problem) => {
+            if let Some(kind) = notices::Kind::of(problem.status) {
+                kind.notice(client, || {
+                    let status = problem.status.as_u16();
+                    format!("{status} for a frame to {topic}: {}", problem.detail)
+                });
             }
-            Err(problem) => Err(problem),
-        };
-        match published {
-            Ok(published) => json(&Frame::Published {
-                published: Receipt {
-                    id: &published.id,
-                    subscribers: published.subscribers,
-                },
-            }),
-            Err(problem) => {
-                if let Some(kind) = notices::Kind::of(problem.status) {
-                    let (status, topic) = (problem.status.as_u16(), &self.topic);
-                    kind.notice(self.client, || {
-                        format!("{status} for a frame to {topic}: {}", problem.detail)
-                    });
-                }
-                format!("{{\"problem\":{}}}", problem.to_json())
-            }
+            format!("{{\"problem\":{}}}", problem.to_json())
         }
-    }
-
-    fn publication(&self, text: &str) -> Result<Publication, Problem> {
-        let sent: JsonEvent = serde_json::from_str(text).map_err(|error| {
-            Problem::bad_request(format!(
-                "the frame is no event: {error}; send {{\"data\": \"…\"}}, with id, type, retry, keep and private if you like"
-            ))
-        })?;
-        let publication = sent
-            .publication(EventFields::default())
-            .map_err(Problem::bad_request)?;
-        let limit = self.state.publish_config.max_bytes;
-        if publication.data.len() > limit {
-            return Err(Problem::too_large(limit));
-        }
-        Ok(publication)
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use crate::protocol::problem::ProblemCode;
 use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::{Problem, wrong_method};
@@ -17,7 +19,7 @@ use crate::server::http::problem::{Problem, wrong_method};
 #[derive(RustEmbed)]
 #[folder = "target/site"]
 #[allow_missing = true]
-// Types for whoever calls the glue from TypeScript, which nobody does here.
+// TypeScript types of the glue, which no code here uses.
 #[exclude = "*.d.ts*"]
 struct Site;
 
@@ -45,8 +47,8 @@ static VERSION: LazyLock<Option<String>> = LazyLock::new(|| {
     let files = names.iter().filter_map(|name| Site::get(name));
     let combined = files.fold([0_u8; 8], |mut combined, file| {
         for (position, byte) in file.metadata.sha256_hash().iter().enumerate() {
-            let place = &mut combined[position % 8];
-            *place = place.rotate_left(1) ^ byte;
+            let mixed = &mut combined[position % 8];
+            *mixed = mixed.rotate_left(1) ^ byte;
         }
         combined
     });
@@ -61,7 +63,7 @@ pub(crate) fn package_folder() -> String {
     }
 }
 
-/// Whatever no route has taken: a file of the site, or nothing.
+/// Answers requests that match no route: with a file of the site, or 404.
 ///
 /// # Errors
 ///
@@ -69,7 +71,7 @@ pub(crate) fn package_folder() -> String {
 pub(crate) async fn file_or_not_found(request: Request<Body>) -> Result<Response, Problem> {
     if request.method() == Method::CONNECT {
         return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
+            ProblemCode::NotImplemented,
             "this server is no proxy; it does not take CONNECT",
         ));
     }
@@ -78,7 +80,7 @@ pub(crate) async fn file_or_not_found(request: Request<Body>) -> Result<Response
         let detail = format!(
             "there is nothing at {path}; topics are at {TOPICS_PATH}/NAME, and the clock's event stream is at {CLOCK_PATH}"
         );
-        Problem::new(StatusCode::NOT_FOUND, detail)
+        Problem::new(ProblemCode::NotFound, detail)
     };
     let (name, cache_control) = locate(path).ok_or_else(nothing)?;
     if request.method() == Method::GET || request.method() == Method::HEAD {
@@ -115,7 +117,9 @@ fn answer(name: &str, cache_control: &'static str, request: &HeaderMap) -> Optio
         Some((coding, file)) => (Some(coding), file),
         None => (None, plain),
     };
-    let tag = format!("\"{}\"", hexadecimal(&file.metadata.sha256_hash()[..8]));
+    let tag: ETag = format!("\"{}\"", hexadecimal(&file.metadata.sha256_hash()[..8]))
+        .parse()
+        .ok()?;
     let mut headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, content_type),
         (
@@ -123,27 +127,16 @@ fn answer(name: &str, cache_control: &'static str, request: &HeaderMap) -> Optio
             HeaderValue::from_static(cache_control),
         ),
         (header::VARY, HeaderValue::from_static("accept-encoding")),
-        (header::ETAG, HeaderValue::try_from(&tag).ok()?),
     ]);
-    if is_known(request, &tag) {
+    headers.typed_insert(tag.clone());
+    let known = request.typed_get::<IfNoneMatch>();
+    if known.is_some_and(|known| !known.precondition_passes(&tag)) {
         return Some((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     if let Some(coding) = coding {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     Some((headers, Body::from(file.data)).into_response())
-}
-
-/// Whether the client has this version: `If-None-Match`, RFC 9110, section 13.1.2.
-fn is_known(request: &HeaderMap, tag: &str) -> bool {
-    let known = request
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    known
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 fn content_type(file: &EmbeddedFile) -> &str {

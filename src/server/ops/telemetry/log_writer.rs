@@ -6,11 +6,12 @@
 //! process it reports its own failures to standard output and standard error, where they block or panic.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
@@ -65,7 +66,7 @@ impl LogWriter {
 
     /// Takes some lines, or drops them if too much waits already.
     pub(super) fn put(&self, lines: &[u8]) {
-        let mut queue = self.0.lock();
+        let mut queue = self.0.queue.lock();
         if queue.text.len() + lines.len() > MAX_WAITING_BYTES {
             drop(queue);
             self.0.count_dropped(lines);
@@ -83,14 +84,15 @@ impl LogWriter {
 
     /// Waits until everything has been written, but not longer than this. Then the thread ends.
     pub(super) fn finish(&self, within: Duration) {
-        let mut queue = self.0.lock();
+        let mut queue = self.0.queue.lock();
         queue.is_closed = true;
         self.0.changed.notify_all();
-        let waited = self
+        let is_running = |queue: &mut Queue| !queue.is_finished;
+        // If the time is over, what is left is lost.
+        let _ = self
             .0
             .changed
-            .wait_timeout_while(queue, within, |queue| !queue.is_finished);
-        drop(waited);
+            .wait_while_for(&mut queue, is_running, within);
     }
 }
 
@@ -106,10 +108,6 @@ impl Write for LogWriter {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn count_dropped(&self, lines: &[u8]) {
         let count = lines.iter().filter(|byte| **byte == b'\n').count();
         self.dropped.fetch_add(count as u64, Ordering::Relaxed);
@@ -117,12 +115,9 @@ impl Shared {
 
     /// Waits for lines and swaps them with the empty buffer. `false` when the queue is closed and empty.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
-        let mut queue = self
-            .changed
-            .wait_while(self.lock(), |queue| {
-                queue.text.is_empty() && !queue.is_closed
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
+        let has_nothing = |queue: &mut Queue| queue.text.is_empty() && !queue.is_closed;
+        self.changed.wait_while(&mut queue, has_nothing);
         std::mem::swap(&mut queue.text, batch);
         !batch.is_empty()
     }
@@ -142,16 +137,13 @@ impl<To: Write> Output<To> {
     fn run(mut self) {
         let mut batch = Vec::new();
         while self.shared.take(&mut batch) {
-            let written = match self.report() {
-                true => self.write(&batch),
-                false => 0,
-            };
+            let written = if self.report() { self.write(&batch) } else { 0 };
             self.shared.count_dropped(&batch[written..]);
             batch.clear();
             batch.shrink_to(MAX_WAITING_BYTES / 16);
         }
         self.report();
-        self.shared.lock().is_finished = true;
+        self.shared.queue.lock().is_finished = true;
         self.shared.changed.notify_all();
     }
 

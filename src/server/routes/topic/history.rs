@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::topic::Topic;
@@ -13,6 +12,8 @@ use crate::hub::{Entry, Hub, Page};
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
 use crate::server::auth::Caller;
+use crate::server::http::answers::{rfc3339, to_json};
+use crate::server::http::media_type::JSON;
 use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
@@ -72,14 +73,14 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
     let query: SnapshotQuery = query::read(&parts.uri, &[])?;
     let count = query.limit.unwrap_or(DEFAULT_COUNT);
     if count == 0 || count > MAX_COUNT {
-        return Err(Problem::bad_request(format!(
+        return Err(Problem::invalid_query(format!(
             "limit takes a number of events from 1 to {MAX_COUNT}"
         )));
     }
     let is_newest = query.before.is_none();
     let before = query.before.map(EventId::new).transpose();
     let before = before.map_err(|error| {
-        Problem::bad_request(format!("before cannot be an event's id: {error}"))
+        Problem::invalid_query(format!("before cannot be an event's id: {error}"))
     })?;
     let reader = state.access.reader(&Caller::of(parts))?;
     state.access.authorize_read(&reader, topic)?;
@@ -126,16 +127,12 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
     let mut answer_headers = HeaderMap::from_iter([
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::VARY, HeaderValue::from_static("accept")),
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(JSON)),
     ]);
     if is_newest && let Some(newest) = snapshot.events.last() {
         answer_headers.extend(etag(&state.hub, newest).map(|tag| (header::ETAG, tag)));
     }
-    // Texts and numbers: this cannot fail.
-    let mut start = serde_json::to_string(&body).unwrap_or_default();
+    let mut start = to_json(&body);
     start.truncate(start.len().saturating_sub(1));
     start.push_str(",\"events\":[");
     let events = snapshot.events.into_iter().enumerate();
@@ -159,8 +156,7 @@ fn etag(hub: &Hub, newest: &Entry) -> Option<HeaderValue> {
 
 /// An event as JSON, in texts of bounded length.
 fn event_texts(is_first: bool, entry: Arc<Entry>) -> impl Iterator<Item = String> {
-    let published_at: DateTime<Utc> = entry.published_at.into();
-    let published_at = published_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let published_at = rfc3339(entry.published_at);
     let mut start = String::new();
     if !is_first {
         start.push(',');

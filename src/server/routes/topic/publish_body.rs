@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
-
 use super::super::event_fields::{EventFields, JsonEvent};
 use crate::hub::publication::{Publication, RETRY_BOUNDS, check_id};
 use crate::protocol::event_stream_parser::{EventStreamParser, ParsedEvent, TooLarge};
+use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
 
 /// How much longer than its data a line of JSON may be: each of its bytes may be an escape of six, and there are other
@@ -191,12 +190,9 @@ fn from_line(
         return Ok(None);
     }
     let wrong = |reason: String| PublishBodyError::Line(line_number, reason);
-    let event: JsonEvent = serde_json::from_slice(line).map_err(|error| {
-        wrong(format!(
-            "{error}; write {{\"data\": …}}, with id, type, retry, keep and private if you like"
-        ))
-    })?;
-    let publication = event.publication(defaults.clone()).map_err(wrong)?;
+    let publication = JsonEvent::read(line)
+        .and_then(|event| event.publication(defaults.clone()))
+        .map_err(wrong)?;
     if publication.data.len() > max_bytes {
         return Err(PublishBodyError::TooLarge(max_bytes));
     }
@@ -204,16 +200,15 @@ fn from_line(
 }
 
 impl From<PublishBodyError> for Problem {
-    fn from(wrong: PublishBodyError) -> Self {
-        match wrong {
-            PublishBodyError::TooLarge(_) => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, wrong.to_string())
-            }
-            PublishBodyError::Line(..)
-            | PublishBodyError::BrokenOff
+    fn from(error: PublishBodyError) -> Self {
+        let code = match error {
+            PublishBodyError::TooLarge(_) => ProblemCode::TooLarge,
+            PublishBodyError::Line(..) => ProblemCode::InvalidEvent,
+            PublishBodyError::BrokenOff
             | PublishBodyError::NoEvent
-            | PublishBodyError::EndsWithinEvent => Self::bad_request(wrong.to_string()),
-        }
+            | PublishBodyError::EndsWithinEvent => ProblemCode::InvalidBody,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
