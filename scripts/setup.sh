@@ -1,20 +1,18 @@
 # shellcheck shell=bash
-# Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh, watch.sh and test.sh.
+# Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
-#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, the Node packages of scripts/
-#   set_up_watch    that, and cargo-leptos
-#   set_up_tests    what set_up_build does, and rustfmt, clippy, the Node packages, Chromium; nginx and Caddy if root runs it
+#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos, the Node packages of scripts/
+#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium; nginx and Caddy if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
-# cargo-leptos takes five minutes to compile, so only watching sources has it: the release build uses site.mjs.
 # Only Debian packages need root.
 
 CARGO_LEPTOS=0.3.10
 BINARYEN=132
 
-# What the site is made with, beside its own sources.
-SITE_SOURCES=(scripts/site.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
+# What makes the site small.
+SHRINK_SOURCES=(scripts/shrink.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
 
 # What Rust links with, and what the C parts of cargo-leptos are built against.
 DEBIAN_BUILD_PACKAGES=(gcc libc6-dev pkg-config libssl-dev)
@@ -47,14 +45,9 @@ set_up_build() {
   need_node_packages scripts
   need_wasm_opt
   need_wasm_bindgen
-  rm -rf target/tools
-  [ -n "$setup_changed" ] || say "Build tools: nothing to set up."
-}
-
-set_up_watch() {
-  set_up_build
   need_cargo_leptos
   rm -rf target/tools
+  [ -n "$setup_changed" ] || say "Build tools: nothing to set up."
 }
 
 # What may need root comes first: nobody shall learn of it after minutes of compiling.
@@ -73,16 +66,16 @@ set_up_tests() {
 build_release() {
   local stamp=target/release/.fairwind-built
   if [ -f "$stamp" ] && [ "$(cksum 2>/dev/null <target/release/fairwind)" = "$(cat "$stamp")" ] &&
-    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock "${SITE_SOURCES[@]}" -newer "$stamp" -print -quit)" ]; then
+    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock "${SHRINK_SOURCES[@]}" -newer "$stamp" -print -quit)" ]; then
     say "target/release/fairwind is up to date."
     return
   fi
   say "Building both halves in release mode (about 5 minutes from nothing, 1 minute after a change) ..."
   mkdir -p target/release
   touch "$stamp.started"
-  node scripts/site.mjs
-  # The variable is one that cargo-leptos sets too: neither compiles again what the other has compiled.
-  LEPTOS_OUTPUT_NAME=fairwind cargo build --locked --release --bin=fairwind --no-default-features --features=ssr
+  cargo leptos build --release --cargo-locked --frontend-only --js-minify=false
+  node scripts/shrink.mjs
+  cargo leptos build --release --cargo-locked --server-only
   # The stamp is as old as the build's start: what was edited meanwhile counts as newer.
   cksum <target/release/fairwind >"$stamp"
   touch -r "$stamp.started" "$stamp"
