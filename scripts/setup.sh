@@ -50,7 +50,7 @@ set_up_build() {
   [ -n "$setup_changed" ] || say "Build tools: nothing to set up."
 }
 
-# What may need root comes first: nobody shall learn of it after minutes of compiling.
+# What may need root comes first, so that a missing package stops the script before minutes of compiling.
 set_up_tests() {
   need_rust
   need_node
@@ -90,7 +90,7 @@ installing() {
   say "$@"
 }
 
-# Root installs Debian packages; anybody else is told how.
+# Root installs Debian packages; any other user gets the command.
 debian_packages() { # WHY PACKAGE...
   local why=$1
   shift
@@ -163,7 +163,7 @@ need_cargo_leptos() {
   found=$(version_of cargo-leptos --version)
   [ "$found" = "$CARGO_LEPTOS" ] && return
   installing "Installing cargo-leptos $CARGO_LEPTOS$(instead_of "$found") (about 5 minutes) ..."
-  # It compiles OpenSSL from source unless it is told to take the system's, which is a minute quicker.
+  # It compiles OpenSSL from source unless it is given the system's, which is a minute quicker.
   if have pkg-config && pkg-config --exists openssl; then
     export OPENSSL_NO_VENDOR=1
   elif ! { have make && perl -MFindBin -MIPC::Cmd -e 1 2>/dev/null; }; then

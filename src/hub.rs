@@ -146,7 +146,7 @@ pub struct Totals {
 /// There is no such topic: it has neither events nor subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no such topic: nothing has been published to it lately, and nobody subscribes to it"
+    "there is no such topic: nothing has been published to it lately, and it has no subscribers"
 )]
 pub struct UnknownTopic;
 

@@ -119,7 +119,7 @@ fn run(options: &Options) -> Result<(), String> {
             }
         }
     }
-    // The logs are only of use as long as they are looked for; whoever wants them finds them beside the results.
+    // The logs stand beside the results.
     keep_logs(&temporary, &folder);
     let _ = fs::remove_dir_all(&temporary);
     done?;

@@ -1,5 +1,5 @@
 //! The hub against a model that is too simple to be wrong: one list of everything that was published. A reader sees
-//! exactly the list from its cursor on, or is told of a gap that accounts for the rest; and it is told of a gap only if
+//! exactly the list from its cursor on, or gets a gap that accounts for the rest; and it gets a gap only if
 //! something is missing.
 //!
 //! The model predicts every answer of the hub but one: which retained events make room for others. It looks at the histories
@@ -591,7 +591,7 @@ struct Reader {
     skipped_through: usize,
     /// Those that it gets all the same: the newest of each topic.
     spared: Vec<usize>,
-    /// The number of the last loss that it did not ask for, or has been told of.
+    /// The number of the last loss that it did not ask for, or that has been reported to it.
     accounted: usize,
 }
 
@@ -719,7 +719,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A reader that is too slow is told of a gap.
+    /// A reader that is too slow gets a gap.
     fn take_gap(&mut self, gap: &Gap, has_lost: bool, is_slow: bool, history: &History) -> Checked {
         prop_assert_eq!(self.policy, LagPolicy::Skip);
         prop_assert_eq!(&gap.requested, &self.last_id);
@@ -758,7 +758,7 @@ impl Reader {
         self.close_ended(0, history);
     }
 
-    /// The reader has been shown every event up to an index, or told of it, or was too slow.
+    /// The reader has been shown every event up to an index, or given a gap, or was too slow.
     fn check_missed(&self, index: usize, history: &History) -> Checked {
         for missed in (self.next..index).filter(|index| self.may_see(*index, history)) {
             let known = &history.all[missed];
@@ -1226,7 +1226,7 @@ impl World {
     }
 }
 
-/// Where a reader starts, and what it is told of it.
+/// Where a reader starts, and the gap that it gets.
 struct Expectation {
     next: usize,
     gap: Option<Gap>,

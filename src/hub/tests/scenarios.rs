@@ -274,11 +274,11 @@ pub(super) async fn a_lagging_reader_goes_on_in_the_history_and_loses_ephemeral_
     });
     let a = topic("a");
     let mut lagging = subscribe(&hub, &a, Start::Now);
-    let mut told = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
+    let mut skipping = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
     publish(&hub, &a, 1..=50);
     let all: Vec<_> = (1..=50).map(|number| number.to_string()).collect();
     assert_eq!(data(&mut lagging), all);
-    assert_eq!(data(&mut told), all);
+    assert_eq!(data(&mut skipping), all);
     let typing = PublishRequest {
         is_ephemeral: true,
         ..PublishRequest::text("typing")
@@ -286,8 +286,8 @@ pub(super) async fn a_lagging_reader_goes_on_in_the_history_and_loses_ephemeral_
     send(&hub, &a, typing);
     publish(&hub, &a, 51..=99);
     assert!(matches!(lagging.read(1), ReadOutcome::TooSlow));
-    gap(told.read(1));
-    assert_eq!(data(&mut told), ["99"]);
+    gap(skipping.read(1));
+    assert_eq!(data(&mut skipping), ["99"]);
 }
 
 pub(super) async fn falling_behind_with_nothing_to_skip_is_no_gap<S: Store>() {
@@ -970,12 +970,12 @@ pub(super) async fn a_live_reader_that_misses_passing_events_is_treated_as_its_p
     };
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let mut disconnected = subscribe(&hub, &a, Start::Now);
-    let mut told = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
+    let mut skipping = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
     let mut later_gone = subscribe(&hub, &a, Start::Now);
     flood(&hub);
     assert!(matches!(disconnected.read(1), ReadOutcome::TooSlow));
-    gap(told.read(1));
-    assert_eq!(data(&mut told), ["typing"]);
+    gap(skipping.read(1));
+    assert_eq!(data(&mut skipping), ["typing"]);
     // A reader that comes now was promised none of them.
     let mut late = subscribe(&hub, &a, Start::Earliest);
     assert_eq!(data(&mut late), [""; 0]);

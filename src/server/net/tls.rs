@@ -102,7 +102,7 @@ impl ResolvesServerCert for Certificate {
 }
 
 fn read(chain_file: &Path, key_file: &Path) -> io::Result<CertifiedKey> {
-    let told = |setting: &str, file: &Path, error: &dyn std::fmt::Display| {
+    let wrong = |setting: &str, file: &Path, error: &dyn std::fmt::Display| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("cannot use {} for {setting}: {error}", file.display()),
@@ -110,18 +110,18 @@ fn read(chain_file: &Path, key_file: &Path) -> io::Result<CertifiedKey> {
     };
     let chain = CertificateDer::pem_file_iter(chain_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| told("--tls-cert", chain_file, &error))?;
+        .map_err(|error| wrong("--tls-cert", chain_file, &error))?;
     if chain.is_empty() {
-        return Err(told(
+        return Err(wrong(
             "--tls-cert",
             chain_file,
             &"it holds no certificate in PEM",
         ));
     }
     let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|error| told("--tls-key", key_file, &error))?;
+        .map_err(|error| wrong("--tls-key", key_file, &error))?;
     CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .map_err(|error| told("--tls-key, with the certificate", key_file, &error))
+        .map_err(|error| wrong("--tls-key, with the certificate", key_file, &error))
 }
 
 #[cfg(test)]

@@ -343,7 +343,7 @@ fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store, no-transform"),
         ),
-        // nginx and others hold an answer back unless they are told not to.
+        // nginx and other proxies buffer a response unless this header says no.
         (
             HeaderName::from_static("x-accel-buffering"),
             HeaderValue::from_static("no"),
