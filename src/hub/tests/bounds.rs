@@ -135,3 +135,33 @@ fn a_pattern_finds_the_topics_that_have_events_after_the_cursor() {
     let _reader = reader_of_pattern(&hub, "t/*");
     assert_eq!(found(0), 2);
 }
+
+#[test]
+fn it_is_known_whether_an_event_has_woken_a_thread() {
+    struct Wakes(bool);
+    impl listeners::Listener for Wakes {
+        fn wake(&self, _: TopicId, _: News) -> bool {
+            self.0
+        }
+    }
+    let hub = Hub::new(Limits::default());
+    let readers = ["a", "b"].map(|name| reader(&hub, name, Start::Now).expect("room"));
+    let listen = |wakes: [bool; 2]| -> Vec<_> {
+        let with = |(reader, wakes): (&Subscriber, bool)| {
+            let topic = reader.topics().next().expect("a topic");
+            reader.listen(topic, Arc::new(Wakes(wakes)))
+        };
+        readers.iter().zip(wakes).map(with).collect()
+    };
+    let reached = || -> Reached {
+        let mut state = hub.0.state.lock();
+        ["a", "b"]
+            .iter()
+            .map(|name| state.topic(&topic(name)))
+            .collect()
+    };
+    for wakes in [[false, false], [true, false], [false, true]] {
+        let _listening = listen(wakes);
+        assert_eq!(notify(reached()), wakes.contains(&true), "{wakes:?}");
+    }
+}
