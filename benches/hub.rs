@@ -19,9 +19,9 @@ use std::time::Duration;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use fairwind::hub::pattern::Pattern;
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::subscriber::{
-    Read, SlowReader, Start, Subscriber, Subscription, WantedPattern, WantedTopic,
+    LagPolicy, ReadOutcome, Start, Subscriber, Subscription, WantedPattern, WantedTopic,
 };
 use fairwind::hub::topic::Topic;
 use fairwind::hub::visibility::Visibility;
@@ -55,7 +55,7 @@ fn topic(number: usize) -> Topic {
 }
 
 fn publish(hub: &Hub, topic: &Topic) {
-    let published = hub.publish(topic, Publication::text(DATA), Conditions::default());
+    let published = hub.publish(topic, PublishRequest::text(DATA), Preconditions::default());
     let published = published.now_or_never().expect("committed at once");
     black_box(published.expect("published"));
 }
@@ -79,7 +79,7 @@ fn subscribe_to_pattern(hub: &Hub, prefix: &str, start: Start) -> Subscriber {
             visibility: Visibility::Public,
         }],
         start,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     };
     hub.subscribe(&subscription).expect("a subscriber")
 }
@@ -93,7 +93,7 @@ fn subscribe(hub: &Hub, topics: impl IntoIterator<Item = Topic>, start: Start) -
         topics: topics.into_iter().map(wanted).collect(),
         patterns: Vec::new(),
         start,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     };
     hub.subscribe(&subscription).expect("a subscriber")
 }
@@ -103,10 +103,10 @@ fn read_all(subscriber: &mut Subscriber) -> usize {
     let mut events = 0;
     loop {
         match subscriber.read(64 * 1_024) {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 events += black_box(batch).entries().len();
             }
-            Read::Nothing => return events,
+            ReadOutcome::Nothing => return events,
             other => panic!("expected events, got {other:?}"),
         }
     }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
-#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos
-#   set_up_tests    that, and rustfmt, clippy, the Node packages, Chromium; nginx and Caddy if root runs it
+#   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos, the Node packages of scripts/
+#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium; nginx and Caddy if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
@@ -10,6 +10,9 @@
 
 CARGO_LEPTOS=0.3.10
 BINARYEN=132
+
+# What makes the site small.
+SHRINK_SOURCES=(scripts/shrink.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
 
 # What Rust links with, and what the C parts of cargo-leptos are built against.
 DEBIAN_BUILD_PACKAGES=(gcc libc6-dev pkg-config libssl-dev)
@@ -39,6 +42,7 @@ set_up_build() {
   need_rust
   need_node
   need_target wasm32-unknown-unknown
+  need_node_packages scripts
   need_wasm_opt
   need_wasm_bindgen
   need_cargo_leptos
@@ -50,7 +54,7 @@ set_up_build() {
 set_up_tests() {
   need_rust
   need_node
-  need_node_packages
+  need_node_packages end2end
   need_chromium
   want_proxies
   need_component rustfmt
@@ -62,14 +66,16 @@ set_up_tests() {
 build_release() {
   local stamp=target/release/.fairwind-built
   if [ -f "$stamp" ] && [ "$(cksum 2>/dev/null <target/release/fairwind)" = "$(cat "$stamp")" ] &&
-    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock -newer "$stamp" -print -quit)" ]; then
+    [ -z "$(find src style public build.rs Cargo.toml Cargo.lock "${SHRINK_SOURCES[@]}" -newer "$stamp" -print -quit)" ]; then
     say "target/release/fairwind is up to date."
     return
   fi
   say "Building both halves in release mode (about 5 minutes from nothing, 1 minute after a change) ..."
   mkdir -p target/release
   touch "$stamp.started"
-  cargo leptos build --release --precompress
+  cargo leptos build --release --cargo-locked --frontend-only --js-minify=false
+  node scripts/shrink.mjs
+  cargo leptos build --release --cargo-locked --server-only
   # The stamp is as old as the build's start: what was edited meanwhile counts as newer.
   cksum <target/release/fairwind >"$stamp"
   touch -r "$stamp.started" "$stamp"
@@ -180,12 +186,12 @@ install_tool() { # CRATE VERSION [CARGO INSTALL OPTION]...
     "$crate" --version "$version" "$@"
 }
 
-need_node_packages() {
-  local installed=end2end/node_modules/.installed-package-lock.json
-  cmp -s end2end/package-lock.json "$installed" && return
-  installing "Installing the Node packages of end2end/ (some seconds) ..."
-  (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
-  cp end2end/package-lock.json "$installed"
+need_node_packages() { # FOLDER
+  local installed=$1/node_modules/.installed-package-lock.json
+  cmp -s "$1/package-lock.json" "$installed" && return
+  installing "Installing the Node packages of $1/ (some seconds) ..."
+  (cd "$1" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
+  cp "$1/package-lock.json" "$installed"
 }
 
 need_chromium() {

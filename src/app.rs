@@ -12,77 +12,52 @@ pub mod json_text;
 pub mod live;
 pub mod log_buffer;
 pub mod messages;
+pub mod pace;
+pub mod page;
 pub mod page_text;
 pub mod pages;
+pub mod publishing;
 pub mod snippets;
 
-use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::protocol::page::TopicPage;
+use crate::protocol::page::PageData;
 use components::programs::Programs;
 use components::wind::Wind;
+use page::Page;
 use page_text::PageText;
-use pages::clock::ClockPage;
 use pages::help::HelpPage;
+use pages::live::LivePage;
 use pages::older::OlderPage;
-use pages::problem::{ProblemPage, RefusedRequest};
-use pages::topic::LiveTopicPage;
-use pages::topics::{TopicList, TopicsPage};
+use pages::problem::ProblemPage;
+use pages::topics::TopicsPage;
 
-/// The whole HTML document of a topic's page. Only the server calls it; the browser hydrates its [`App`].
-pub fn shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
-    let title = match page.is_clock {
-        true => messages::PAGE_TITLE.to_owned(),
-        false => messages::titled(&page.topic),
+/// The whole HTML document of a page. Only the server calls it; of a live page the browser hydrates the [`App`].
+pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
+    let title = title(&page);
+    let head = match &page {
+        Page::Live(data) => {
+            let description = matches!(data, PageData::Clock(_))
+                .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
+            let scripts = view! { <HydrationScripts options=options.clone() /> };
+            view! { {description} {scripts} }.into_any()
+        }
+        Page::Problem(_) => view! { <meta name="robots" content="noindex" /> }.into_any(),
+        Page::Topics(list) if !list.is_refreshing => {
+            view! { <script type="module" src="/topics.js"></script> }.into_any()
+        }
+        Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
-    let description = page
-        .is_clock
-        .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
-    let programs = (!page.is_clock).then(|| {
-        let (origin, stream_path) = (page.origin.clone(), page.stream_path.clone());
-        view! { <Programs origin stream_path /> }
-    });
-    provide_context(page);
-    let scripts = view! { <HydrationScripts options=options.clone() /> };
-    document(options, title, (description, scripts), (App(), programs))
-}
-
-/// The whole HTML document of a request that was refused. Like all that follow it has no script: there is nothing to bring
-/// to life.
-pub fn problem_shell(options: LeptosOptions, problem: RefusedRequest) -> impl IntoView {
-    let title = messages::titled(messages::problem_heading(problem.status));
-    let robots = view! { <meta name="robots" content="noindex" /> };
-    let page = view! { <ProblemPage problem /> };
-    document(options, title, robots, page)
-}
-
-/// The whole HTML document that lists the topics.
-pub fn topics_shell(options: LeptosOptions, list: TopicList) -> impl IntoView {
-    let title = messages::titled(messages::TOPICS);
-    document(options, title, (), view! { <TopicsPage list /> })
-}
-
-/// The whole HTML document of a topic's older events.
-pub fn older_shell(options: LeptosOptions, page: TopicPage) -> impl IntoView {
-    let title = messages::titled(&messages::older_events(&page.topic));
-    document(options, title, (), view! { <OlderPage page /> })
-}
-
-/// The whole HTML document that says what the server can do.
-pub fn help_shell(options: LeptosOptions, origin: String, refusal: String) -> impl IntoView {
-    let title = messages::titled(messages::HELP);
-    document(options, title, (), view! { <HelpPage origin refusal /> })
-}
-
-/// An HTML document. What the browser hydrates stands first in its body.
-fn document(
-    options: LeptosOptions,
-    title: String,
-    head: impl IntoView,
-    body: impl IntoView,
-) -> impl IntoView {
+    let (live, still) = match page {
+        Page::Live(data) => (Some(live(data)), None),
+        Page::Older(page) => (None, Some(view! { <OlderPage page /> }.into_any())),
+        Page::Topics(list) => (None, Some(view! { <TopicsPage list /> }.into_any())),
+        Page::Help { origin, refusal } => {
+            (None, Some(view! { <HelpPage origin refusal /> }.into_any()))
+        }
+        Page::Problem(problem) => (None, Some(view! { <ProblemPage problem /> }.into_any())),
+    };
     view! {
         <!DOCTYPE html>
         <html lang="en" dir="ltr">
@@ -93,7 +68,9 @@ fn document(
                 {head}
             </head>
             <body>
-                {body}
+                // What the browser hydrates stands first.
+                {live}
+                {still}
                 // Behind the page, and outside what is hydrated: decoration need not be in the WebAssembly.
                 <Wind />
             </body>
@@ -101,16 +78,37 @@ fn document(
     }
 }
 
+fn title(page: &Page) -> String {
+    match page {
+        Page::Live(PageData::Clock(_)) => messages::PAGE_TITLE.to_owned(),
+        Page::Live(PageData::Topic(page)) => messages::titled(&page.topic),
+        Page::Older(page) => messages::titled(&messages::older_events(&page.topic)),
+        Page::Topics(_) => messages::titled(messages::TOPICS),
+        Page::Help { .. } => messages::titled(messages::HELP),
+        Page::Problem(problem) => messages::titled(messages::problem_heading(problem.status)),
+    }
+}
+
+/// What the browser hydrates, and the programs that the page offers to copy.
+fn live(data: PageData) -> impl IntoView {
+    let programs = match &data {
+        PageData::Clock(_) => None,
+        PageData::Topic(page) => {
+            let (origin, stream_path) = (page.origin.clone(), page.stream_path.clone());
+            Some(view! { <Programs origin stream_path /> })
+        }
+    };
+    provide_context(data);
+    (App(), programs)
+}
+
 /// What the browser hydrates. It has no side effects besides those of its effects, which the server does not run.
 #[component]
 pub fn App() -> impl IntoView {
-    // On the server this is the context that `shell` provides; in the browser it is what the server wrote into the
+    // On the server this is the context that `document` provides; in the browser it is what the server wrote into the
     // page, so that both render the same.
-    let PageText(page) = SharedValue::new_str(|| PageText(use_context::<TopicPage>())).into_inner();
-    page.map(|page| match page.is_clock {
-        true => Either::Left(view! { <ClockPage page /> }),
-        false => Either::Right(view! { <LiveTopicPage page /> }),
-    })
+    let PageText(page) = SharedValue::new_str(|| PageText(use_context::<PageData>())).into_inner();
+    page.map(|data| view! { <LivePage data /> })
 }
 
 /// What stands in the head of every document.

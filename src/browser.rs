@@ -1,5 +1,5 @@
 //! The browser's APIs, one per file, each behind a small type that cleans up when it is dropped. Knows no page: what to
-//! do with what the browser tells is decided in `app/live.rs`, the only module that names this one.
+//! do with what the browser reports is decided in `app/live.rs` and its parts, the only modules that name this one.
 //!
 //! Nothing here is `Send`: make these values in an effect, where there is only one thread.
 

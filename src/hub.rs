@@ -2,7 +2,7 @@
 //! subscribes through the handle [`Hub`].
 //!
 //! * [`topic`], [`pattern`]: names of topics, and texts that stand for many
-//! * [`publication`]: a request to publish, its preconditions, and its receipt
+//! * [`publish`]: a request to publish, its preconditions, and its receipt
 //! * [`position`]: offsets and epochs, and how they are written as event ids
 //! * [`log`]: the edge to whatever makes events durable, and its contract
 //! * `sequencer`: the order of events, and what is staged but not committed
@@ -11,7 +11,7 @@
 //! * [`retention`]: how much of the histories stays
 //! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
 //! * [`subscriber`]: a cursor into the logs of topics and patterns; [`visibility`]: which events it sees
-//! * [`listeners`]: notification of changes
+//! * [`watch`]: notification of changes
 //!
 //! There is one order: every event of every topic gets the next offset under one lock, and is in the logs of its topics
 //! before the offset counts as committed. A subscriber that has read up to a committed offset has read everything before
@@ -28,11 +28,10 @@ mod entry;
 mod evicted_topics;
 mod history;
 mod idempotency;
-pub mod listeners;
 pub mod log;
 pub mod pattern;
 pub mod position;
-pub mod publication;
+pub mod publish;
 pub mod retention;
 mod sequencer;
 pub mod subscriber;
@@ -40,6 +39,7 @@ mod subscription;
 pub mod tail;
 pub mod topic;
 pub mod visibility;
+pub mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -51,23 +51,23 @@ use smallvec::SmallVec;
 use tokio_util::sync::CancellationToken;
 
 use self::channel::{Channel, ChannelLog, Matcher};
-use self::entry::Draft;
 pub use self::entry::Entry;
+use self::entry::UnsequencedEntry;
 use self::evicted_topics::EvictedTopics;
 use self::idempotency::Idempotency;
-use self::listeners::{News, TopicId};
 use self::log::memory::MemoryLog;
 use self::log::older::OlderEvents;
 use self::log::{Committer, Log, Recovered, Staged, Unavailable};
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
-use self::publication::{Conditions, ExpectedNewest, Publication, PublishError, Published};
+use self::publish::{ExpectedNewest, Preconditions, PublishError, PublishReceipt, PublishRequest};
 use self::retention::Retention;
 use self::sequencer::{Commit, Sequencer};
 use self::subscriber::{SubscribeError, Subscriber, Subscription};
 use self::tail::TailBudget;
 use self::topic::Topic;
 use self::visibility::{View, Visibility};
+use self::watch::{ChannelId, TopicChange};
 use crate::protocol::event::EventId;
 
 /// How much the hub holds. What exceeds a bound of the histories is evicted, oldest first.
@@ -94,7 +94,7 @@ pub struct Limits {
 pub struct Snapshot {
     /// Some of its events, oldest first.
     pub events: Vec<Arc<Entry>>,
-    /// If there are older ones: what to ask for them with, as [`Page::before`].
+    /// If there are older ones: what to ask for them with, as [`HistoryQuery::before`].
     pub older_than: Option<EventId>,
     /// Where the log stood: subscribing after this id misses nothing and repeats nothing.
     pub last_event_id: EventId,
@@ -106,7 +106,7 @@ pub struct Snapshot {
 
 /// Which of a topic's events a snapshot shows.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct HistoryQuery {
     /// Most events.
     pub count: usize,
     /// Most bytes that the events take, counted as [`Entry::bytes`]; one event may take more.
@@ -119,7 +119,7 @@ pub struct Page {
 
 /// A topic in a list of all.
 #[derive(Debug, Clone)]
-pub struct Summary {
+pub struct TopicSummary {
     /// The topic.
     pub topic: Topic,
     /// How many events are kept that the reader of the list may see.
@@ -164,19 +164,19 @@ pub enum EndError {
 /// A handle to the hub; clones share it.
 ///
 /// ```
-/// use fairwind::hub::publication::{Conditions, Publication};
-/// use fairwind::hub::subscriber::{Read, SlowReader, Start, Subscription};
+/// use fairwind::hub::publish::{Preconditions, PublishRequest};
+/// use fairwind::hub::subscriber::{ReadOutcome, LagPolicy, Start, Subscription};
 /// use fairwind::hub::topic::Topic;
 /// use fairwind::hub::{Hub, Limits};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let hub = Hub::new(Limits::default());
 /// let kitchen = Topic::new("kitchen").unwrap();
-/// let subscription = Subscription::public(kitchen.clone(), Start::Now, SlowReader::Disconnect);
+/// let subscription = Subscription::public(kitchen.clone(), Start::Now, LagPolicy::Disconnect);
 /// let mut subscriber = hub.subscribe(&subscription).unwrap();
-/// hub.publish(&kitchen, Publication::text("hello"), Conditions::default()).await.unwrap();
+/// hub.publish(&kitchen, PublishRequest::text("hello"), Preconditions::default()).await.unwrap();
 /// subscriber.ready().await;
-/// let Read::Batch(events) = subscriber.read(64 * 1_024) else { panic!("an event was published") };
+/// let ReadOutcome::Batch(events) = subscriber.read(64 * 1_024) else { panic!("an event was published") };
 /// assert_eq!(events.entries()[0].event.data, "hello");
 /// # });
 /// ```
@@ -202,7 +202,7 @@ struct State {
     names: BTreeMap<Topic, Arc<Channel>>,
     /// The patterns that have readers.
     patterns: PatternIndex<Arc<Channel>>,
-    next_channel: TopicId,
+    next_channel: ChannelId,
     /// How many subscriptions there are; see [`Limits::subscriptions`].
     subscriptions: usize,
     tails: TailBudget,
@@ -221,7 +221,7 @@ struct Proposed<T> {
 }
 
 impl Default for Limits {
-    /// The limits that the server has unless it is told otherwise.
+    /// The defaults of the server's settings.
     fn default() -> Self {
         Self {
             events: 1_000,
@@ -260,7 +260,7 @@ impl Hub {
                 topics: HashMap::new(),
                 names: BTreeMap::new(),
                 patterns: PatternIndex::default(),
-                next_channel: TopicId(0),
+                next_channel: ChannelId(0),
                 subscriptions: 0,
                 tails: TailBudget::new(limits.tail_bytes),
                 evicted_topics: EvictedTopics::new(entries_after),
@@ -289,10 +289,10 @@ impl Hub {
     pub async fn publish(
         &self,
         topic: &Topic,
-        publication: Publication,
-        conditions: Conditions,
-    ) -> Result<Published, PublishError> {
-        let proposed = self.propose(topic, Draft::new(publication), &conditions);
+        publication: PublishRequest,
+        conditions: Preconditions,
+    ) -> Result<PublishReceipt, PublishError> {
+        let proposed = self.propose(topic, UnsequencedEntry::new(publication), &conditions);
         if notify(proposed.reached) {
             // A writer thread was just woken, possibly on this core. Yield once so that it runs first: readers wait for it,
             // and what is published meanwhile goes out together.
@@ -358,13 +358,13 @@ impl Hub {
         // From here on the subscriber itself ends the counting, which takes the lock.
         drop(state);
         for (channel, _) in &channels {
-            channel.tell(News::Subscribers);
+            channel.notify(TopicChange::Subscribers);
         }
         Subscriber::new(self.clone(), channels, subscription, newest)
     }
 
     /// Some of a topic's events. A topic that does not exist has none.
-    pub fn snapshot(&self, topic: &Topic, page: &Page) -> Snapshot {
+    pub fn snapshot(&self, topic: &Topic, page: &HistoryQuery) -> Snapshot {
         let mut state = self.0.state.lock();
         let mut snapshot = Snapshot {
             events: Vec::new(),
@@ -426,7 +426,7 @@ impl Hub {
 
     /// The topics that a reader may see, by name. `sees` says of each topic whether the reader may know of it, and if so,
     /// whether it may see private events; a topic that has nothing but private events is not listed for others.
-    pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<Summary> {
+    pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
         self.retain();
         let state = self.0.state.lock();
         let channels: Vec<_> = state.names.values().cloned().collect();
@@ -441,8 +441,9 @@ impl Hub {
             .collect()
     }
 
-    /// How much there is.
+    /// How much there is, within the limits.
     pub fn totals(&self) -> Totals {
+        self.retain();
         let state = self.0.state.lock();
         Totals {
             topics: state.topics.len(),
@@ -499,9 +500,9 @@ impl Hub {
     fn propose(
         &self,
         topic: &Topic,
-        draft: Draft,
-        conditions: &Conditions,
-    ) -> Proposed<Result<Published, PublishError>> {
+        draft: UnsequencedEntry,
+        conditions: &Preconditions,
+    ) -> Proposed<Result<PublishReceipt, PublishError>> {
         let mut state = self.0.state.lock();
         let mut new_key = None;
         if let Some(key) = &conditions.idempotency {
@@ -510,7 +511,7 @@ impl Hub {
                 Ok(Ok(first)) => {
                     // An equal request has the same own id, if it has one.
                     let own_id = publication.id.clone();
-                    let published = Published {
+                    let published = PublishReceipt {
                         id: own_id.unwrap_or_else(|| self.id(first.offset)),
                         topic: topic.clone(),
                         subscribers: first.subscribers,
@@ -536,7 +537,7 @@ impl Hub {
                 if let Some(key) = new_key {
                     state.idempotency.remember(key, entry.offset, subscribers);
                 }
-                proposed.with(Ok(Published {
+                proposed.with(Ok(PublishReceipt {
                     id: entry.event.id.clone(),
                     topic: topic.clone(),
                     subscribers,
@@ -556,7 +557,10 @@ impl Hub {
         if channel.is_none() && state.sequencer.newest(topic, true).is_none() {
             return Proposed::at_once(Err(UnknownTopic.into()));
         }
-        match self.0.append(&mut state, topic, Draft::end(topic), None) {
+        match self
+            .0
+            .append(&mut state, topic, UnsequencedEntry::end(topic), None)
+        {
             Ok((_, _, proposed)) => proposed.with(Ok(())),
             Err(error) => Proposed::at_once(Err(error.into())),
         }
@@ -569,7 +573,7 @@ impl Hub {
         &self,
         state: &mut State,
         topic: &Topic,
-        publication: &Publication,
+        publication: &PublishRequest,
         expected: &Option<ExpectedNewest>,
     ) -> Result<Option<Arc<Channel>>, PublishError> {
         let mut new_topics = 0;
@@ -595,7 +599,7 @@ impl Hub {
                 return Err(PublishError::DuplicateId(id.clone()));
             }
             let is_new = log.is_none_or(|log| log.history.is_empty());
-            new_topics += usize::from(is_new && publication.is_kept);
+            new_topics += usize::from(is_new && !publication.is_ephemeral);
             if number == 0 {
                 first = channel;
             }
@@ -678,7 +682,7 @@ impl Hub {
             state.forget_if_unused(channel);
         }
         drop(state);
-        channel.tell(News::Subscribers);
+        channel.notify(TopicChange::Subscribers);
     }
 }
 
@@ -698,7 +702,7 @@ impl Shared {
         &self,
         state: &mut State,
         topic: &Topic,
-        draft: Draft,
+        draft: UnsequencedEntry,
         key: Option<idempotency::KeyHash>,
     ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
         let entry = Arc::new(draft.finish(topic, &self.epochs, state.sequencer.next()));
@@ -851,7 +855,7 @@ impl State {
     fn reach(&mut self, entry: &Entry) -> Reached {
         let mut reached = Reached::new();
         for topic in entry.topics() {
-            let of_topic = if entry.is_kept {
+            let of_topic = if !entry.is_ephemeral {
                 Some(self.topic(topic))
             } else {
                 self.topics.get(topic).cloned()
@@ -925,13 +929,13 @@ impl State {
 
 impl Channel {
     /// The topic as a reader may see it in a list; nothing if all that it has is hidden from that reader.
-    fn summary(&self, topic: &Topic, with_private: bool) -> Option<Summary> {
+    fn summary(&self, topic: &Topic, with_private: bool) -> Option<TopicSummary> {
         let log = self.log();
         let events = log.history.count(with_private);
         if events == 0 && log.history.count(true) > 0 {
             return None;
         }
-        Some(Summary {
+        Some(TopicSummary {
             topic: topic.clone(),
             events,
             subscribers: self.subscribers(),
@@ -953,7 +957,7 @@ fn subscribers(reached: &[Arc<Channel>]) -> usize {
 fn notify(reached: Reached) -> bool {
     let mut has_woken = false;
     for channel in reached {
-        has_woken |= channel.tell(News::Events);
+        has_woken |= channel.notify(TopicChange::Events);
     }
     has_woken
 }

@@ -5,7 +5,7 @@
 //! | room | runs | holds |
 //! | --- | --- | --- |
 //! | [`protocol`] | everywhere | what server and browser must agree on: paths, ids, events, the stream's format |
-//! | [`app`] | everywhere | the pages and their components; `app/live.rs` is the one seam to the browser |
+//! | [`app`] | everywhere | the pages and their components; `app/live.rs`, with its parts, is the one seam to the browser |
 //! | `browser` | browser | one browser API per file: EventSource, clipboard, frames, timers |
 //! | `hub` | server | topics, their log, subscribers as cursors into it; knows no HTTP |
 //! | `feeds` | server | what publishes by itself (the clock); uses the hub like any publisher |
@@ -14,8 +14,8 @@
 //! # Invariants (`scripts/check-rooms.sh` holds them)
 //!
 //! 1. `protocol` names no tokio, axum, leptos or web-sys.
-//! 2. `app` never names `server` or `hub`; only `app/live.rs` names `browser`.
-//! 3. `hub` never names axum, http or leptos.
+//! 2. `app` never names `server` or `hub`; only `app/live.rs` and its parts in `app/live/` name `browser`.
+//! 3. `hub` never names axum, http, leptos, clap or `server`.
 //! 4. `cfg(feature …)` stands in `lib.rs`, `main.rs` and `app/live.rs` only.
 //! 5. Text that both sides render is a pure function of data: never of now, locale or time zone.
 
@@ -31,6 +31,9 @@ pub mod feeds;
 pub mod hub;
 #[cfg(feature = "ssr")]
 pub mod server;
+
+#[cfg(feature = "ssr")]
+pub use hub::Hub;
 
 /// Brings the page that the server rendered to life. The page's own script calls it once.
 #[cfg(feature = "hydrate")]

@@ -93,6 +93,9 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// Query parameter of [`TOPICS_PATH`] that names a topic of the stream.
 pub const TOPIC: &str = "topic";
 
+/// Query parameter of [`TOPICS_PATH`] that names a pattern, such as `orders/*`: every topic that matches is on the stream.
+pub const MATCH: &str = "match";
+
 /// Query parameter of [`TOPICS_PATH`] that leads to a topic by its name.
 pub const OPEN: &str = "open";
 
@@ -110,7 +113,7 @@ pub const HELP_PATH: &str = "/help";
 
 /// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
 /// to the topic itself gets its page.
-pub fn raw_path(topic: &str) -> String {
+pub fn stream_link(topic: &str) -> String {
     format!(
         "{TOPICS_PATH}?{TOPIC}={}",
         utf8_percent_encode(topic, NON_ALPHANUMERIC)
@@ -142,7 +145,7 @@ mod tests {
             "/topics/a/b%20c%3Fd%23e%25%27f%22"
         );
         assert_eq!(topic_path("上"), "/topics/%E4%B8%8A");
-        assert_eq!(raw_path("a/b&c"), "/topics?topic=a%2Fb%26c");
+        assert_eq!(stream_link("a/b&c"), "/topics?topic=a%2Fb%26c");
     }
 
     #[test]
@@ -154,11 +157,11 @@ mod tests {
                 data: String::new(),
             },
             whole_bytes: None,
+            published_at: String::new(),
         };
         let mut page = TopicPage {
             origin: "http://127.0.0.1:8080".to_owned(),
             topic: "a".to_owned(),
-            is_clock: false,
             stream_path: "/topics/a".to_owned(),
             events: vec![event("#e-7"), event("#e-8")],
             before: None,
@@ -167,7 +170,8 @@ mod tests {
             consumers: 0,
             has_ended: false,
             filter: String::new(),
-            refusal: String::new(),
+            rendered_at: String::new(),
+            refusal: None,
         };
         assert_eq!(older_path(&page), "/topics/a?before=%23e%2D7");
         page.events.clear();

@@ -8,6 +8,7 @@
 //! * `net`: sockets, TLS, and the threads that write streams
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
 //! * `site`: what browsers show
+//! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
 
 pub mod settings;
@@ -18,6 +19,7 @@ pub mod testing;
 mod auth;
 mod http;
 mod limits;
+mod mount;
 mod net;
 mod ops;
 mod router;
@@ -42,6 +44,7 @@ use self::limits::connections::ConnectionLimiter;
 use self::limits::request_rate::RequestRates;
 use self::limits::shares::Shares;
 pub use self::limits::streams::StreamRegistry;
+pub use self::mount::Mount;
 use self::net::connections::{self, Service};
 use self::net::tls::Tls;
 use self::ops::metrics::Metrics;
@@ -57,8 +60,8 @@ use crate::hub::Hub;
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
 
-/// The whole program: makes a token if it is asked for one; else reads the settings, serves until it is told to stop, and
-/// says how it went.
+/// The whole program: runs the token command if the command line asks for it; otherwise reads the settings and serves until
+/// a signal stops it.
 pub fn main() -> ExitCode {
     if let Some(code) = token_command::run(std::env::args_os()) {
         return code;
@@ -70,7 +73,7 @@ pub fn main() -> ExitCode {
     let _logging = match telemetry::start(settings.log.as_str()) {
         Ok(logging) => logging,
         Err(error) => {
-            // There is no log to say it to, and perhaps no standard error either.
+            // There is no log, and standard error may be closed as well.
             let _ = writeln!(io::stderr(), "error: cannot start the log: {error}");
             return ExitCode::FAILURE;
         }
@@ -88,8 +91,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// HTTP, tokens and ids cannot say a time before 1970. A machine without a clock of its own starts there, until the network
-/// has told it the time.
+/// HTTP, tokens and ids cannot express a time before 1970. A machine without a clock of its own starts there until it has the
+/// time from the network.
 fn check_wall_clock(now: SystemTime) -> io::Result<()> {
     match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(_) => Ok(()),
@@ -142,8 +145,8 @@ fn warn_of_open_publishing(anonymous_publish: AnonymousPublish) {
     }
 }
 
-/// Prints the one line on standard output, for which scripts wait. A thread of its own does it: standard output may be
-/// closed, or stuck with the log behind the same pipe.
+/// Prints the line on standard output for which scripts wait. It has a thread of its own, since standard output may be closed
+/// or blocked.
 fn announce(line: String) {
     let printed = thread::Builder::new()
         .name("announce".to_owned())
@@ -158,13 +161,13 @@ fn announce(line: String) {
     }
 }
 
-/// Listens with room for a crowd that comes back at one moment: who finds none waits a second and more.
+/// Listens with a backlog for many clients that reconnect at one moment: a client that finds it full waits for a second or more.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A server that comes after another at the same address need not wait until the other's connections are forgotten.
+    // A restarted server need not wait until the system has forgotten the connections of the one before.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -226,21 +229,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let state = self.state(listener.local_addr()?);
         let clock = self.start_clock();
-        self.supervisor.spawn(
-            "retention",
-            state.hub.clone().keep_within_limits(self.shutdown.clone()),
-        );
-        self.supervisor.spawn(
-            "the notices",
-            notices::report_what_was_left_out(self.shutdown.clone()),
-        );
-        self.supervisor.spawn(
-            "the forgetting of old clients",
-            state
-                .rates
-                .clone()
-                .forget_old_clients(self.shutdown.clone()),
-        );
+        self.start_tasks(&state);
         let service = Service {
             router: router::router(state, &self.settings.router_config()),
             tls: self.tls,
@@ -255,7 +244,7 @@ impl Server {
             shutdown: self.shutdown,
         };
         connections::serve(listener, service).await?;
-        // It ends with the shutdown; a panic in it has been reported where it happened.
+        // The clock ends with the shutdown; its panic would have been reported by the supervisor.
         if let Some(clock) = clock {
             let _ = clock.await;
         }
@@ -282,6 +271,25 @@ impl Server {
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
         })
+    }
+
+    /// Starts what runs beside the requests, until the shutdown.
+    fn start_tasks(&self, state: &AppState) {
+        self.supervisor.spawn(
+            "retention",
+            state.hub.clone().keep_within_limits(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
+            "the notices",
+            notices::report_what_was_left_out(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
+            "the forgetting of old clients",
+            state
+                .rates
+                .clone()
+                .forget_old_clients(self.shutdown.clone()),
+        );
     }
 
     fn start_clock(&self) -> Option<JoinHandle<()>> {
@@ -330,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_whose_clock_stands_before_1970_is_told_so() {
+    fn a_clock_before_1970_is_refused_with_the_reason() {
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         let refused = check_wall_clock(before).expect_err("a refusal").to_string();
         assert!(refused.contains("clock"), "{refused}");

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::event::{LENGTH, Stamp};
+use crate::http2::Http2Reader;
 use crate::order::{Faults, Order};
 use crate::socket::SocketReader;
 use crate::stream::StreamReader;
+use crate::transport::{Protocol, Socket, Tls};
 
 /// How many connections publish.
 const PUBLISHERS: usize = 4;
@@ -41,7 +42,11 @@ const PUBLISHER_TOKEN: usize = 1 << 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Stream,
+    /// A stream that may come compressed.
+    Gzip,
     Socket,
+    /// So many streams over each connection of HTTP/2.
+    Http2(usize),
 }
 
 pub(crate) struct Client {
@@ -51,9 +56,13 @@ pub(crate) struct Client {
     buffer: Vec<u8>,
     start: Instant,
     stop: Arc<AtomicBool>,
+    /// How TLS is spoken, on all connections or on none.
+    tls: Option<Tls>,
+    /// Connections that subscribe. All but those of HTTP/2 have one subscription.
     subscribers: Vec<Option<Subscriber>>,
+    subscriptions: usize,
     publishers: Vec<Publisher>,
-    /// Subscriber after subscriber, one for each publisher.
+    /// Subscription after subscription, one for each publisher.
     orders: Vec<Order>,
     run: Run,
     /// How long there was nothing to do but to wait.
@@ -61,13 +70,17 @@ pub(crate) struct Client {
 }
 
 struct Subscriber {
-    socket: TcpStream,
+    socket: Socket,
     reader: Reader,
+    /// The number of its first subscription, and how many it has.
+    first: usize,
+    count: usize,
 }
 
 enum Reader {
     Stream(StreamReader),
     Socket(SocketReader),
+    Http2(Http2Reader),
 }
 
 impl Reader {
@@ -75,12 +88,32 @@ impl Reader {
         match self {
             Self::Stream(reader) => reader.is_open(),
             Self::Socket(reader) => reader.is_open(),
+            Self::Http2(reader) => reader.is_open(),
+        }
+    }
+
+    /// Takes what was read, and passes on each complete event with the number of its subscription, from 0.
+    #[inline]
+    fn feed(&mut self, bytes: &[u8], got: &mut impl FnMut(usize, Stamp)) -> Result<(), String> {
+        match self {
+            Self::Stream(reader) => reader.feed(bytes, &mut |stamp| got(0, stamp)),
+            Self::Socket(reader) => reader.feed(bytes, &mut |stamp| got(0, stamp)),
+            Self::Http2(reader) => reader.feed(bytes, got),
+        }
+    }
+
+    /// What the protocol has to say to the server.
+    fn answers(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Socket(reader) => Some(&mut reader.answers),
+            Self::Http2(reader) => Some(&mut reader.answers),
         }
     }
 }
 
 struct Publisher {
-    socket: TcpStream,
+    socket: Socket,
     unsent: Vec<u8>,
     answers: Vec<u8>,
     /// When each of the requests that are not answered was begun.
@@ -94,6 +127,8 @@ struct Run {
     number: u32,
     delivered: u64,
     faults: Faults,
+    /// What subscribers have read, compressed if it was, without TLS.
+    bytes: u64,
     latency: Histogram<u64>,
     last_latency: u64,
     closed: u64,
@@ -111,6 +146,7 @@ impl Run {
             number,
             delivered: 0,
             faults: Faults::default(),
+            bytes: 0,
             latency,
             last_latency: 0,
             closed: 0,
@@ -130,6 +166,8 @@ pub(crate) struct Load {
     /// What was delivered before the time to publish was over.
     pub(crate) in_time: u64,
     pub(crate) faults: Faults,
+    /// What subscribers have read, compressed if it was, without TLS.
+    pub(crate) bytes: u64,
     /// Subscriptions that ended, and why the first of them did.
     pub(crate) closed: u64,
     pub(crate) problem: Option<String>,
@@ -166,7 +204,11 @@ impl Load {
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr, stop: Arc<AtomicBool>) -> Result<Self, String> {
+    pub(crate) fn new(
+        address: SocketAddr,
+        tls: Option<Tls>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, String> {
         Ok(Self {
             address,
             poll: Poll::new().map_err(|error| format!("epoll: {error}"))?,
@@ -174,7 +216,9 @@ impl Client {
             buffer: vec![0; BUFFER],
             start: Instant::now(),
             stop,
+            tls,
             subscribers: Vec::new(),
+            subscriptions: 0,
             publishers: Vec::new(),
             orders: Vec::new(),
             run: Run::new(0)?,
@@ -192,18 +236,21 @@ impl Client {
         let deadline = Instant::now() + PATIENCE;
         self.run.problem = None;
         let mut first_waiting = self.subscribers.len();
-        while self.subscribers.len() < count {
+        while self.subscriptions < count {
             let index = self.subscribers.len();
             let subscriber = self
-                .open(kind, &path(index), Token(index))
+                .open(kind, &path, Token(index))
                 .map_err(|error| format!("subscriber {index} could not connect: {error}"))?;
+            self.subscriptions += subscriber.count;
             self.subscribers.push(Some(subscriber));
+            // What came with a handshake is not announced again.
+            self.read_subscriber(index);
             while self.subscribers.len() - first_waiting >= OPENING {
                 self.turn(Duration::from_millis(10))?;
                 self.pass_open(&mut first_waiting, deadline)?;
             }
         }
-        while first_waiting < count {
+        while first_waiting < self.subscribers.len() {
             self.turn(Duration::from_millis(10))?;
             self.pass_open(&mut first_waiting, deadline)?;
         }
@@ -225,50 +272,83 @@ impl Client {
         Ok(())
     }
 
-    fn open(&self, kind: Kind, path: &str, token: Token) -> io::Result<Subscriber> {
-        let host = self.address;
-        let (reader, request) = match kind {
-            Kind::Stream => (
-                Reader::Stream(StreamReader::new()),
-                format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\n\r\n"),
-            ),
+    fn open(
+        &self,
+        kind: Kind,
+        path: impl Fn(usize) -> String,
+        token: Token,
+    ) -> io::Result<Subscriber> {
+        let (host, first) = (self.address, self.subscriptions);
+        let stream = |more: &str| {
+            let path = path(first);
+            format!(
+                "GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\n{more}\r\n"
+            )
+            .into_bytes()
+        };
+        let new_stream = || Reader::Stream(StreamReader::new());
+        let (reader, count, request) = match kind {
+            Kind::Stream => (new_stream(), 1, stream("")),
+            Kind::Gzip => (new_stream(), 1, stream("accept-encoding: gzip\r\n")),
             Kind::Socket => (
                 Reader::Socket(SocketReader::new()),
+                1,
                 format!(
-                    "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-                     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n"
-                ),
+                    "GET {} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIGxvYWQgY2xpZW50IQ==\r\n\r\n",
+                    path(first)
+                )
+                .into_bytes(),
             ),
+            Kind::Http2(count) => {
+                let paths: Vec<String> = (first..first + count).map(&path).collect();
+                let (reader, request) = Http2Reader::new(&host.to_string(), &paths);
+                (Reader::Http2(reader), count, request)
+            }
         };
-        let mut socket = self.connect()?;
-        socket.write_all(request.as_bytes())?;
-        let socket = self.register(socket, token, Interest::READABLE)?;
-        Ok(Subscriber { socket, reader })
+        let protocol = match kind {
+            Kind::Http2(_) => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        let socket = self.connect(protocol, &request, token, Interest::READABLE)?;
+        Ok(Subscriber {
+            socket,
+            reader,
+            first,
+            count,
+        })
     }
 
-    fn connect(&self) -> io::Result<BlockingStream> {
-        let socket = BlockingStream::connect_timeout(&self.address, PATIENCE)?;
-        socket.set_nodelay(true)?;
-        Ok(socket)
-    }
-
-    fn register(
+    /// Connects, sends the first request, and watches what comes.
+    fn connect(
         &self,
-        socket: BlockingStream,
+        protocol: Protocol,
+        request: &[u8],
         token: Token,
         interest: Interest,
-    ) -> io::Result<TcpStream> {
-        socket.set_nonblocking(true)?;
-        let mut socket = TcpStream::from_std(socket);
+    ) -> io::Result<Socket> {
+        let socket = BlockingStream::connect_timeout(&self.address, PATIENCE)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let tls = self.tls.as_ref().map(|tls| (tls, protocol));
+        let mut socket = Socket::begin(socket, tls, request)?;
         self.poll
             .registry()
-            .register(&mut socket, token, interest)?;
+            .register(&mut socket.tcp, token, interest)?;
         Ok(socket)
+    }
+
+    /// Whether every subscription's answer is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.subscribers.iter().flatten().all(|subscriber| {
+            matches!(&subscriber.reader, Reader::Stream(reader) if reader.is_compressed())
+        })
     }
 
     /// Closes every subscription.
     pub(crate) fn unsubscribe(&mut self) {
         self.subscribers.clear();
+        self.subscriptions = 0;
         self.orders.clear();
     }
 
@@ -278,11 +358,9 @@ impl Client {
         self.publishers.clear();
         for index in 0..publishers {
             let token = Token(PUBLISHER_TOKEN + index);
+            let interest = Interest::READABLE | Interest::WRITABLE;
             let socket = self
-                .connect()
-                .and_then(|socket| {
-                    self.register(socket, token, Interest::READABLE | Interest::WRITABLE)
-                })
+                .connect(Protocol::Http1, b"", token, interest)
                 .map_err(|error| format!("a publisher could not connect: {error}"))?;
             self.publishers.push(Publisher {
                 socket,
@@ -298,7 +376,7 @@ impl Client {
 
     fn reset_orders(&mut self) {
         self.orders.clear();
-        let count = self.subscribers.len() * self.publishers.len();
+        let count = self.subscriptions * self.publishers.len();
         self.orders.resize_with(count, Order::default);
     }
 
@@ -331,8 +409,9 @@ impl Client {
         drain: Duration,
     ) -> Result<Load, String> {
         self.begin(PUBLISHERS)?;
-        let readers = self.subscribers.iter().flatten().count() as u64;
-        let all = self.subscribers.len() as u64;
+        let alive = self.subscribers.iter().flatten();
+        let readers: u64 = alive.map(|subscriber| subscriber.count as u64).sum();
+        let all = self.subscriptions as u64;
         let count = (rate * time.as_secs_f64()).round().max(1.0) as u64;
         let interval = time.as_secs_f64() / count as f64;
         let start = Instant::now() + Duration::from_millis(2);
@@ -376,6 +455,7 @@ impl Client {
             delivered: run.delivered,
             in_time: in_time.unwrap_or(run.delivered),
             faults: run.faults,
+            bytes: run.bytes,
             closed: run.closed,
             problem: run.problem.clone(),
             refused: run.refused + unanswered,
@@ -410,6 +490,36 @@ impl Client {
         for number in 1..=samples as u64 {
             self.publish(0, path, Instant::now())?;
             self.until(|client| client.run.delivered >= number && client.run.answered >= number)?;
+            latencies.push(self.run.last_latency);
+        }
+        self.check()?;
+        Ok(latencies)
+    }
+
+    /// Publishes so many events to one subscriber at a steady rate, on the connection that [`Self::begin`] opened; for
+    /// each, the nanoseconds from before it was written until after it was read. The server sleeps in between; the
+    /// client does not, so that its own waking is no part of what is measured.
+    pub(crate) fn paced(
+        &mut self,
+        path: &str,
+        rate: f64,
+        samples: usize,
+    ) -> Result<Vec<u64>, String> {
+        let mut latencies = Vec::with_capacity(samples);
+        let interval = Duration::from_secs_f64(1.0 / rate);
+        let mut due = Instant::now();
+        for _ in 0..samples {
+            while Instant::now() < due {
+                self.turn(Duration::ZERO)?;
+            }
+            let (delivered, answered) = (self.run.delivered + 1, self.run.answered + 1);
+            // An event that is late delays the next ones; they are not sent in a burst after it.
+            let now = Instant::now();
+            due = (due + interval).max(now);
+            self.publish(0, path, now)?;
+            self.until(|client| {
+                client.run.delivered >= delivered && client.run.answered >= answered
+            })?;
             latencies.push(self.run.last_latency);
         }
         self.check()?;
@@ -588,7 +698,10 @@ impl Client {
             }
         }
         publisher.unsent.drain(..sent);
-        Ok(())
+        publisher
+            .socket
+            .flush()
+            .map_err(|error| format!("a publisher's connection failed: {error}"))
     }
 
     /// Waits for at most so long until there is something to read, and reads it. Waits shorter than the system's clock
@@ -634,9 +747,15 @@ impl Client {
     }
 
     fn read_subscriber(&mut self, index: usize) {
-        let Some(Some(Subscriber { socket, reader })) = self.subscribers.get_mut(index) else {
+        let Some(Some(subscriber)) = self.subscribers.get_mut(index) else {
             return;
         };
+        let Subscriber {
+            socket,
+            reader,
+            first,
+            count,
+        } = subscriber;
         let publishers = self.publishers.len();
         let problem = loop {
             let length = match socket.read(&mut self.buffer) {
@@ -648,15 +767,17 @@ impl Client {
             };
             let now = self.start.elapsed().as_nanos() as u64;
             let run = &mut self.run;
+            run.bytes += length as u64;
             let orders = self
                 .orders
-                .get_mut(index * publishers..)
+                .get_mut(*first * publishers..)
                 .unwrap_or_default();
-            let mut got = |stamp: Stamp| {
+            let mut got = |number: usize, stamp: Stamp| {
                 if stamp.run != run.number || stamp.publisher as usize >= publishers {
                     return;
                 }
-                let Some(order) = orders.get_mut(stamp.publisher as usize) else {
+                let Some(order) = orders.get_mut(number * publishers + stamp.publisher as usize)
+                else {
                     return;
                 };
                 if order.got(stamp.number, &mut run.faults) {
@@ -665,28 +786,22 @@ impl Client {
                     run.latency.saturating_record(run.last_latency);
                 }
             };
-            let bytes = &self.buffer[..length];
-            let fed = match reader {
-                Reader::Stream(reader) => reader.feed(bytes, &mut got),
-                Reader::Socket(reader) => {
-                    let fed = reader.feed(bytes, &mut got);
-                    if !reader.answers.is_empty() {
-                        // So short an answer fits; if not, the server closes the connection, which is counted.
-                        let _ = socket.write(&reader.answers);
-                        reader.answers.clear();
-                    }
-                    fed
-                }
-            };
-            if let Err(problem) = fed {
+            if let Err(problem) = reader.feed(&self.buffer[..length], &mut got) {
                 break problem;
             }
+            if let Some(answers) = reader.answers()
+                && !answers.is_empty()
+            {
+                // So short an answer fits; if not, the server closes the connection, which is counted.
+                let _ = socket.write(answers);
+                answers.clear();
+            }
             // Less than was asked for: there is no more, and new bytes are news.
-            if length < self.buffer.len() {
+            if length < self.buffer.len() && socket.says_when_it_is_empty() {
                 return;
             }
         };
-        self.run.closed += 1;
+        self.run.closed += *count as u64;
         self.run.problem.get_or_insert(problem);
         self.subscribers[index] = None;
     }

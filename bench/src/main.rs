@@ -3,6 +3,7 @@
 
 mod client;
 mod event;
+mod http2;
 mod machine;
 mod order;
 mod peers;
@@ -14,6 +15,7 @@ mod server;
 mod socket;
 mod statistics;
 mod stream;
+mod transport;
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ use crate::peers::Peer;
 use crate::report::Report;
 use crate::results::Results;
 use crate::scenarios::{Part, Plan, Runner};
+use crate::transport::Certificate;
 
 /// Compares Fairwind with other servers of events on this machine.
 #[derive(Debug, Parser)]
@@ -93,6 +96,7 @@ fn run(options: &Options) -> Result<(), String> {
     let mut results = Results::default();
     let temporary = std::env::temp_dir().join(format!("fairwind-bench-{}", std::process::id()));
     fs::create_dir_all(&temporary).map_err(|error| format!("{}: {error}", temporary.display()))?;
+    let certificate = Certificate::make(&temporary)?;
     let mut done = Ok(());
     'rounds: for round in 1..=rounds {
         for peer in peers
@@ -106,6 +110,7 @@ fn run(options: &Options) -> Result<(), String> {
                 plan: &plan,
                 results: &mut results,
                 folder: temporary.clone(),
+                certificate: &certificate,
                 stop: Arc::clone(&stop),
             };
             done = runner.round(peer);

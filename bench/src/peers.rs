@@ -7,6 +7,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::transport::Certificate;
 
 /// The topic, or channel, that everything but the cost of publishing is measured on.
 pub(crate) const TOPIC: &str = "bench";
@@ -23,6 +24,16 @@ pub(crate) struct Peer {
     pub(crate) version: String,
     /// What is run; a script's interpreter stands before the script.
     program: Vec<PathBuf>,
+}
+
+/// How a server is started.
+#[derive(Clone, Copy)]
+pub(crate) enum Variant<'a> {
+    Plain,
+    /// Streams are compressed for clients that accept it.
+    Gzip,
+    /// Everything is served over TLS, and HTTP/2 with it.
+    Tls(&'a Certificate),
 }
 
 impl Peer {
@@ -63,6 +74,7 @@ impl Peer {
         port: u16,
         folder: &Path,
         machine: &Machine,
+        variant: Variant<'_>,
     ) -> Result<Command, String> {
         let (program, arguments) = self
             .program
@@ -94,7 +106,7 @@ impl Peer {
             "nchan" => {
                 let module = arguments.first().ok_or("the module is not known")?;
                 let template = arguments.get(1).ok_or("the configuration is not known")?;
-                let configuration = nginx_configuration(template, module, port, machine)?;
+                let configuration = nginx_configuration(template, module, port, machine, variant)?;
                 let path = folder.join("nginx.conf");
                 fs::write(&path, configuration)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -107,7 +119,41 @@ impl Peer {
             "better-sse" | "bun" => command.args(arguments).arg(port.to_string()),
             _ => command.args(arguments).arg(address),
         };
+        match (self.name.as_str(), variant) {
+            ("fairwind", Variant::Gzip) => {
+                command.args([
+                    "--stream-compression=gzip",
+                    "--max-compressed-streams=20000",
+                ]);
+            }
+            ("fairwind", Variant::Tls(certificate)) => {
+                command.arg("--tls-cert").arg(&certificate.chain);
+                command.arg("--tls-key").arg(&certificate.key);
+            }
+            ("bun" | "axum-body", Variant::Tls(certificate)) => {
+                command.args([&certificate.chain, &certificate.key]);
+            }
+            _ => {}
+        }
         Ok(command)
+    }
+
+    /// Whether it can compress event streams, as far as this comparison knows how.
+    pub(crate) fn has_gzip(&self) -> bool {
+        self.name == "fairwind"
+    }
+
+    /// Whether it can serve HTTPS by itself, as far as this comparison knows how.
+    pub(crate) fn has_tls(&self) -> bool {
+        matches!(
+            self.name.as_str(),
+            "fairwind" | "nchan" | "bun" | "axum-body"
+        )
+    }
+
+    /// Whether it speaks HTTP/2 there.
+    pub(crate) fn has_http2(&self) -> bool {
+        self.has_tls() && self.name != "bun"
     }
 
     /// Where this topic is subscribed to.
@@ -162,13 +208,27 @@ fn nginx_configuration(
     module: &Path,
     port: u16,
     machine: &Machine,
+    variant: Variant<'_>,
 ) -> Result<String, String> {
     let text =
         fs::read_to_string(template).map_err(|error| format!("{}: {error}", template.display()))?;
     let user =
         nix::unistd::User::from_uid(nix::unistd::getuid()).map_err(|error| error.to_string())?;
     let user = user.ok_or("this user has no name")?.name;
+    let (how, files) = match variant {
+        Variant::Tls(Certificate { chain, key }) => (
+            " ssl http2",
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {};",
+                chain.display(),
+                key.display()
+            ),
+        ),
+        _ => ("", String::new()),
+    };
     Ok(text
+        .replace("@HOW@", how)
+        .replace("@TLS@", &files)
         .replace("@MODULE@", &module.display().to_string())
         .replace("@USER@", &user)
         .replace("@OPEN_FILES@", &machine.open_files.to_string())

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::machine::Machine;
 use crate::peers::{HISTORY, Peer};
 use crate::results::Results;
-use crate::scenarios::{HIGH_RATE, Plan};
+use crate::scenarios::{HIGH_RATE, Plan, STREAMS_EACH};
 use crate::statistics::Summary;
 
 const BEGIN: &str = "<!-- results: begin -->";
@@ -111,6 +111,9 @@ impl Report<'_> {
         }
         self.memory(text)?;
         self.echo(text)?;
+        for &rate in &self.plan.paces {
+            self.paced(text, rate)?;
+        }
         self.topics(text, "topics", &self.plan.topics, "topics")?;
         self.topics(
             text,
@@ -133,6 +136,8 @@ impl Report<'_> {
             )?;
             self.steady(text, "socket")?;
         }
+        self.gzip(text)?;
+        self.tls(text)?;
         self.versions(text)
     }
 
@@ -213,6 +218,18 @@ impl Report<'_> {
             "echo.p50".to_owned(),
             false,
         ));
+        for rate in &self.plan.paces {
+            for (what, key) in [("p50", "p50"), ("processor time per event", "cpu")] {
+                rows.push((
+                    format!(
+                        "{} paced publishes a second to one subscriber, {what}, µs",
+                        number(*rate)
+                    ),
+                    format!("paced.{rate}.{key}"),
+                    false,
+                ));
+            }
+        }
         rows.push((
             format!("replay of {}, events a second", thousands(HISTORY)),
             "replay".to_owned(),
@@ -223,6 +240,32 @@ impl Report<'_> {
             "socket.cpu".to_owned(),
             false,
         ));
+
+        for (what, key) in [
+            ("compressed stream: processor time per delivery", "gzip.cpu"),
+            (
+                "HTTP/1.1 over TLS: processor time per delivery",
+                "tls.http1.cpu",
+            ),
+            (
+                "HTTP/2 over TLS: processor time per delivery",
+                "tls.http2.cpu",
+            ),
+        ] {
+            rows.push((format!("{what}, µs"), key.to_owned(), false));
+        }
+        if let Some(count) = self.plan.idle_tls.last() {
+            for (what, key) in [("1.1", "http1"), ("2", "http2")] {
+                rows.push((
+                    format!(
+                        "HTTP/{what} over TLS: memory per idle connection, {}, KiB",
+                        thousands(*count)
+                    ),
+                    format!("tls.{key}.memory.{count}"),
+                    false,
+                ));
+            }
+        }
 
         writeln!(text, "### Fairwind at a glance\n")?;
         writeln!(
@@ -272,7 +315,9 @@ impl Report<'_> {
         )?;
         writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
         let floor_key = match (key, self.plan.crowds.first()) {
-            ("socket", Some((count, _))) => format!("steady.{count}.cpu"),
+            ("socket" | "tls.http1" | "tls.http2", Some((count, _))) => {
+                format!("steady.{count}.cpu")
+            }
             _ => format!("{key}.cpu"),
         };
         for peer in self.rows(&format!("{key}.cpu"), key) {
@@ -329,31 +374,128 @@ impl Report<'_> {
         writeln!(text)
     }
 
+    fn gzip(&self, text: &mut String) -> std::fmt::Result {
+        let Some((count, rate)) = self.plan.crowds.first() else {
+            return Ok(());
+        };
+        if !self.has("gzip.cpu", "gzip") {
+            return Ok(());
+        }
+        let count = thousands(*count);
+        writeln!(
+            text,
+            "### Compressed streams: {count} subscribers, {rate} events a second\n"
+        )?;
+        writeln!(
+            text,
+            "| server | processor time per delivery, µs | plain | to plain | bytes per delivery | plain | p50, ms | p99, ms |"
+        )?;
+        writeln!(
+            text,
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        )?;
+        for peer in self.rows("gzip.cpu", "gzip") {
+            let middle = |key: &str| self.get(&peer.name, key).map(|value| value.median);
+            let ratio = match (middle("gzip.cpu"), middle("gzip.plain.cpu")) {
+                (Some(gzip), Some(plain)) if plain > 0.0 => format!("{} ×", number(gzip / plain)),
+                _ => NONE.to_owned(),
+            };
+            let cell = |key: &str| self.cell(peer, key);
+            writeln!(
+                text,
+                "| {} | {} | {} | {ratio} | {} | {} | {} | {} |",
+                self.name(peer, "gzip"),
+                cell("gzip.cpu"),
+                cell("gzip.plain.cpu"),
+                cell("gzip.bytes"),
+                cell("gzip.plain.bytes"),
+                cell("gzip.p50"),
+                cell("gzip.p99"),
+            )?;
+        }
+        writeln!(text)
+    }
+
+    fn tls(&self, text: &mut String) -> std::fmt::Result {
+        let Some((count, rate)) = self.plan.crowds.first() else {
+            return Ok(());
+        };
+        let crowd = thousands(*count);
+        for (key, what) in [
+            ("tls.http1", "HTTP/1.1 over TLS".to_owned()),
+            ("tls.http2", "HTTP/2 over TLS".to_owned()),
+        ] {
+            if !self.has(&format!("{key}.cpu"), key) {
+                continue;
+            }
+            let how = match key {
+                "tls.http2" => format!(", {STREAMS_EACH} streams on each connection"),
+                _ => String::new(),
+            };
+            writeln!(
+                text,
+                "### {what}: {crowd} subscribers{how}, {rate} events a second\n"
+            )?;
+            writeln!(
+                text,
+                "The ratio is to the floor's event stream; it has no TLS.\n"
+            )?;
+            self.steady(text, key)?;
+            let how = match key {
+                "tls.http2" => ", one stream on each",
+                _ => "",
+            };
+            let title = format!("{what}: memory per idle connection{how}, KiB");
+            self.memory_of(
+                text,
+                &title,
+                &format!("{key}.memory"),
+                key,
+                &self.plan.idle_tls,
+            )?;
+        }
+        Ok(())
+    }
+
     fn memory(&self, text: &mut String) -> std::fmt::Result {
-        let counts: Vec<usize> = self
-            .plan
-            .idle
+        let title = "Memory per idle connection, KiB";
+        self.memory_of(text, title, "memory", "memory", &self.plan.idle)
+    }
+
+    fn memory_of(
+        &self,
+        text: &mut String,
+        title: &str,
+        key: &str,
+        measurement: &str,
+        counts: &[usize],
+    ) -> std::fmt::Result {
+        let counts: Vec<usize> = counts
             .iter()
             .copied()
-            .filter(|count| self.has(&format!("memory.{count}"), "memory"))
+            .filter(|count| self.has(&format!("{key}.{count}"), measurement))
             .collect();
         let Some(last) = counts.last() else {
             return Ok(());
         };
-        writeln!(text, "### Memory per idle connection, KiB\n")?;
+        writeln!(text, "### {title}\n")?;
         let heads: Vec<String> = counts
             .iter()
             .map(|&count| format!("{} connections", thousands(count)))
             .collect();
         writeln!(text, "| server | {} | to the floor |", heads.join(" | "))?;
         writeln!(text, "| --- |{} ---: |", " ---: |".repeat(counts.len()))?;
-        for peer in self.rows(&format!("memory.{last}"), "memory") {
-            write!(text, "| {} |", self.name(peer, "memory"))?;
+        for peer in self.rows(&format!("{key}.{last}"), measurement) {
+            write!(text, "| {} |", self.name(peer, measurement))?;
             for count in &counts {
-                write!(text, " {} |", self.cell(peer, &format!("memory.{count}")))?;
+                write!(text, " {} |", self.cell(peer, &format!("{key}.{count}")))?;
             }
-            let key = format!("memory.{last}");
-            writeln!(text, " {} |", self.ratio(&peer.name, &key, &key))?;
+            let ratio = self.ratio(
+                &peer.name,
+                &format!("{key}.{last}"),
+                &format!("memory.{last}"),
+            );
+            writeln!(text, " {ratio} |")?;
         }
         writeln!(text)
     }
@@ -372,6 +514,37 @@ impl Report<'_> {
                 text,
                 "| {} | {p50} | {ratio} | {p99} |",
                 self.name(peer, "echo")
+            )?;
+        }
+        writeln!(text)
+    }
+
+    fn paced(&self, text: &mut String, rate: f64) -> std::fmt::Result {
+        let key = format!("paced.{rate}");
+        let [p50, p99, cpu] = ["p50", "p99", "cpu"].map(|what| format!("{key}.{what}"));
+        if !self.has(&p50, &key) {
+            return Ok(());
+        }
+        writeln!(
+            text,
+            "### One publish to one subscriber, {} a second\n",
+            number(rate)
+        )?;
+        writeln!(
+            text,
+            "| server | p50, µs | to the floor | p99, µs | processor time per event, µs | to the floor |"
+        )?;
+        writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
+        for peer in self.rows(&p50, &key) {
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                self.name(peer, &key),
+                self.cell(peer, &p50),
+                self.ratio(&peer.name, &p50, &p50),
+                self.cell(peer, &p99),
+                self.cell(peer, &cpu),
+                self.ratio(&peer.name, &cpu, &cpu),
             )?;
         }
         writeln!(text)

@@ -11,10 +11,11 @@ use clap::ValueEnum;
 
 use crate::client::{Client, Kind, Load};
 use crate::machine::Machine;
-use crate::peers::{HISTORY, Peer, TOPIC};
+use crate::peers::{HISTORY, Peer, TOPIC, Variant};
 use crate::results::Results;
 use crate::server::{Server, free_port};
 use crate::statistics::percentile;
+use crate::transport::{Certificate, Tls};
 
 /// A load is held when at least this share of its events arrives before its time is over,
 pub(crate) const HELD_SHARE: f64 = 0.97;
@@ -36,6 +37,9 @@ const LEAP: f64 = 4.0;
 /// How quickly a history is published, a second: nchan counts the events of one second in 16 bits.
 const FILL_RATE: f64 = 20_000.0;
 
+/// How many streams share a connection of HTTP/2 under load; those of idle connections have one each.
+pub(crate) const STREAMS_EACH: usize = 100;
+
 /// A replay that takes longer is stopped, and counts as far as it came.
 const REPLAY: Duration = Duration::from_secs(10);
 
@@ -49,12 +53,18 @@ pub(crate) enum Part {
     Memory,
     /// One publish at a time to one subscriber
     Echo,
+    /// One publish to one subscriber at a steady pace: latency and processor time
+    Paced,
     /// Few events to many subscribers: processor time and latency
     Steady,
     /// The most deliveries a second
     Most,
     /// The steady load over WebSocket
     Socket,
+    /// The steady load with compressed streams
+    Gzip,
+    /// Memory and the steady load over TLS, with HTTP/1.1 and HTTP/2
+    Tls,
     /// What publishing costs when there are many other topics and subscribers
     Topics,
     /// History to one reader
@@ -67,7 +77,11 @@ pub(crate) struct Plan {
     pub(crate) steady: Duration,
     pub(crate) step: Duration,
     pub(crate) samples: usize,
+    /// Events a second of the paced publishes, and for how long each.
+    pub(crate) paces: Vec<f64>,
+    pub(crate) paced: Duration,
     pub(crate) idle: Vec<usize>,
+    pub(crate) idle_tls: Vec<usize>,
     /// Subscribers and events a second of the steady load.
     pub(crate) crowds: Vec<(usize, f64)>,
     pub(crate) most: Vec<usize>,
@@ -82,7 +96,10 @@ impl Plan {
             steady: Duration::from_secs(6),
             step: Duration::from_secs(2),
             samples: 2_000,
+            paces: vec![100.0, 1_000.0],
+            paced: Duration::from_secs(10),
             idle: vec![1_000, 5_000, 10_000],
+            idle_tls: vec![1_000, 5_000],
             crowds: vec![(1_000, 20.0), (5_000, 5.0)],
             most: vec![1_000, 5_000],
             topics: vec![1, 100, 10_000, 100_000],
@@ -94,6 +111,8 @@ impl Plan {
         Self {
             steady: Duration::from_secs(2),
             step: Duration::from_secs(1),
+            paced: Duration::from_secs(4),
+            idle_tls: vec![1_000],
             most: vec![1_000],
             topics: vec![1, 10_000],
             elsewhere: vec![0, 1_000],
@@ -109,6 +128,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) results: &'a mut Results,
     /// Where the servers' logs and temporary files go.
     pub(crate) folder: PathBuf,
+    pub(crate) certificate: &'a Certificate,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -126,9 +146,12 @@ impl Runner<'_> {
             let done = match part {
                 Part::Memory => self.memory(peer),
                 Part::Echo => self.echo(peer),
+                Part::Paced => self.paced(peer),
                 Part::Steady => self.steady(peer),
                 Part::Most => self.most(peer),
                 Part::Socket => self.socket(peer),
+                Part::Gzip => self.gzip(peer),
+                Part::Tls => self.tls(peer),
                 Part::Topics => self.topics(peer),
                 Part::Replay => self.replay(peer),
             };
@@ -148,39 +171,68 @@ impl Runner<'_> {
     }
 
     fn start(&self, peer: &Peer) -> Result<Pair, String> {
+        self.start_as(peer, Variant::Plain)
+    }
+
+    fn start_as(&self, peer: &Peer, variant: Variant<'_>) -> Result<Pair, String> {
         let port = free_port()?;
         let folder = self.folder.join(format!("{}-{port}", peer.name));
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let command = peer.command(port, &folder, self.machine)?;
+        let command = peer.command(port, &folder, self.machine, variant)?;
         let log = self.folder.join(format!("{}.log", peer.name));
         let server = Server::start(&command, port, &log, self.machine)?;
-        let client = Client::new(server.address, Arc::clone(&self.stop))?;
+        let tls = match variant {
+            Variant::Tls(_) => Some(Tls::new()?),
+            Variant::Plain | Variant::Gzip => None,
+        };
+        let client = Client::new(server.address, tls, Arc::clone(&self.stop))?;
         Ok(Pair { client, server })
     }
 
     /// A server with so many subscribers, all of whom get what is published.
     fn crowd(&self, peer: &Peer, kind: Kind, path: &str, count: usize) -> Result<Pair, String> {
-        let mut pair = self.start(peer)?;
+        self.crowd_of(peer, Variant::Plain, kind, path, count)
+    }
+
+    fn crowd_of(
+        &self,
+        peer: &Peer,
+        variant: Variant<'_>,
+        kind: Kind,
+        path: &str,
+        count: usize,
+    ) -> Result<Pair, String> {
+        let mut pair = self.start_as(peer, variant)?;
         pair.client.subscribe(kind, count, |_| path.to_owned())?;
         pair.client.warm_up(&peer.publish(TOPIC))?;
         Ok(pair)
     }
 
     fn memory(&mut self, peer: &Peer) -> Outcome {
-        let of = |error| ("memory".to_owned(), error);
-        let mut pair = self.start(peer).map_err(of)?;
+        let counts = &self.plan.idle;
+        self.idle(peer, Variant::Plain, Kind::Stream, "memory", counts)
+            .map_err(|error| ("memory".to_owned(), error))
+    }
+
+    fn idle(
+        &mut self,
+        peer: &Peer,
+        variant: Variant<'_>,
+        kind: Kind,
+        key: &str,
+        counts: &[usize],
+    ) -> Result<(), String> {
+        let mut pair = self.start_as(peer, variant)?;
         let before = pair.server.memory();
-        for &count in &self.plan.idle {
+        for &count in counts {
             if count as u64 + OTHER_FILES > self.machine.open_files {
                 break;
             }
-            pair.client
-                .subscribe(Kind::Stream, count, |_| peer.stream(TOPIC))
-                .map_err(of)?;
+            pair.client.subscribe(kind, count, |_| peer.stream(TOPIC))?;
             sleep(Duration::from_millis(500));
             let each = (pair.server.memory() - before) / count as f64;
             self.results
-                .add(&peer.name, format!("memory.{count}"), each / 1024.0);
+                .add(&peer.name, format!("{key}.{count}"), each / 1024.0);
         }
         Ok(())
     }
@@ -198,6 +250,32 @@ impl Runner<'_> {
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let value = percentile(&mut samples, share) as f64 / 1e3;
             self.results.add(&peer.name, format!("echo.{name}"), value);
+        }
+        Ok(())
+    }
+
+    fn paced(&mut self, peer: &Peer) -> Outcome {
+        for rate in self.plan.paces.clone() {
+            let key = format!("paced.{rate}");
+            self.paced_at(peer, &key, rate)
+                .map_err(|error| (key, error))?;
+        }
+        Ok(())
+    }
+
+    fn paced_at(&mut self, peer: &Peer, key: &str, rate: f64) -> Result<(), String> {
+        let mut pair = self.crowd(peer, Kind::Stream, &peer.stream(TOPIC), 1)?;
+        let path = peer.publish(TOPIC);
+        let samples = (rate * self.plan.paced.as_secs_f64()) as usize;
+        pair.client.begin(1)?;
+        pair.client.paced(&path, rate, samples / 10)?;
+        let before = pair.server.cpu();
+        let mut latencies = pair.client.paced(&path, rate, samples)?;
+        let cpu = pair.server.cpu().since(before) * 1e6 / samples as f64;
+        self.results.add(&peer.name, format!("{key}.cpu"), cpu);
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let value = percentile(&mut latencies, share) as f64 / 1e3;
+            self.results.add(&peer.name, format!("{key}.{name}"), value);
         }
         Ok(())
     }
@@ -221,6 +299,57 @@ impl Runner<'_> {
         measured.map_err(|error| ("socket".to_owned(), error))
     }
 
+    /// Plain streams and compressed ones, of a server that compresses for those who accept it.
+    fn gzip(&mut self, peer: &Peer) -> Outcome {
+        let Some(&(count, rate)) = self.plan.crowds.first() else {
+            return Ok(());
+        };
+        if !peer.has_gzip() {
+            return Ok(());
+        }
+        for (key, kind) in [("gzip.plain", Kind::Stream), ("gzip", Kind::Gzip)] {
+            let path = peer.stream(TOPIC);
+            let pair = self.crowd_of(peer, Variant::Gzip, kind, &path, count);
+            let measured = pair.and_then(|pair| {
+                if (kind == Kind::Gzip) != pair.client.is_compressed() {
+                    return Err(
+                        "some streams are compressed, or not, against what was asked for"
+                            .to_owned(),
+                    );
+                }
+                self.steady_load(pair, peer, key, rate)
+            });
+            measured.map_err(|error| (key.to_owned(), error))?;
+        }
+        Ok(())
+    }
+
+    fn tls(&mut self, peer: &Peer) -> Outcome {
+        let Some(&(count, rate)) = self.plan.crowds.first() else {
+            return Ok(());
+        };
+        if !peer.has_tls() {
+            return Ok(());
+        }
+        let (variant, path) = (Variant::Tls(self.certificate), peer.stream(TOPIC));
+        let kinds = [
+            ("tls.http1", Kind::Stream, Kind::Stream),
+            ("tls.http2", Kind::Http2(1), Kind::Http2(STREAMS_EACH)),
+        ];
+        for (key, idle, loaded) in kinds {
+            if matches!(idle, Kind::Http2(_)) && !peer.has_http2() {
+                continue;
+            }
+            let counts = &self.plan.idle_tls;
+            let measured = self
+                .idle(peer, variant, idle, &format!("{key}.memory"), counts)
+                .and_then(|()| self.crowd_of(peer, variant, loaded, &path, count))
+                .and_then(|pair| self.steady_load(pair, peer, key, rate));
+            measured.map_err(|error| (key.to_owned(), error))?;
+        }
+        Ok(())
+    }
+
     fn steady_load(
         &mut self,
         mut pair: Pair,
@@ -241,6 +370,11 @@ impl Runner<'_> {
             name,
             format!("{key}.cpu"),
             cpu * 1e6 / load.delivered.max(1) as f64,
+        );
+        self.results.add(
+            name,
+            format!("{key}.bytes"),
+            load.bytes as f64 / load.delivered.max(1) as f64,
         );
         for (what, nanos) in [("p50", load.p50), ("p99", load.p99), ("max", load.max)] {
             self.results

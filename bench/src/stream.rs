@@ -3,6 +3,9 @@
 //!
 //! Lines end in LF or CRLF; no server of the comparison ends them in a lone CR.
 
+use std::io::Write;
+
+use flate2::write::GzDecoder;
 use memchr::memchr;
 
 use crate::event::Stamp;
@@ -17,6 +20,8 @@ pub(crate) struct StreamReader {
     begun: Vec<u8>,
     /// The data of the event that has begun; it counts when the empty line comes.
     event: Option<Stamp>,
+    /// Inflates the body of an answer that says that it is compressed.
+    inflater: Option<Box<GzDecoder<Vec<u8>>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,7 +46,21 @@ impl StreamReader {
             framing: Framing::Head,
             begun: Vec::new(),
             event: None,
+            inflater: None,
         }
+    }
+
+    /// For what is the body alone, of an answer whose head came in another way.
+    pub(crate) fn of_body() -> Self {
+        Self {
+            framing: Framing::Open,
+            ..Self::new()
+        }
+    }
+
+    /// Whether the answer is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.inflater.is_some()
     }
 
     /// Whether the server has accepted.
@@ -62,7 +81,7 @@ impl StreamReader {
                     bytes = self.head(bytes)?;
                 }
                 Framing::Open => {
-                    self.lines(bytes, got)?;
+                    self.content(bytes, got)?;
                     return Ok(());
                 }
                 Framing::Size(size, ended) => {
@@ -70,7 +89,7 @@ impl StreamReader {
                 }
                 Framing::Chunk(left) => {
                     let (chunk, rest) = bytes.split_at(left.min(bytes.len()));
-                    self.lines(chunk, got)?;
+                    self.content(chunk, got)?;
                     bytes = rest;
                     self.framing = match left - chunk.len() {
                         0 => Framing::ChunkEnd,
@@ -116,6 +135,11 @@ impl StreamReader {
             header.name.eq_ignore_ascii_case("transfer-encoding")
                 && header.value.eq_ignore_ascii_case(b"chunked")
         });
+        let compressed = response.headers.iter().any(|header| {
+            header.name.eq_ignore_ascii_case("content-encoding")
+                && header.value.eq_ignore_ascii_case(b"gzip")
+        });
+        self.inflater = compressed.then(|| Box::new(GzDecoder::new(Vec::new())));
         self.framing = if chunked {
             Framing::Size(0, false)
         } else {
@@ -160,6 +184,24 @@ impl StreamReader {
         }
         self.framing = Framing::Size(size, ended);
         Ok(&[])
+    }
+
+    /// Takes a part of the body, and inflates it if it is compressed: whatever has been flushed comes out at once.
+    #[inline]
+    fn content(&mut self, bytes: &[u8], got: &mut impl FnMut(Stamp)) -> Result<(), String> {
+        let Some(mut inflater) = self.inflater.take() else {
+            return self.lines(bytes, got);
+        };
+        inflater
+            .write_all(bytes)
+            .and_then(|()| inflater.flush())
+            .map_err(|error| format!("the stream cannot be inflated: {error}"))?;
+        let mut text = std::mem::take(inflater.get_mut());
+        self.lines(&text, got)?;
+        text.clear();
+        *inflater.get_mut() = text;
+        self.inflater = Some(inflater);
+        Ok(())
     }
 
     #[inline]
@@ -283,6 +325,36 @@ mod tests {
             event.len()
         );
         assert_eq!(numbers(&text, 3), Ok(vec![5]));
+    }
+
+    #[test]
+    fn a_compressed_stream_is_read_as_far_as_it_was_flushed() {
+        let mut deflater = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut text = format!("{HEAD}content-encoding: gzip\r\n\r\n").into_bytes();
+        for number in 0..3 {
+            let event = format!("data: {}\n\n", data(number));
+            deflater
+                .write_all(event.as_bytes())
+                .expect("a buffer takes all");
+            deflater.flush().expect("a buffer takes all");
+        }
+        // Its end is missing, as in a stream that is alive.
+        text.extend_from_slice(deflater.get_ref());
+        for size in 1..=text.len() {
+            let mut reader = StreamReader::new();
+            let mut numbers = Vec::new();
+            for part in text.chunks(size) {
+                let fed = reader.feed(part, &mut |stamp| numbers.push(stamp.number));
+                assert_eq!(fed, Ok(()));
+            }
+            assert!(reader.is_compressed());
+            assert_eq!(numbers, [0, 1, 2], "in parts of {size}");
+        }
+        let mut broken = text.clone();
+        let at = text.len() - 40;
+        broken[at..].fill(0xff);
+        let mut reader = StreamReader::new();
+        assert!(reader.feed(&broken, &mut |_| ()).is_err());
     }
 
     #[test]

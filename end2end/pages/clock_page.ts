@@ -60,8 +60,8 @@ export class ClockPage {
     return this.page.getByRole('button', { name, exact: true });
   }
 
-  fact(name: 'ready-state' | 'last-event' | 'messages' | 'consumers'): Locator {
-    return this.page.locator(`[data-fact="${name}"]`);
+  stat(name: 'ready-state' | 'last-event' | 'messages' | 'consumers'): Locator {
+    return this.page.locator(`[data-stat="${name}"]`);
   }
 
   /** The ids of the messages in the list, from the top. */

@@ -62,6 +62,6 @@ export class TopicPage extends ClockPage {
 
   /** The data of the rows, from the top. */
   async data(): Promise<string[]> {
-    return this.rows.locator('.data').allInnerTexts();
+    return this.rows.locator('.data').allTextContents();
   }
 }

@@ -30,29 +30,29 @@ test('a message reads as the server sent it', async ({ clock }) => {
 test('the connection says that it is open', async ({ clock }) => {
   await clock.openLive();
   await expect(clock.connection).toContainText('Live');
-  await expect(clock.fact('ready-state')).toContainText('1 OPEN');
+  await expect(clock.stat('ready-state')).toContainText('1 OPEN');
 });
 
 test('the number of messages grows with them', async ({ clock }) => {
   await clock.openLive();
   await clock.hasMoreMessages(3);
-  const received = async () => Number(/\d+/.exec(await clock.fact('messages').innerText())?.[0]);
+  const received = async () => Number(/\d+/.exec(await clock.stat('messages').innerText())?.[0]);
   const before = await received();
   await expect.poll(received).toBeGreaterThan(before + 2);
 });
 
 test('a second page is counted while it is there', async ({ clock, context, server }) => {
   await clock.openLive();
-  await expect(clock.fact('consumers')).toContainText(/\b1\b/);
+  await expect(clock.stat('consumers')).toContainText(/\b1\b/);
 
   const second = new ClockPage(await context.newPage());
   await second.openLive();
-  await expect(clock.fact('consumers')).toContainText(/\b2\b/);
-  await expect(second.fact('consumers')).toContainText(/\b2\b/);
+  await expect(clock.stat('consumers')).toContainText(/\b2\b/);
+  await expect(second.stat('consumers')).toContainText(/\b2\b/);
   await expect.poll(() => server.consumers()).toBe(2);
 
   await second.page.close();
-  await expect(clock.fact('consumers')).toContainText(/\b1\b/);
+  await expect(clock.stat('consumers')).toContainText(/\b1\b/);
   await expect.poll(() => server.consumers()).toBe(1);
 });
 
@@ -61,7 +61,7 @@ test.describe('a slow clock', () => {
 
   test('the page says how long ago the last message came', async ({ clock }) => {
     await clock.openLive();
-    const words = () => clock.fact('last-event').innerText();
+    const words = () => clock.stat('last-event').innerText();
     // Each is there for a second.
     await expect.poll(words, { intervals: [100] }).toBe('1 s ago');
     await expect.poll(words, { intervals: [100] }).toBe('just now');

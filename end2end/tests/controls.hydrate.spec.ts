@@ -52,7 +52,7 @@ test('a pause keeps what waits through a clear', async ({ clock, server }) => {
   await clock.hasEachMessageOnce();
 });
 
-test('who disconnects is gone, and comes back without a loss', async ({ clock, server }) => {
+test('a reader who disconnects comes back without a loss', async ({ clock, server }) => {
   await clock.openLive();
   await clock.hasMoreMessages(3);
   await expect.poll(() => server.consumers()).toBe(1);
@@ -60,7 +60,7 @@ test('who disconnects is gone, and comes back without a loss', async ({ clock, s
   await clock.button('Disconnect').click();
   await clock.isIn('closed');
   await expect(clock.connection).toContainText('Closed');
-  await expect(clock.fact('ready-state')).toContainText('2 CLOSED');
+  await expect(clock.stat('ready-state')).toContainText('2 CLOSED');
   await expect.poll(() => server.consumers()).toBe(0);
   const held = await clock.ids();
   const ticks = server.ticks();

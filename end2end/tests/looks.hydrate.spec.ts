@@ -50,7 +50,7 @@ for (const width of [390, 1280]) {
         expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
       });
 
-      test('who wants no motion gets none', async ({ clock, page }) => {
+      test('a reader who asks for no motion gets none', async ({ clock, page }) => {
         await page.emulateMedia({ reducedMotion: 'reduce' });
         await clock.openLive();
         for (const _ of [1, 2, 3]) {

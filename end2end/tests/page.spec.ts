@@ -29,7 +29,7 @@ test('the raw stream is one link away', async ({ clock, page, server }) => {
 
 test('without scripts the page says how to see the clock live', async ({ clock, javaScriptEnabled }) => {
   await clock.open();
-  const advice = clock.page.getByText(/With JavaScript the page\s+ticks by itself/);
+  const advice = clock.page.getByText(/With JavaScript the page is live/);
   if (javaScriptEnabled) await expect(advice).toBeHidden();
   else await expect(advice).toBeVisible();
   await expect(clock.page.getByText(/^curl -N http:/).first()).toBeVisible();

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(WEEKDAYS[weekday(2000, 2, 29)], "Tuesday");
         assert_eq!(WEEKDAYS[weekday(2000, 3, 1)], "Wednesday");
         assert_eq!(WEEKDAYS[weekday(2100, 3, 1)], "Monday");
-        // Nobody needs year 0, but a publisher may send it, and it must not panic.
+        // A publisher may send year 0, which must not panic.
         assert_eq!(WEEKDAYS[weekday(0, 1, 1)], "Saturday");
     }
 

@@ -1,5 +1,7 @@
 //! The connection's states and what leads from one to the next, as plain data and one pure function. Leaves doing what
-//! a [`Step`] says to [`super::live`], and the words to [`super::messages`].
+//! a [`ConnectionEffect`] says to [`super::live`], and the words to [`super::messages`].
+
+use crate::protocol::page::Refusal;
 
 /// Where the page stands towards the event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,15 +12,15 @@ pub enum Connection {
     Connecting,
     /// Events arrive as they happen.
     Live,
-    /// The stream was lost, and somebody is at work on it.
+    /// The stream was lost; the browser or the page works on a new one.
     Reconnecting(Retry),
     /// The server said that there will be no more events.
     Ended,
-    /// Nobody is trying any more.
+    /// Neither the browser nor the page tries again.
     Closed(Reason),
 }
 
-/// Who is at work on a lost stream, and how.
+/// How a lost stream is being replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// The browser, by itself; when it tries next cannot be observed.
@@ -31,18 +33,18 @@ pub enum Retry {
     Waiting,
 }
 
-/// Why nobody is trying any more.
+/// Why a connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The reader pressed Disconnect.
     Reader,
-    /// The server refused, with these words.
-    Refused(String),
+    /// The server refused.
+    Refused(Refusal),
 }
 
 /// What can happen to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum ConnectionEvent {
     /// The page has come to life, or the reader pressed Reconnect.
     Connect,
     /// The stream is open.
@@ -52,12 +54,12 @@ pub enum Happening {
     /// The stream broke, or was refused, and the browser does not try again.
     GivenUp,
     /// The server has been asked why.
-    Answered(Answer),
+    Probed(ProbeResult),
     /// The stream said that the topic has ended.
     Ended,
     /// The wait is over.
     WaitOver,
-    /// Nothing came for much longer than the server announced: the stream is dead, but nobody noticed.
+    /// Nothing came for much longer than the server announced: the stream is dead, but neither end has closed it.
     Silent,
     /// The reader pressed Try now.
     TryNow,
@@ -67,26 +69,26 @@ pub enum Happening {
 
 /// What the server says when it is asked why there is no stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ProbeResult {
     /// There will be no more events.
     Ended,
     /// Not for this page, or not like this; asking again changes nothing.
-    Refused(String),
+    Refused(Refusal),
     /// Not now: no answer, or one that speaks of trouble that passes.
     NotNow,
 }
 
 /// What is to be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ConnectionEffect {
     /// Nothing.
-    Stay,
+    None,
     /// Drop what there is and open a stream from the last id.
     Open,
     /// Drop what there is.
     Close,
     /// Ask the server why there is no stream.
-    Ask,
+    Probe,
     /// Wait, then open.
     Wait,
 }
@@ -111,48 +113,60 @@ impl Connection {
 
     /// What follows when something happens. What comes too late, such as an answer after a disconnect, changes
     /// nothing.
-    pub fn after(&self, happening: Happening) -> (Self, Step) {
+    pub fn after(&self, event: ConnectionEvent) -> (Self, ConnectionEffect) {
         let trying = matches!(self, Self::Connecting | Self::Live | Self::Reconnecting(_));
-        match happening {
-            Happening::Connect => (Self::Connecting, Step::Open),
-            Happening::Disconnect if *self != Self::Ended => {
-                (Self::Closed(Reason::Reader), Step::Close)
+        match event {
+            ConnectionEvent::Connect => (Self::Connecting, ConnectionEffect::Open),
+            ConnectionEvent::Disconnect if *self != Self::Ended => {
+                (Self::Closed(Reason::Reader), ConnectionEffect::Close)
             }
-            Happening::Opened if trying => (Self::Live, Step::Stay),
-            Happening::Lost if trying => (Self::Reconnecting(Retry::Browser), Step::Stay),
-            Happening::GivenUp if trying => (Self::Reconnecting(Retry::Asking), Step::Ask),
-            Happening::Silent if trying => (Self::Reconnecting(Retry::Opening), Step::Open),
-            Happening::TryNow if matches!(self, Self::Reconnecting(_)) => {
-                (Self::Reconnecting(Retry::Opening), Step::Open)
+            ConnectionEvent::Opened if trying => (Self::Live, ConnectionEffect::None),
+            ConnectionEvent::Lost if trying => {
+                (Self::Reconnecting(Retry::Browser), ConnectionEffect::None)
             }
-            Happening::WaitOver if *self == Self::Reconnecting(Retry::Waiting) => {
-                (Self::Reconnecting(Retry::Opening), Step::Open)
+            ConnectionEvent::GivenUp if trying => {
+                (Self::Reconnecting(Retry::Asking), ConnectionEffect::Probe)
             }
-            Happening::Ended if trying => (Self::Ended, Step::Close),
-            Happening::Answered(answer) if *self == Self::Reconnecting(Retry::Asking) => {
+            ConnectionEvent::Silent if trying => {
+                (Self::Reconnecting(Retry::Opening), ConnectionEffect::Open)
+            }
+            ConnectionEvent::TryNow if matches!(self, Self::Reconnecting(_)) => {
+                (Self::Reconnecting(Retry::Opening), ConnectionEffect::Open)
+            }
+            ConnectionEvent::WaitOver if *self == Self::Reconnecting(Retry::Waiting) => {
+                (Self::Reconnecting(Retry::Opening), ConnectionEffect::Open)
+            }
+            ConnectionEvent::Ended if trying => (Self::Ended, ConnectionEffect::Close),
+            ConnectionEvent::Probed(answer) if *self == Self::Reconnecting(Retry::Asking) => {
                 match answer {
-                    Answer::Ended => (Self::Ended, Step::Close),
-                    Answer::Refused(words) => (Self::Closed(Reason::Refused(words)), Step::Close),
-                    Answer::NotNow => (Self::Reconnecting(Retry::Waiting), Step::Wait),
+                    ProbeResult::Ended => (Self::Ended, ConnectionEffect::Close),
+                    ProbeResult::Refused(refusal) => (
+                        Self::Closed(Reason::Refused(refusal)),
+                        ConnectionEffect::Close,
+                    ),
+                    ProbeResult::NotNow => {
+                        (Self::Reconnecting(Retry::Waiting), ConnectionEffect::Wait)
+                    }
                 }
             }
-            _ => (self.clone(), Step::Stay),
+            _ => (self.clone(), ConnectionEffect::None),
         }
     }
 }
 
-impl Answer {
+impl ProbeResult {
     /// Reads a response to the same request that the stream makes. `detail` is what the server said in words.
     pub fn from_response(status: u16, is_event_stream: bool, detail: Option<String>) -> Self {
         match status {
             204 => Self::Ended,
-            // The stream is there after all; whoever gave up too early tries again, but not in a tight loop.
+            // The stream is there after all: the page tries again, but not in a tight loop.
             200 if is_event_stream => Self::NotNow,
             // Request Timeout, Too Early, Too Many Requests: the 4xx that pass by themselves.
             408 | 425 | 429 | 500.. => Self::NotNow,
-            _ => Self::Refused(
-                detail.unwrap_or_else(|| super::messages::refused_with_status(status)),
-            ),
+            _ => Self::Refused(Refusal {
+                status,
+                detail: detail.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -204,37 +218,51 @@ mod tests {
 
     #[test]
     fn an_ordinary_day() {
-        let (state, step) = Connection::Snapshot.after(Happening::Connect);
-        assert_eq!((&state, step), (&Connection::Connecting, Step::Open));
-        let (state, step) = state.after(Happening::Opened);
-        assert_eq!((&state, step), (&Connection::Live, Step::Stay));
-        let (state, step) = state.after(Happening::Lost);
-        assert_eq!((&state, step), (&BROWSER, Step::Stay));
+        let (state, step) = Connection::Snapshot.after(ConnectionEvent::Connect);
         assert_eq!(
-            state.after(Happening::Opened),
-            (Connection::Live, Step::Stay)
+            (&state, step),
+            (&Connection::Connecting, ConnectionEffect::Open)
+        );
+        let (state, step) = state.after(ConnectionEvent::Opened);
+        assert_eq!((&state, step), (&Connection::Live, ConnectionEffect::None));
+        let (state, step) = state.after(ConnectionEvent::Lost);
+        assert_eq!((&state, step), (&BROWSER, ConnectionEffect::None));
+        assert_eq!(
+            state.after(ConnectionEvent::Opened),
+            (Connection::Live, ConnectionEffect::None)
         );
     }
 
     #[test]
     fn when_the_browser_gives_up_the_server_is_asked_why() {
         assert_eq!(
-            Connection::Live.after(Happening::GivenUp),
-            (ASKING, Step::Ask)
+            Connection::Live.after(ConnectionEvent::GivenUp),
+            (ASKING, ConnectionEffect::Probe)
         );
         assert_eq!(
-            ASKING.after(Happening::Answered(Answer::Ended)),
-            (Connection::Ended, Step::Close)
+            ASKING.after(ConnectionEvent::Probed(ProbeResult::Ended)),
+            (Connection::Ended, ConnectionEffect::Close)
         );
         assert_eq!(
-            ASKING.after(Happening::Answered(Answer::NotNow)),
-            (WAITING, Step::Wait)
+            ASKING.after(ConnectionEvent::Probed(ProbeResult::NotNow)),
+            (WAITING, ConnectionEffect::Wait)
         );
-        assert_eq!(WAITING.after(Happening::WaitOver), (OPENING, Step::Open));
-        let refused = Connection::Closed(Reason::Refused("no".to_owned()));
         assert_eq!(
-            ASKING.after(Happening::Answered(Answer::Refused("no".to_owned()))),
-            (refused, Step::Close)
+            WAITING.after(ConnectionEvent::WaitOver),
+            (OPENING, ConnectionEffect::Open)
+        );
+        let refusal = Refusal {
+            status: 403,
+            detail: "no".to_owned(),
+        };
+        assert_eq!(
+            ASKING.after(ConnectionEvent::Probed(ProbeResult::Refused(
+                refusal.clone()
+            ))),
+            (
+                Connection::Closed(Reason::Refused(refusal)),
+                ConnectionEffect::Close
+            )
         );
     }
 
@@ -242,37 +270,37 @@ mod tests {
     fn who_has_disconnected_stays_disconnected() {
         let closed = Connection::Closed(Reason::Reader);
         for late in [
-            Happening::Opened,
-            Happening::Lost,
-            Happening::GivenUp,
-            Happening::Silent,
-            Happening::WaitOver,
-            Happening::TryNow,
-            Happening::Answered(Answer::NotNow),
+            ConnectionEvent::Opened,
+            ConnectionEvent::Lost,
+            ConnectionEvent::GivenUp,
+            ConnectionEvent::Silent,
+            ConnectionEvent::WaitOver,
+            ConnectionEvent::TryNow,
+            ConnectionEvent::Probed(ProbeResult::NotNow),
         ] {
-            assert_eq!(closed.after(late), (closed.clone(), Step::Stay));
+            assert_eq!(closed.after(late), (closed.clone(), ConnectionEffect::None));
         }
         assert_eq!(
-            closed.after(Happening::Connect),
-            (Connection::Connecting, Step::Open)
+            closed.after(ConnectionEvent::Connect),
+            (Connection::Connecting, ConnectionEffect::Open)
         );
     }
 
     #[test]
     fn the_end_is_the_end() {
         assert_eq!(
-            Connection::Live.after(Happening::Ended),
-            (Connection::Ended, Step::Close)
+            Connection::Live.after(ConnectionEvent::Ended),
+            (Connection::Ended, ConnectionEffect::Close)
         );
         for late in [
-            Happening::Lost,
-            Happening::Silent,
-            Happening::TryNow,
-            Happening::Disconnect,
+            ConnectionEvent::Lost,
+            ConnectionEvent::Silent,
+            ConnectionEvent::TryNow,
+            ConnectionEvent::Disconnect,
         ] {
             assert_eq!(
                 Connection::Ended.after(late),
-                (Connection::Ended, Step::Stay)
+                (Connection::Ended, ConnectionEffect::None)
             );
         }
     }
@@ -280,7 +308,10 @@ mod tests {
     #[test]
     fn silence_reopens_whatever_the_browser_believes() {
         for state in [Connection::Live, Connection::Connecting, BROWSER] {
-            assert_eq!(state.after(Happening::Silent), (OPENING, Step::Open));
+            assert_eq!(
+                state.after(ConnectionEvent::Silent),
+                (OPENING, ConnectionEffect::Open)
+            );
         }
     }
 
@@ -289,7 +320,7 @@ mod tests {
         for state in all_states() {
             let reconnecting = matches!(state, Connection::Reconnecting(_));
             assert_eq!(
-                state.after(Happening::TryNow).1 == Step::Open,
+                state.after(ConnectionEvent::TryNow).1 == ConnectionEffect::Open,
                 reconnecting,
                 "{state:?}"
             );
@@ -300,31 +331,42 @@ mod tests {
     fn an_answer_counts_only_while_one_is_awaited() {
         for state in all_states().into_iter().filter(|state| *state != ASKING) {
             assert_eq!(
-                state.after(Happening::Answered(Answer::Ended)),
-                (state.clone(), Step::Stay)
+                state.after(ConnectionEvent::Probed(ProbeResult::Ended)),
+                (state.clone(), ConnectionEffect::None)
             );
         }
     }
 
     #[test]
     fn a_response_says_whether_to_come_back() {
-        assert_eq!(Answer::from_response(204, false, None), Answer::Ended);
-        assert_eq!(Answer::from_response(200, true, None), Answer::NotNow);
+        assert_eq!(
+            ProbeResult::from_response(204, false, None),
+            ProbeResult::Ended
+        );
+        assert_eq!(
+            ProbeResult::from_response(200, true, None),
+            ProbeResult::NotNow
+        );
         for passing in [408, 425, 429, 500, 502, 503, 504] {
-            assert_eq!(Answer::from_response(passing, false, None), Answer::NotNow);
+            assert_eq!(
+                ProbeResult::from_response(passing, false, None),
+                ProbeResult::NotNow
+            );
         }
         let words = || Some("no such topic".to_owned());
         assert_eq!(
-            Answer::from_response(404, false, words()),
-            Answer::Refused("no such topic".to_owned())
+            ProbeResult::from_response(404, false, words()),
+            ProbeResult::Refused(Refusal {
+                status: 404,
+                detail: "no such topic".to_owned()
+            })
         );
-        assert!(matches!(
-            Answer::from_response(200, false, None),
-            Answer::Refused(_)
-        ));
-        assert!(matches!(
-            Answer::from_response(403, false, None),
-            Answer::Refused(_)
-        ));
+        for status in [200, 403] {
+            let detail = String::new();
+            assert_eq!(
+                ProbeResult::from_response(status, false, None),
+                ProbeResult::Refused(Refusal { status, detail })
+            );
+        }
     }
 }

@@ -10,12 +10,12 @@ pub struct Filter {
     /// As it was written.
     text: String,
     terms: Vec<Term>,
-    wrong: Option<Wrong>,
+    error: Option<FilterError>,
 }
 
 /// Why a filter cannot be understood. The list shows everything then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum FilterError {
     /// A quotation mark is opened and not closed.
     OpenQuote,
     /// A `-`, `type:` or pair of quotation marks has nothing to look for.
@@ -35,7 +35,7 @@ impl Filter {
         let read = read_terms(text);
         Self {
             text: text.to_owned(),
-            wrong: read.as_ref().err().copied(),
+            error: read.as_ref().err().copied(),
             terms: read.unwrap_or_default(),
         }
     }
@@ -46,8 +46,8 @@ impl Filter {
     }
 
     /// Why it cannot be understood, if it cannot.
-    pub fn wrong(&self) -> Option<Wrong> {
-        self.wrong
+    pub fn error(&self) -> Option<FilterError> {
+        self.error
     }
 
     /// Whether it keeps anything out.
@@ -57,9 +57,12 @@ impl Filter {
 
     /// Whether an event passes.
     pub fn passes(&self, event_type: &str, data: &str) -> bool {
-        let is_met = |term: &Term| match term.is_type {
-            true => term.text == event_type,
-            false => contains(data, &term.text),
+        let is_met = |term: &Term| {
+            if term.is_type {
+                term.text == event_type
+            } else {
+                contains(data, &term.text)
+            }
         };
         let mut wanted_types = self
             .terms
@@ -75,18 +78,18 @@ impl Filter {
     }
 }
 
-fn read_terms(text: &str) -> Result<Vec<Term>, Wrong> {
+fn read_terms(text: &str) -> Result<Vec<Term>, FilterError> {
     let mut terms = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (is_unwanted, after) = without_prefix(rest, "-");
         let (is_type, after) = without_prefix(after, "type:");
         let (term, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or(Wrong::OpenQuote)?,
+            Some(quoted) => quoted.split_once('"').ok_or(FilterError::OpenQuote)?,
             None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
         };
         if term.is_empty() {
-            return Err(Wrong::Nothing);
+            return Err(FilterError::Nothing);
         }
         terms.push(Term {
             is_type,
@@ -108,9 +111,21 @@ fn without_prefix<'a>(text: &'a str, prefix: &str) -> (bool, &'a str) {
 /// Whether a text contains another, with letters from a to z in either case. Others would need tables that weigh more
 /// than all the rest of this.
 fn contains(text: &str, part: &str) -> bool {
-    text.as_bytes()
-        .windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let Some((first, rest)) = part.as_bytes().split_first() else {
+        return true;
+    };
+    let either = [first.to_ascii_lowercase(), first.to_ascii_uppercase()];
+    let mut text = text.as_bytes();
+    // Most places are ruled out by their first byte.
+    while let Some(at) = memchr::memchr2(either[0], either[1], text) {
+        text = &text[at + 1..];
+        match text.get(..rest.len()) {
+            Some(here) if here.eq_ignore_ascii_case(rest) => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -119,7 +134,7 @@ mod tests {
 
     fn passes(filter: &str, event_type: &str, data: &str) -> bool {
         let filter = Filter::read(filter);
-        assert_eq!(filter.wrong(), None);
+        assert_eq!(filter.error(), None);
         filter.passes(event_type, data)
     }
 
@@ -156,14 +171,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_told_and_keeps_nothing_out() {
-        for (text, wrong) in [
-            ("\"tea", Wrong::OpenQuote),
-            ("type:", Wrong::Nothing),
-            ("tea -", Wrong::Nothing),
-            ("\"\"", Wrong::Nothing),
+        for (text, error) in [
+            ("\"tea", FilterError::OpenQuote),
+            ("type:", FilterError::Nothing),
+            ("tea -", FilterError::Nothing),
+            ("\"\"", FilterError::Nothing),
         ] {
             let filter = Filter::read(text);
-            assert_eq!(filter.wrong(), Some(wrong), "{text}");
+            assert_eq!(filter.error(), Some(error), "{text}");
             assert!(!filter.is_active() && filter.passes("message", "x"));
         }
     }

@@ -4,11 +4,11 @@
 pub mod help;
 
 use super::connection::{Connection, ReadyState, Reason, Retry};
-use super::filter::Wrong;
-use super::live::Publishing;
-use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES};
+use super::filter::FilterError;
+use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES, MessageTime, TimeKind};
+use super::publishing::Publishing;
 use super::snippets::Language;
-use crate::protocol::page::MAX_OLDER;
+use crate::protocol::page::{MAX_OLDER, Refusal};
 
 /// The product's name, and the heading of its page.
 pub const NAME: &str = "Fairwind";
@@ -21,19 +21,14 @@ pub const PAGE_DESCRIPTION: &str = "A clock that ticks from the server, over Eve
 /// The first link of the page.
 pub const SKIP_TO_MESSAGES: &str = "Skip to the messages";
 
-/// What a reader without JavaScript is told; HTML, since it stands in a `<noscript>`, whose content a browser with
-/// JavaScript takes for text.
-pub const WITHOUT_SCRIPT_HTML: &str = "<p>This is how things stood when the page was made. With JavaScript the page \
-     ticks by itself; without it, see the stream live in a terminal with the <code>curl</code> command on this page, or \
-     open the <a href=\"/events\">raw stream</a>.</p>";
-
-/// The same on a topic's page, with a link to the stream; HTML for the same reason. `raw_path` is percent-encoded.
-pub fn without_script_html(raw_path: &str) -> String {
+/// The advice for a reader without JavaScript, with a link to the stream; HTML, since it stands in a `<noscript>`, whose
+/// content a browser with JavaScript takes for text. `stream_link` is percent-encoded.
+pub fn without_script_html(stream_link: &str) -> String {
     format!(
         "<p>This is how things stood when the page was made. With JavaScript the page is live; without it, reload it, see \
          the stream in a terminal with the <code>curl</code> command on this page, or open the \
          <a href=\"{}\">raw stream</a>.</p>",
-        raw_path
+        stream_link
             .replace('&', "&amp;")
             .replace('"', "&quot;")
             .replace('<', "&lt;")
@@ -94,6 +89,12 @@ pub fn topics_closed(reason: &str) -> String {
 
 /// The list of topics when there is none.
 pub const TOPICS_EMPTY: &str = "No topic is alive. A topic comes into being with its first event or its first reader: open one above.";
+/// Beside the list of topics, while it is live.
+pub const TOPICS_LIVE: &str = "Live: the list updates itself every few seconds.";
+/// The same while the reader has paused it.
+pub const TOPICS_PAUSED: &str = "Paused: the list stays as it is.";
+/// The same while the server does not answer.
+pub const TOPICS_LOST: &str = "Not live: the server does not answer. Trying again.";
 /// Link that makes the list anew.
 pub const TOPICS_RELOAD: &str = "Reload";
 /// Label of the field that opens a topic.
@@ -158,10 +159,10 @@ pub fn filter_count(shown: usize, of: usize) -> String {
 }
 
 /// Why a filter cannot be understood.
-pub fn filter_wrong(wrong: Wrong) -> &'static str {
+pub fn filter_error(wrong: FilterError) -> &'static str {
     match wrong {
-        Wrong::OpenQuote => "A quotation mark is not closed, so everything is shown.",
-        Wrong::Nothing => {
+        FilterError::OpenQuote => "A quotation mark is not closed, so everything is shown.",
+        FilterError::Nothing => {
             "There is nothing after type:, after - or between quotation marks, so everything is shown."
         }
     }
@@ -208,26 +209,26 @@ pub fn publishing(publishing: &Publishing) -> String {
         Publishing::Done(subscribers) => {
             format!("Published to {} subscribers.", number(*subscribers))
         }
-        Publishing::Refused(words) => words.clone(),
+        Publishing::Refused(refusal) => not_published(refusal),
         Publishing::Unreachable => {
             "The server could not be reached. The text is still here.".to_owned()
         }
     }
 }
 
-/// Why something was not published, and what to do about it.
-pub fn refused(status: u16, detail: &str) -> String {
-    with_remedy("Not published:", status, detail)
+/// Why an event was not published, and what to do about it.
+fn not_published(refusal: &Refusal) -> String {
+    with_remedy("Not published:", refusal)
 }
 
 /// Why there is no form, and what to do about it.
-pub fn refusal(status: u16, detail: &str) -> String {
-    with_remedy("You cannot publish here:", status, detail)
+pub fn cannot_publish(refusal: &Refusal) -> String {
+    with_remedy("You cannot publish here:", refusal)
 }
 
-fn with_remedy(what: &str, status: u16, detail: &str) -> String {
-    let mut words = format!("{what} {}.", detail.trim_end_matches('.'));
-    if status == 401 {
+fn with_remedy(what: &str, refusal: &Refusal) -> String {
+    let mut words = format!("{what} {}.", refusal_detail(refusal).trim_end_matches('.'));
+    if refusal.status == 401 {
         words.push_str(" From a terminal: curl -H 'Authorization: Bearer TOKEN' -d hello, and this page’s address.");
     }
     words
@@ -259,15 +260,15 @@ pub const CLOCK_EMPTY_DATE: &str = "Waiting for the first message";
 
 /// Heading of the connection's panel.
 pub const CONNECTION_HEADING: &str = "Connection";
-/// Name of the fact.
-pub const FACT_READY_STATE: &str = "readyState";
-/// Name of the fact.
-pub const FACT_LAST_EVENT: &str = "Last message";
-/// Name of the fact.
-pub const FACT_MESSAGES: &str = "Received here";
-/// Name of the fact.
-pub const FACT_CONSUMERS: &str = "Watching now";
-/// The number of consumers while nobody tells it.
+/// Name of the stat.
+pub const STAT_READY_STATE: &str = "readyState";
+/// Name of the stat.
+pub const STAT_LAST_EVENT: &str = "Last message";
+/// Name of the stat.
+pub const STAT_MESSAGES: &str = "Received live";
+/// Name of the stat.
+pub const STAT_CONSUMERS: &str = "Watching now";
+/// The number of consumers while it is unknown.
 pub const CONSUMERS_UNKNOWN: &str = "unknown";
 /// Button in the connection's panel.
 pub const TRY_NOW: &str = "Try now";
@@ -294,8 +295,8 @@ pub const LIST_EMPTY: &str = "No messages here yet. The next one will be.";
 /// The button that leads to the newest message, while nothing is new.
 pub const AT_THE_NEWEST: &str = "At the newest";
 
-/// Heading of the panel that leads elsewhere.
-pub const ELSEWHERE_HEADING: &str = "The same in a terminal";
+/// Heading of the panel for a terminal.
+pub const TERMINAL_HEADING: &str = "The same in a terminal";
 /// Link to the event stream itself.
 pub const RAW_STREAM: &str = "Raw stream";
 
@@ -393,7 +394,9 @@ pub fn connection_detail(connection: &Connection, seconds_left: u32) -> String {
         Connection::Closed(Reason::Reader) => {
             "You disconnected. Reconnect goes on from the last message.".to_owned()
         }
-        Connection::Closed(Reason::Refused(words)) => format!("The server refused: {words}"),
+        Connection::Closed(Reason::Refused(refusal)) => {
+            format!("The server refused: {}", refusal_detail(refusal))
+        }
     }
 }
 
@@ -405,18 +408,30 @@ pub fn connection_said(connection: &Connection) -> Option<String> {
         Connection::Reconnecting(_) => Some("The connection is lost. Reconnecting.".to_owned()),
         Connection::Ended => Some("The server has ended the stream.".to_owned()),
         Connection::Closed(Reason::Reader) => Some("Disconnected.".to_owned()),
-        Connection::Closed(Reason::Refused(words)) => {
-            Some(format!("The server refused the stream: {words}"))
-        }
+        Connection::Closed(Reason::Refused(refusal)) => Some(format!(
+            "The server refused the stream: {}",
+            refusal_detail(refusal)
+        )),
     }
 }
 
-/// Why there is no stream, if the server gave no words.
-pub fn refused_with_status(status: u16) -> String {
-    match status {
+/// The server's words; if it gave none, what the status says.
+fn refusal_detail(refusal: &Refusal) -> String {
+    match refusal.status {
+        _ if !refusal.detail.is_empty() => refusal.detail.clone(),
         200..300 => "what it answered is no event stream.".to_owned(),
-        _ => format!("it answered with status {status}."),
+        status => format!("it answered with status {status}."),
     }
+}
+
+/// When a message was published or arrived, for its row.
+pub fn message_time(time: &MessageTime) -> String {
+    let [verb, date, gap] = match time.kind {
+        TimeKind::Published => ["published ", "", ""],
+        TimeKind::PublishedOnOtherDay => ["published ", time.date(), " "],
+        TimeKind::Arrived => ["arrived ", "", ""],
+    };
+    [verb, date, gap, time.time(), " UTC"].concat()
 }
 
 /// The ready state by its number and name.
@@ -428,15 +443,22 @@ pub fn ready_state(ready_state: ReadyState) -> &'static str {
     }
 }
 
-/// How long ago the last message came over the stream; `had_message` says whether the page came with one.
-pub fn age(seconds: Option<u32>, had_message: bool) -> String {
+/// How long ago the last message came over the stream; before any, when the one was published that the page came with.
+pub fn last_message(seconds: Option<u32>, rendered: Option<&MessageTime>) -> String {
     match seconds {
-        None if had_message => "before you came".to_owned(),
-        None => "none yet".to_owned(),
+        None => rendered.map_or_else(|| "none yet".to_owned(), short_time),
         Some(0) => "just now".to_owned(),
         Some(seconds @ ..60) => format!("{seconds} s ago"),
         Some(seconds @ ..3_600) => format!("{} min ago", seconds / 60),
         Some(seconds) => format!("{} h ago", seconds / 3_600),
+    }
+}
+
+fn short_time(time: &MessageTime) -> String {
+    if time.kind == TimeKind::PublishedOnOtherDay {
+        time.date().to_owned()
+    } else {
+        [time.time(), " UTC"].concat()
     }
 }
 
@@ -502,6 +524,41 @@ mod tests {
     use super::*;
     use crate::app::log_buffer::Content;
 
+    fn time(kind: TimeKind) -> MessageTime {
+        MessageTime {
+            at: "2026-11-26T16:12:37.045Z".into(),
+            kind,
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_words_says_the_status() {
+        let refusal = |status, detail: &str| Refusal {
+            status,
+            detail: detail.to_owned(),
+        };
+        assert_eq!(
+            not_published(&refusal(413, "too large.")),
+            "Not published: too large."
+        );
+        assert_eq!(
+            not_published(&refusal(502, "")),
+            "Not published: it answered with status 502."
+        );
+        assert!(cannot_publish(&refusal(401, "no token")).contains("Bearer TOKEN"));
+    }
+
+    #[test]
+    fn a_row_says_when_its_message_was_published_or_arrived() {
+        let words = |kind| message_time(&time(kind));
+        assert_eq!(words(TimeKind::Published), "published 16:12:37 UTC");
+        assert_eq!(words(TimeKind::Arrived), "arrived 16:12:37 UTC");
+        assert_eq!(
+            words(TimeKind::PublishedOnOtherDay),
+            "published 2026-11-26 16:12:37 UTC"
+        );
+    }
+
     #[test]
     fn thousands_are_apart() {
         let texts: Vec<String> = [0, 12, 999, 1_000, 123_456, 1_234_567]
@@ -523,10 +580,13 @@ mod tests {
             Some(7_200),
         ]
         .into_iter()
-        .map(|seconds| age(seconds, false))
+        .map(|seconds| last_message(seconds, None))
         .collect();
-        assert_eq!(age(None, true), "before you came");
-        assert_eq!(age(Some(3), true), "3 s ago");
+        let today = time(TimeKind::Published);
+        assert_eq!(last_message(None, Some(&today)), "16:12:37 UTC");
+        let earlier = time(TimeKind::PublishedOnOtherDay);
+        assert_eq!(last_message(None, Some(&earlier)), "2026-11-26");
+        assert_eq!(last_message(Some(3), Some(&earlier)), "3 s ago");
         assert_eq!(
             texts,
             [
@@ -550,6 +610,7 @@ mod tests {
                     String::new(),
                     "message".to_owned(),
                     "x".to_owned(),
+                    "".into(),
                 ));
             }
         };

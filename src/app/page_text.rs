@@ -6,31 +6,45 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use crate::protocol::event::{Event, EventId, EventType};
-use crate::protocol::page::{PageEvent, TopicPage};
+use crate::protocol::page::{PageData, PageEvent, Refusal, TopicPage};
 
 /// A page's data as text, or none if the text was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageText(pub Option<TopicPage>);
+pub struct PageText(pub Option<PageData>);
 
 impl Display for PageText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(page) = &self.0 else { return Ok(()) };
+        let (is_clock, page) = match &self.0 {
+            None => return Ok(()),
+            Some(PageData::Clock(page)) => (true, page),
+            Some(PageData::Topic(page)) => (false, page),
+        };
         write_text(f, &page.origin)?;
         write_text(f, &page.topic)?;
         write_text(f, &page.stream_path)?;
         write_text(f, &page.filter)?;
-        write_text(f, &page.refusal)?;
+        let refusal = page.refusal.as_ref();
+        write_text(f, refusal.map_or("", |refusal| &refusal.detail))?;
         write_text(f, page.last_event_id.as_str())?;
         write_text(f, page.before.as_ref().map_or("", EventId::as_str))?;
-        write_number(f, page.is_clock.into())?;
-        write_number(f, page.has_ended.into())?;
+        write_number(f, u8::from(is_clock))?;
+        write_number(f, u8::from(page.has_ended))?;
         write_number(f, page.consumers)?;
         write_number(f, page.older)?;
-        for PageEvent { event, whole_bytes } in &page.events {
+        // No answer has status 0.
+        write_number(f, refusal.map_or(0, |refusal| refusal.status))?;
+        write_text(f, &page.rendered_at)?;
+        for page_event in &page.events {
+            let PageEvent {
+                event,
+                whole_bytes,
+                published_at,
+            } = page_event;
             write_text(f, event.id.as_str())?;
             write_text(f, event.event_type.as_str())?;
             write_text(f, &event.data)?;
             write_number(f, whole_bytes.unwrap_or_default())?;
+            write_text(f, published_at)?;
         }
         Ok(())
     }
@@ -47,7 +61,7 @@ impl FromStr for PageText {
 /// What stands before a character that stands for another: [`LESS_THAN`] or [`ITSELF`].
 const ESCAPE: char = '\u{1}';
 
-/// Stands for `<`, which Leptos would write as `\u003c`, and nobody would read as `<` again.
+/// Stands for `<`, which Leptos would write as `\u003c` and not read as `<` again.
 const LESS_THAN: char = '0';
 
 /// Stands for [`ESCAPE`].
@@ -59,7 +73,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         match c {
             '<' => written.extend([ESCAPE, LESS_THAN]),
             ESCAPE => written.extend([ESCAPE, ITSELF]),
-            // HTML has no NUL, so whoever reads the page sees this in its place; and the script that carries the text
+            // HTML has no NUL, so a browser shows this in its place; and the script that carries the text
             // would read NUL and a digit as one character.
             '\0' => written.push('\u{fffd}'),
             _ => written.push(c),
@@ -82,23 +96,26 @@ fn read_text(written: &str) -> String {
     text
 }
 
-fn write_number(f: &mut fmt::Formatter<'_>, number: usize) -> fmt::Result {
+fn write_number(f: &mut fmt::Formatter<'_>, number: impl Display) -> fmt::Result {
     write_text(f, &number.to_string())
 }
 
-fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
+fn read_page(reader: &mut Reader<'_>) -> Option<PageData> {
     let origin = reader.text()?;
     let topic = reader.text()?;
     let stream_path = reader.text()?;
     let filter = reader.text()?;
-    let refusal = reader.text()?;
+    let detail = reader.text()?;
     let last_event_id = EventId::new(reader.text()?).ok()?;
     // An empty text is no id.
     let before = EventId::new(reader.text()?).ok();
-    let is_clock = reader.number()? != 0;
-    let has_ended = reader.number()? != 0;
+    let is_clock = reader.number::<usize>()? != 0;
+    let has_ended = reader.number::<usize>()? != 0;
     let consumers = reader.number()?;
     let older = reader.number()?;
+    let status = reader.number()?;
+    let refusal = (status != 0).then_some(Refusal { status, detail });
+    let rendered_at = reader.text()?;
     let mut events = Vec::new();
     while !reader.rest.is_empty() {
         events.push(PageEvent {
@@ -108,12 +125,12 @@ fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
                 data: reader.text()?,
             },
             whole_bytes: Some(reader.number()?).filter(|bytes| *bytes > 0),
+            published_at: reader.text()?,
         });
     }
-    Some(TopicPage {
+    let page = TopicPage {
         origin,
         topic,
-        is_clock,
         stream_path,
         events,
         before,
@@ -123,6 +140,12 @@ fn read_page(reader: &mut Reader<'_>) -> Option<TopicPage> {
         has_ended,
         filter,
         refusal,
+        rendered_at,
+    };
+    Some(if is_clock {
+        PageData::Clock(page)
+    } else {
+        PageData::Topic(page)
     })
 }
 
@@ -138,7 +161,7 @@ impl Reader<'_> {
         Some(read_text(text))
     }
 
-    fn number(&mut self) -> Option<usize> {
+    fn number<N: FromStr>(&mut self) -> Option<N> {
         self.text()?.parse().ok()
     }
 }
@@ -155,14 +178,14 @@ mod tests {
                 data: data.to_owned(),
             },
             whole_bytes: (id == "#a-3").then_some(1_000_000),
+            published_at: "2026-11-26T16:12:37.123Z".to_owned(),
         })
     }
 
-    fn page(data: &str) -> Option<TopicPage> {
-        Some(TopicPage {
+    fn page(data: &str) -> Option<PageData> {
+        let page = TopicPage {
             origin: "http://127.0.0.1:8080".to_owned(),
             topic: "kitchen".to_owned(),
-            is_clock: false,
             stream_path: "/topics/kitchen".to_owned(),
             events: vec![
                 event("#a-1", "hello")?,
@@ -178,7 +201,16 @@ mod tests {
             consumers: 3,
             has_ended: true,
             filter: "type:news \"x".to_owned(),
-            refusal: String::new(),
+            refusal: data.is_empty().then(|| Refusal {
+                status: 403,
+                detail: "not you".to_owned(),
+            }),
+            rendered_at: "2026-11-26T16:12:38.456Z".to_owned(),
+        };
+        Some(if data.starts_with('a') {
+            PageData::Clock(page)
+        } else {
+            PageData::Topic(page)
         })
     }
 
@@ -214,7 +246,12 @@ mod tests {
     #[test]
     fn nul_arrives_as_html_shows_it() {
         let text = PageText(page("a\u{0}1")).to_string();
-        let data = |PageText(page): PageText| page.map(|page| page.events[1].event.data.clone());
+        let data = |PageText(page): PageText| match page {
+            Some(PageData::Clock(page) | PageData::Topic(page)) => {
+                Some(page.events[1].event.data.clone())
+            }
+            None => None,
+        };
         assert_eq!(text.parse().map(data), Ok(Some("a\u{fffd}1".to_owned())));
     }
 }

@@ -1,8 +1,7 @@
 //! The pages, one file each. Which URL shows which is decided by the server's router.
 
-pub mod clock;
 pub mod help;
+pub mod live;
 pub mod older;
 pub mod problem;
-pub mod topic;
 pub mod topics;

@@ -35,20 +35,19 @@ impl FrameTask {
         }
     }
 
-    /// Asks for the work to be done with the next frame.
+    /// Asks for the work to be done with the next frame. A hidden page has none until it is visible again.
     pub(crate) fn request(&self) {
-        let Some(window) = web_sys::window() else {
-            return;
-        };
-        // A hidden page has no frames: what is asked for then, or was asked for just before, would wait, and pile up,
-        // until somebody looks. Without frames there is nothing to save, so it is done at once.
-        if super::document::is_hidden() {
-            self.cancel();
-            (self.work)();
-        } else if self.requested.get().is_none() {
+        if let Some(window) = web_sys::window()
+            && !self.is_requested()
+        {
             let frame = window.request_animation_frame(self.callback.as_ref().unchecked_ref());
             self.requested.set(frame.ok());
         }
+    }
+
+    /// Whether the work waits for its frame.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.get().is_some()
     }
 
     /// Does the work now if it is due.

@@ -19,13 +19,6 @@ pub(crate) fn mark_hydrated() {
     }
 }
 
-/// Whether nobody can see the page: its tab is in the background, or its window minimised.
-pub(crate) fn is_hidden() -> bool {
-    web_sys::window()
-        .and_then(|window| window.document())
-        .is_some_and(|document| document.hidden())
-}
-
 /// What is in the field with this id.
 pub(crate) fn value_of(id: &str) -> Option<String> {
     js_sys::Reflect::get(element(id)?.as_ref(), &JsValue::from_str(VALUE))

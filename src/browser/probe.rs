@@ -1,5 +1,5 @@
-//! Asks the server with `fetch`: for a stream once more, since an EventSource does not show the answer, and to publish.
-//! Leaves what the answer means to [`crate::app::connection`] and whoever publishes.
+//! Requests with `fetch`: the stream's once more, since an EventSource does not show the response, and one that publishes.
+//! Leaves what the response means to [`crate::app::connection`] and to the form that publishes.
 
 use gloo_net::http::{Request, Response};
 use wasm_bindgen_futures::spawn_local;
@@ -7,24 +7,27 @@ use web_sys::AbortController;
 
 use super::json;
 
-/// A question on its way. Dropping it takes it back, and an answer that is a stream with it.
+/// A request on its way. Dropping it aborts it, and a response that is a stream with it.
 pub(crate) struct Probe {
     abort: Option<AbortController>,
 }
 
-/// What the server answered.
-pub(crate) struct Found {
+/// The response to a request for the stream.
+pub(crate) struct ProbeResponse {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// Whether the answer is an event stream.
+    /// Whether the response is an event stream.
     pub(crate) is_event_stream: bool,
     /// What is wrong, in the words of the problem document.
     pub(crate) detail: Option<String>,
 }
 
 impl Probe {
-    /// Asks. `on_answer` gets `None` if there was no answer at all.
-    pub(crate) fn ask(url: &str, on_answer: impl FnOnce(Option<Found>) + 'static) -> Self {
+    /// Requests a stream. `on_response` gets `None` if there was no response at all.
+    pub(crate) fn ask(
+        url: &str,
+        on_response: impl FnOnce(Option<ProbeResponse>) + 'static,
+    ) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
         let request = Request::get(url)
@@ -36,7 +39,7 @@ impl Probe {
                 Err(_) => None,
             };
             if signal.is_none_or(|signal| !signal.aborted()) {
-                on_answer(found);
+                on_response(found);
             }
         });
         Self { abort }
@@ -51,8 +54,8 @@ impl Drop for Probe {
     }
 }
 
-/// What the server answered to a publisher.
-pub(crate) struct Posted {
+/// The response to a request that publishes.
+pub(crate) struct PublishResponse {
     /// The HTTP status.
     pub(crate) status: u16,
     /// How many subscribers it went to.
@@ -61,8 +64,12 @@ pub(crate) struct Posted {
     pub(crate) detail: Option<String>,
 }
 
-/// Publishes a text. `on_answer` gets `None` if there was no answer at all.
-pub(crate) fn post(url: &str, text: &str, on_answer: impl FnOnce(Option<Posted>) + 'static) {
+/// Publishes a text. `on_response` gets `None` if there was no response at all.
+pub(crate) fn post(
+    url: &str,
+    text: &str,
+    on_response: impl FnOnce(Option<PublishResponse>) + 'static,
+) {
     let request = Request::post(url)
         .header("Content-Type", "text/plain;charset=UTF-8")
         .body(text);
@@ -72,10 +79,10 @@ pub(crate) fn post(url: &str, text: &str, on_answer: impl FnOnce(Option<Posted>)
             Err(error) => Err(error),
         };
         let Ok(response) = response else {
-            return on_answer(None);
+            return on_response(None);
         };
         let text = response.text().await.unwrap_or_default();
-        on_answer(Some(Posted {
+        on_response(Some(PublishResponse {
             status: response.status(),
             // A count, which is far below what a number loses.
             subscribers: json::number(&text, "subscribers").map(|count| count as u64),
@@ -89,14 +96,14 @@ fn problem(document: &str) -> Option<String> {
     detail.or(title)
 }
 
-async fn read(response: Response) -> Found {
+async fn read(response: Response) -> ProbeResponse {
     let content_type = response.headers().get("content-type").unwrap_or_default();
     let detail = if content_type.starts_with("application/problem+json") {
         problem(&response.text().await.unwrap_or_default())
     } else {
         None
     };
-    Found {
+    ProbeResponse {
         status: response.status(),
         is_event_stream: content_type.starts_with("text/event-stream"),
         detail,

@@ -27,7 +27,7 @@ pub(crate) struct Tabs {
 }
 
 impl Tabs {
-    /// Counts the open pages, this one included, and tells whenever their number changes. `None` where connections are
+    /// Counts the open pages, this one included, and calls back whenever their number changes. `None` where connections are
     /// no matter: the page has come over something newer than HTTP/1.1.
     pub(crate) fn count(on_change: impl Fn(u32) + 'static) -> Option<Self> {
         if !is_over_http_1() {

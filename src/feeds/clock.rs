@@ -7,7 +7,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
-use crate::hub::publication::{Conditions, Publication};
+use crate::hub::publish::{Preconditions, PublishRequest};
 use crate::hub::topic::Topic;
 
 /// Publishes the time to the clock's topic at once and then at every interval, until it is cancelled.
@@ -20,7 +20,10 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
     while cancelled.run_until_cancelled(ticks.tick()).await.is_some() {
         // Unlike `Local::now`, this takes a clock that stands before 1970.
         let now = DateTime::<Local>::from(SystemTime::now());
-        match hub.publish(&topic, tick(now), Conditions::default()).await {
+        match hub
+            .publish(&topic, tick(now), Preconditions::default())
+            .await
+        {
             Ok(published) => {
                 let consumers = published.subscribers;
                 // The first shows that the clock runs; the others would fill the log.
@@ -35,9 +38,9 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
     }
 }
 
-fn tick(now: DateTime<Local>) -> Publication {
+fn tick(now: DateTime<Local>) -> PublishRequest {
     let now = now.to_rfc3339_opts(SecondsFormat::Millis, false);
-    Publication::text(format!("hello, now is: {now}"))
+    PublishRequest::text(format!("hello, now is: {now}"))
 }
 
 #[cfg(test)]

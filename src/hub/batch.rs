@@ -97,9 +97,9 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
     use crate::hub::topic::Topic;
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
     fn the_texts_of_a_batch_are_those_of_its_events() {
         let entry = |text: &str| {
             let topic = Topic::new("a").expect("a topic");
-            let draft = Draft::new(Publication::text(text));
+            let draft = UnsequencedEntry::new(PublishRequest::text(text));
             let epochs = Epochs::new(Epoch::new("e").expect("a name"));
             Arc::new(draft.finish(&topic, &epochs, Offset::from_number(1)))
         };

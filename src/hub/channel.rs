@@ -14,17 +14,17 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::entry::Entry;
 use super::history::History;
-use super::listeners::{Listeners, News, TopicId};
 use super::pattern::Pattern;
 use super::position::Offset;
 use super::tail::Tail;
 use super::topic::Topic;
 use super::visibility::{View, Visibility};
+use super::watch::{ChannelId, TopicChange, Watchers};
 use crate::protocol::event::EventId;
 
 /// One topic or pattern, shared by the hub and its subscribers.
 pub(super) struct Channel {
-    pub(super) id: TopicId,
+    pub(super) id: ChannelId,
     pub(super) matcher: Matcher,
     log: Mutex<ChannelLog>,
     /// The offset of the newest event that reached the channel, or may have reached an earlier one of the same topic. Readers
@@ -32,7 +32,7 @@ pub(super) struct Channel {
     newest: AtomicU64,
     /// Changed only while the hub is locked.
     subscribers: AtomicUsize,
-    pub(super) listeners: Listeners,
+    pub(super) watchers: Watchers,
     /// Whether retention has the channel on its list.
     is_listed: AtomicBool,
 }
@@ -80,7 +80,7 @@ struct SharedBatch {
 }
 
 /// What a reader with a cursor finds.
-pub(super) enum Found {
+pub(super) enum LogRead {
     /// The events after the cursor.
     Batch(Arc<Batch>),
     /// No event that the reader sees, up to this offset.
@@ -111,7 +111,7 @@ impl Standpoint<'_> {
 }
 
 impl Channel {
-    pub(super) fn new(id: TopicId, matcher: Matcher, log: ChannelLog) -> Self {
+    pub(super) fn new(id: ChannelId, matcher: Matcher, log: ChannelLog) -> Self {
         Self {
             id,
             matcher,
@@ -119,7 +119,7 @@ impl Channel {
             newest: AtomicU64::new(log.lost.retained.number()),
             log: Mutex::new(log),
             subscribers: AtomicUsize::new(0),
-            listeners: Listeners::default(),
+            watchers: Watchers::default(),
             is_listed: AtomicBool::new(false),
         }
     }
@@ -177,8 +177,8 @@ impl Channel {
 
     /// Notifies the watchers. Those that wake up lock the hub and the log, so both are free by then. Returns whether a
     /// thread has been woken.
-    pub(super) fn tell(&self, news: News) -> bool {
-        self.listeners.tell(self.id, news)
+    pub(super) fn notify(&self, news: TopicChange) -> bool {
+        self.watchers.notify(self.id, news)
     }
 
     /// Returns `true` to the first that puts the channel on retention's list.
@@ -218,10 +218,10 @@ impl ChannelLog {
     pub(super) fn push(&mut self, entry: &Arc<Entry>) -> bool {
         self.has_ended |= entry.is_end;
         let is_in_tail = self.push_to_tail(entry);
-        if entry.has_own_id && (entry.is_kept || is_in_tail) {
+        if entry.has_own_id && (!entry.is_ephemeral || is_in_tail) {
             self.own_ids.insert(entry.event.id.clone(), entry.offset);
         }
-        if entry.is_kept {
+        if !entry.is_ephemeral {
             self.history.push(Arc::clone(entry));
         }
         is_in_tail
@@ -264,7 +264,7 @@ impl ChannelLog {
     }
 
     fn note_trimmed(&mut self, entry: &Entry) {
-        if entry.is_kept {
+        if !entry.is_ephemeral {
             if entry.offset <= self.history.evicted_through() {
                 self.lost.retained = self.lost.retained.max(entry.offset);
             }
@@ -301,7 +301,7 @@ impl ChannelLog {
         self.own_ids.contains_key(id)
     }
 
-    /// The offset of the event whose publisher gave it this id, if the reader may see that event. A reader who may not does
+    /// The offset of the event whose publisher gave it this id, if the reader may see that event. A reader that may not does
     /// not learn from an answer that it exists.
     pub(super) fn find(&self, id: &EventId, visibility: &Visibility) -> Option<Offset> {
         let offset = *self.own_ids.get(id)?;
@@ -390,9 +390,9 @@ impl ChannelLog {
         standpoint: Standpoint<'_>,
         committed: Offset,
         max_bytes: usize,
-    ) -> Found {
+    ) -> LogRead {
         if self.has_lost(standpoint) {
-            return Found::Dropped;
+            return LogRead::Dropped;
         }
         let Standpoint { cursor, view, .. } = standpoint;
         // No ephemeral event after its cursor is hidden from a reader because it came late.
@@ -404,7 +404,7 @@ impl ChannelLog {
             && let Some(batch) = shared.batch.upgrade()
             && (batch.text_bytes() <= max_bytes || batch.entries().len() == 1)
         {
-            return Found::Batch(batch);
+            return LogRead::Batch(batch);
         }
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -415,19 +415,19 @@ impl ChannelLog {
             .take_while(|entry| entry.offset <= committed)
         {
             if !view.shows(entry) {
-                has_ephemeral |= !entry.is_kept;
+                has_ephemeral |= entry.is_ephemeral;
                 continue;
             }
             if bytes > 0 && bytes + entry.text_bytes() > max_bytes {
                 through = entry.offset.previous();
                 break;
             }
-            has_ephemeral |= !entry.is_kept;
+            has_ephemeral |= entry.is_ephemeral;
             bytes += entry.text_bytes();
             entries.push(Arc::clone(entry));
         }
         if entries.is_empty() {
-            return Found::Nothing(through);
+            return LogRead::Nothing(through);
         }
         let batch = Arc::new(Batch::new(entries, through));
         if is_live || !has_ephemeral {
@@ -438,7 +438,7 @@ impl ChannelLog {
                 has_ephemeral,
             };
         }
-        Found::Batch(batch)
+        LogRead::Batch(batch)
     }
 }
 

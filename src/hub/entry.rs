@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::position::{Epochs, Offset};
-use super::publication::Publication;
+use super::publish::PublishRequest;
 use super::topic::Topic;
 use crate::protocol::event::{Event, EventType};
 use crate::protocol::{END_EVENT, event_stream};
@@ -32,10 +32,10 @@ pub struct Entry {
     pub event: Event,
     /// When it was published, by the wall clock.
     pub published_at: SystemTime,
-    /// Whether only those see it who may read the topic's private events.
+    /// Whether only readers that may read the topic's private events get it.
     pub is_private: bool,
-    /// Whether those see it who come later.
-    pub is_kept: bool,
+    /// Whether it went to connected readers only, and is not retained.
+    pub is_ephemeral: bool,
     /// Whether it is the topic's last event.
     pub is_end: bool,
     /// Whether its publisher gave it its id.
@@ -46,14 +46,14 @@ pub struct Entry {
 }
 
 /// An event that has no place yet: everything that can be done before the hub is locked has been done.
-pub(super) struct Draft {
-    publication: Publication,
+pub(super) struct UnsequencedEntry {
+    publication: PublishRequest,
     is_end: bool,
 }
 
-impl Draft {
+impl UnsequencedEntry {
     /// Prepares a publication as far as that can be done without an id.
-    pub(super) fn new(mut publication: Publication) -> Self {
+    pub(super) fn new(mut publication: PublishRequest) -> Self {
         publication.data = event_stream::as_read(publication.data);
         // A body that arrived in pieces may hold up to twice its length, for as long as the event is kept.
         publication.data.shrink_to_fit();
@@ -65,9 +65,9 @@ impl Draft {
 
     /// The last event of a topic, whose data is the topic's name.
     pub(super) fn end(topic: &Topic) -> Self {
-        let publication = Publication {
+        let publication = PublishRequest {
             event_type: EventType::constant(END_EVENT),
-            ..Publication::text(topic.as_str())
+            ..PublishRequest::text(topic.as_str())
         };
         Self {
             is_end: true,
@@ -76,19 +76,19 @@ impl Draft {
     }
 
     /// What is published, its data as a reader will see it.
-    pub(super) fn publication(&self) -> &Publication {
+    pub(super) fn publication(&self) -> &PublishRequest {
         &self.publication
     }
 
     /// The event at its offset.
     pub(super) fn finish(self, topic: &Topic, epochs: &Epochs, offset: Offset) -> Entry {
-        let Publication {
+        let PublishRequest {
             id,
             event_type,
             data,
             retry,
             is_private,
-            is_kept,
+            is_ephemeral,
             also_in,
         } = self.publication;
         let has_own_id = id.is_some();
@@ -104,7 +104,7 @@ impl Draft {
             },
             published_at: SystemTime::now(),
             is_private,
-            is_kept,
+            is_ephemeral,
             is_end: self.is_end,
             has_own_id,
             retry,
@@ -163,14 +163,14 @@ mod tests {
     use crate::hub::position::Epoch;
     use crate::protocol::event::EventId;
 
-    fn entry(publication: Publication) -> Entry {
+    fn entry(publication: PublishRequest) -> Entry {
         let topic = Topic::new("a").expect("a topic");
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
-        Draft::new(publication).finish(&topic, &epochs, Offset::from_number(7))
+        UnsequencedEntry::new(publication).finish(&topic, &epochs, Offset::from_number(7))
     }
 
-    fn text(data: &str) -> Publication {
-        Publication::text(data)
+    fn text(data: &str) -> PublishRequest {
+        PublishRequest::text(data)
     }
 
     #[test]
@@ -178,18 +178,18 @@ mod tests {
         let plain = entry(text("")).bytes();
         assert_eq!(plain, size_of::<Entry>() + 128 + 16 + "#e-7".len());
         assert_eq!(entry(text("12345")).bytes(), plain + 5);
-        let own_id = Publication {
+        let own_id = PublishRequest {
             id: EventId::new("abcdef").ok(),
             ..text("")
         };
         assert_eq!(entry(own_id).bytes(), plain + 2 + 6 + 64);
-        let typed = Publication {
+        let typed = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
             ..text("")
         };
         assert_eq!(entry(typed).bytes(), plain + 4);
         let also_in = vec![Topic::clock(), Topic::clock()];
-        let of_three = Publication {
+        let of_three = PublishRequest {
             also_in,
             ..text("")
         };
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_texts_of_an_event_are_its_id_type_and_data() {
-        let typed = Publication {
+        let typed = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
             ..text("12345")
         };
@@ -216,8 +216,8 @@ mod tests {
     fn the_last_event_of_a_topic_names_it() {
         let topic = Topic::new("a").expect("a topic");
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
-        let end = Draft::end(&topic).finish(&topic, &epochs, Offset::from_number(7));
-        assert!(end.is_end && end.is_kept && !end.is_private && !end.has_own_id);
+        let end = UnsequencedEntry::end(&topic).finish(&topic, &epochs, Offset::from_number(7));
+        assert!(end.is_end && !end.is_ephemeral && !end.is_private && !end.has_own_id);
         assert_eq!(end.event.event_type.as_str(), END_EVENT);
         assert_eq!(end.event.data, "a");
         assert!(!entry(text("")).is_end);

@@ -1,5 +1,5 @@
 //! Topics that were forgotten, and the newest event that each had lost. A topic that comes back counts those events as lost,
-//! so that a reader who resumes gets a gap. A topic with a new name has lost nothing, and its readers get none.
+//! so that a reader that resumes gets a gap. A topic with a new name has lost nothing, and its readers get none.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};

@@ -57,7 +57,7 @@ impl History {
         self.entries.front()
     }
 
-    /// The newest event, as a reader sees the topic who does, or does not, see private events.
+    /// The newest event, among all events or among the public ones.
     pub(super) fn newest(&self, with_private: bool) -> Option<&Arc<Entry>> {
         if with_private {
             self.entries.back()

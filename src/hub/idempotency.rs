@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::position::Offset;
-use super::publication::{IDEMPOTENCY_AGE, IdempotencyKey, Publication, PublishError};
+use super::publish::{IDEMPOTENCY_AGE, IdempotencyKey, PublishError, PublishRequest};
 use super::topic::Topic;
 
 /// How many results are remembered for one publisher.
@@ -75,7 +75,7 @@ impl Idempotency {
         &mut self,
         topic: &Topic,
         key: &IdempotencyKey,
-        publication: &Publication,
+        publication: &PublishRequest,
     ) -> Result<Result<FirstResult, NewKey>, PublishError> {
         let now = Instant::now();
         self.forget_old(now);
@@ -157,20 +157,29 @@ impl Idempotency {
 }
 
 /// Hashes everything that a publisher can say about an event.
-struct RequestHash<'a>(&'a Publication);
+struct RequestHash<'a>(&'a PublishRequest);
 
 impl Hash for RequestHash<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let Publication {
+        let PublishRequest {
             id,
             event_type,
             data,
             retry,
             is_private,
-            is_kept,
+            is_ephemeral,
             also_in,
         } = self.0;
-        (id, event_type, data, retry, is_private, is_kept, also_in).hash(state);
+        (
+            id,
+            event_type,
+            data,
+            retry,
+            is_private,
+            is_ephemeral,
+            also_in,
+        )
+            .hash(state);
     }
 }
 
@@ -189,7 +198,7 @@ mod tests {
     async fn a_publisher_that_has_used_its_share_of_keys_is_refused_and_forgets_nothing() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::new("a").expect("a topic");
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         for number in 0..MAX_OF_PUBLISHER {
             let new = idempotency
                 .look_up(&topic, &key(&number.to_string(), 1), &event)
@@ -222,7 +231,7 @@ mod tests {
     async fn a_result_is_remembered_for_exactly_its_age() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         let new = look_up(&mut idempotency, &topic, &key("k", 1), &event).expect_err("a new key");
         idempotency.remember(new, Offset::from_number(7), 3);
         tokio::time::advance(IDEMPOTENCY_AGE).await;
@@ -241,7 +250,7 @@ mod tests {
         idempotency: &mut Idempotency,
         topic: &Topic,
         key: &IdempotencyKey,
-        event: &Publication,
+        event: &PublishRequest,
     ) -> Result<FirstResult, NewKey> {
         idempotency.look_up(topic, key, event).expect("room")
     }
@@ -250,7 +259,7 @@ mod tests {
     async fn a_key_that_was_forgotten_and_used_again_outlives_the_first_use() {
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         let look_up = |idempotency: &mut Idempotency, text: &str| {
             self::look_up(idempotency, &topic, &key(text, 1), &event)
         };
@@ -281,7 +290,7 @@ mod tests {
         let start = Instant::now();
         let mut idempotency = Idempotency::default();
         let topic = Topic::clock();
-        let event = Publication::text("x");
+        let event = PublishRequest::text("x");
         for (seconds, publisher) in [(0, 2), (10, 1), (20, 2)] {
             idempotency.oldest_first.push_back(Remembered {
                 at: start + Duration::from_secs(seconds),
@@ -330,16 +339,16 @@ mod tests {
     #[test]
     fn a_request_is_the_same_if_all_that_the_publisher_says_is() {
         let mut idempotency = Idempotency::default();
-        let first = Publication::text("x");
+        let first = PublishRequest::text("x");
         let new = look_up(&mut idempotency, &Topic::clock(), &key("k", 1), &first);
         idempotency.remember(new.expect_err("a new key"), Offset::START, 0);
         let others = [
-            Publication::text("y"),
-            Publication {
+            PublishRequest::text("y"),
+            PublishRequest {
                 is_private: true,
                 ..first.clone()
             },
-            Publication {
+            PublishRequest {
                 retry: Some(Duration::from_secs(1)),
                 ..first.clone()
             },

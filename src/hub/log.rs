@@ -1,7 +1,7 @@
 //! The edge between the hub and its log: [`Log`] and the contract that every log keeps. [`memory`] is the first log, and
 //! commits at once; one on disk and one over several machines come behind the same edge.
 //!
-//! # Who does what
+//! # Responsibilities
 //!
 //! * **The hub orders.** It checks an event against the topic's state, gives it the next offset, and stages it with
 //!   [`Log::stage`], all under one lock, so that a log is called in the order of offsets, without holes, by one thread at a

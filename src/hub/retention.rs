@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::Limits;
 use super::channel::{Channel, ChannelLog};
 use super::entry::Entry;
-use super::listeners::TopicId;
 use super::position::Offset;
+use super::watch::ChannelId;
 
 /// A topic loses events before older events of other topics if it takes more than this part of all bytes.
 pub(super) const LARGE_TOPIC_SHARE: usize = 16;
@@ -54,7 +54,7 @@ pub(super) struct Retention {
 /// Which topic loses events first.
 #[derive(Default)]
 struct Ranks {
-    of: HashMap<TopicId, Rank>,
+    of: HashMap<ChannelId, Rank>,
     /// Every topic that has a history, by its oldest event.
     oldest: BTreeMap<Front, Arc<Channel>>,
     /// The same topics, the largest last; among topics of about one size, the one with the oldest event last.
@@ -62,7 +62,7 @@ struct Ranks {
 }
 
 /// The offset of a topic's oldest event. Several topics may have the same event.
-type Front = (Offset, TopicId);
+type Front = (Offset, ChannelId);
 
 type Rank = (SizeClass, Reverse<Front>);
 
@@ -106,7 +106,7 @@ impl Retention {
         let mut log = channel.log();
         let was_empty = log.history.is_empty();
         let is_in_tail = log.push(entry);
-        if !entry.is_kept {
+        if entry.is_ephemeral {
             return is_in_tail;
         }
         let bytes = entry.bytes();
@@ -262,25 +262,25 @@ mod tests {
 
     use super::*;
     use crate::hub::channel::Matcher;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
     use crate::hub::topic::Topic;
 
     fn channel(number: u64) -> Arc<Channel> {
         let topic = Topic::new(&number.to_string()).expect("a topic");
         let log = ChannelLog::new(Offset::START);
-        Arc::new(Channel::new(TopicId(number), Matcher::Topic(topic), log))
+        Arc::new(Channel::new(ChannelId(number), Matcher::Topic(topic), log))
     }
 
     fn entry(number: u64, is_kept: bool) -> Arc<Entry> {
-        let publication = Publication {
-            is_kept,
-            ..Publication::text("x")
+        let publication = PublishRequest {
+            is_ephemeral: !is_kept,
+            ..PublishRequest::text("x")
         };
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
         let offset = Offset::from_number(number);
-        Arc::new(Draft::new(publication).finish(&Topic::clock(), &epochs, offset))
+        Arc::new(UnsequencedEntry::new(publication).finish(&Topic::clock(), &epochs, offset))
     }
 
     fn retention(events: usize, bytes: usize) -> Retention {

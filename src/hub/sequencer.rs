@@ -92,7 +92,7 @@ impl Sequencer {
     pub(super) fn newest(&self, topic: &Topic, with_private: bool) -> Option<&Arc<Entry>> {
         self.of(topic)
             .rev()
-            .find(|entry| entry.is_kept && (with_private || !entry.is_private))
+            .find(|entry| !entry.is_ephemeral && (with_private || !entry.is_private))
     }
 
     /// Takes the oldest staged event, if its offset is at most `through`.

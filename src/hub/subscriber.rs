@@ -18,20 +18,20 @@ use tokio::sync::Notify;
 use self::older::Older;
 use super::Hub;
 use super::batch::Batch;
-use super::channel::{Channel, Found, Matcher, Standpoint};
+use super::channel::{Channel, LogRead, Matcher, Standpoint};
 use super::entry::Entry;
-use super::listeners::{Listener, Listening, News, TopicId};
 use super::position::Offset;
 pub use super::subscription::{
-    SlowReader, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
+    LagPolicy, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
 use super::visibility::{View, Visibility};
+use super::watch::{ChannelId, TopicChange, WatchGuard, Watcher, Woken};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 
 /// What a subscriber reads.
 #[derive(Debug)]
-pub enum Read {
+pub enum ReadOutcome {
     /// What came next: one event or several.
     Batch(Arc<Batch>),
     /// Everything has been read, or the log is reading what comes next.
@@ -44,6 +44,19 @@ pub enum Read {
     End,
 }
 
+/// The last batch that a thread has read for one of its subscribers: the next subscriber at the same cursor takes it from
+/// here, without a look at the log. It is for one pass over many subscribers.
+#[derive(Debug, Default)]
+pub struct ReadMemo(Option<(MemoKey, Arc<Batch>)>);
+
+/// Which live readers a batch is right for: those of one topic that see all that is published from their cursor on.
+#[derive(Debug, PartialEq, Eq)]
+struct MemoKey {
+    channel: ChannelId,
+    with_private: bool,
+    cursor: Offset,
+}
+
 /// A reader of topics and patterns. Each counts it as a subscriber until it is dropped.
 pub struct Subscriber {
     hub: Hub,
@@ -52,7 +65,7 @@ pub struct Subscriber {
     /// Whether it began with several topics. Publishers' own ids are unique within a topic only, so that such a reader knows
     /// every event by the log's id.
     is_of_several: bool,
-    slow_reader: SlowReader,
+    slow_reader: LagPolicy,
     /// The newest event at the time of the subscription.
     replayed_through: Offset,
     /// Everything up to here has been read, or is not for this reader.
@@ -82,17 +95,17 @@ struct Source {
     /// Losses up to here predate the subscription, or have been reported as a gap.
     acknowledged: Offset,
     /// Keeps the subscriber's own bell registered.
-    listening: Option<Listening>,
+    listening: Option<WatchGuard>,
 }
 
 /// Wakes the task of one subscriber.
 #[derive(Default)]
 struct Bell(Notify);
 
-impl Listener for Bell {
-    fn wake(&self, _: TopicId, _: News) -> bool {
+impl Watcher for Bell {
+    fn wake(&self, _: ChannelId, _: TopicChange) -> Woken {
         self.0.notify_one();
-        false
+        Woken::Nothing
     }
 }
 
@@ -208,7 +221,7 @@ impl Subscriber {
                 for source in &mut self.sources {
                     let listener = Arc::<Bell>::clone(&bell);
                     let channel = Arc::clone(&source.channel);
-                    source.listening = Some(Listening::new(channel, listener, counts));
+                    source.listening = Some(WatchGuard::new(channel, listener, counts));
                 }
                 // The first call registers and returns at once, since changes before that were not notified.
                 self.bell = Some(bell);
@@ -217,41 +230,77 @@ impl Subscriber {
     }
 
     /// The topics that have not ended, and the patterns, for a listener on behalf of many subscribers.
-    pub fn topics(&self) -> impl Iterator<Item = TopicId> {
+    pub fn topics(&self) -> impl Iterator<Item = ChannelId> {
         self.sources.iter().map(|source| source.channel.id)
     }
 
     /// Registers a listener with one of the topics. It is not notified of earlier changes. Nothing if that topic has ended.
-    pub fn listen(&self, topic: TopicId, listener: Arc<dyn Listener>) -> Option<Listening> {
+    pub fn listen(&self, topic: ChannelId, listener: Arc<dyn Watcher>) -> Option<WatchGuard> {
         let mut sources = self.sources.iter();
         let source = sources.find(|source| source.channel.id == topic)?;
         let channel = Arc::clone(&source.channel);
-        Some(Listening::new(channel, listener, false))
+        Some(WatchGuard::new(channel, listener, false))
     }
 
     /// Reads on from the cursor: one event at least, if there is any, and then no more than fit into `max_bytes` of
     /// frames.
-    pub fn read(&mut self, max_bytes: usize) -> Read {
+    pub fn read(&mut self, max_bytes: usize) -> ReadOutcome {
         if let Some(gap) = self.take_gap() {
-            return Read::Gap(gap);
+            return ReadOutcome::Gap(gap);
         }
         if let Some(batch) = self.pending.take() {
             return self.finish(batch);
         }
         match self.find(max_bytes) {
-            Found::Batch(batch) => self.finish(batch),
-            Found::Nothing(through) => {
+            LogRead::Batch(batch) => self.finish(batch),
+            LogRead::Nothing(through) => {
                 self.cursor = self.cursor.max(through);
                 if self.sources.is_empty() {
-                    Read::End
+                    ReadOutcome::End
                 } else {
-                    Read::Nothing
+                    ReadOutcome::Nothing
                 }
             }
-            Found::Later => Read::Nothing,
-            Found::Dropped if self.ask_for_older(max_bytes) => Read::Nothing,
-            Found::Dropped | Found::Lost => self.fall_behind(),
+            LogRead::Later => ReadOutcome::Nothing,
+            LogRead::Dropped if self.ask_for_older(max_bytes) => ReadOutcome::Nothing,
+            LogRead::Dropped | LogRead::Lost => self.handle_lag(),
         }
+    }
+
+    /// As [`Self::read`]; a batch that another subscriber has read is taken from the memo, and the memo gets what is read.
+    pub fn read_shared(&mut self, max_bytes: usize, memo: &mut ReadMemo) -> ReadOutcome {
+        let Some(key) = self.memo_key() else {
+            return self.read(max_bytes);
+        };
+        if let Some((known, batch)) = &memo.0
+            && *known == key
+        {
+            let batch = Arc::clone(batch);
+            return self.finish(batch);
+        }
+        let read = self.read(max_bytes);
+        if let ReadOutcome::Batch(batch) = &read {
+            memo.0 = Some((key, Arc::clone(batch)));
+        }
+        read
+    }
+
+    /// Which batch this subscriber can share, if it is a live reader of one topic with nothing else to read first.
+    fn memo_key(&self) -> Option<MemoKey> {
+        let [source] = self.sources.as_slice() else {
+            return None;
+        };
+        let with_private = match source.visibility {
+            Visibility::Public => false,
+            Visibility::Private => true,
+            Visibility::PerTopic(_) => return None,
+        };
+        let is_live = self.cursor >= self.replayed_through;
+        (is_live && self.gap.is_none() && self.pending.is_none()).then_some(MemoKey {
+            channel: source.channel.id,
+            with_private,
+            cursor: self.cursor,
+        })
     }
 
     /// How many subscribers the first of the topics has, this one among them; none if it has ended.
@@ -262,11 +311,11 @@ impl Subscriber {
     }
 
     /// What comes next in the logs, in the order of publication.
-    fn find(&mut self, max_bytes: usize) -> Found {
+    fn find(&mut self, max_bytes: usize) -> LogRead {
         if self.older.is_some() {
             return self.find_older(max_bytes);
         }
-        // Read before the logs are, so that what one log returns is not newer than what another does not have yet.
+        // Loaded before the logs are read, so that what one log returns is not newer than what another does not have yet.
         let committed = self.hub.committed();
         if let [source] = self.sources.as_slice() {
             let mut log = source.channel.log();
@@ -287,7 +336,7 @@ impl Subscriber {
     }
 
     /// A batch has been read.
-    fn finish(&mut self, batch: Arc<Batch>) -> Read {
+    fn finish(&mut self, batch: Arc<Batch>) -> ReadOutcome {
         self.cursor = self.cursor.max(batch.through());
         if let Some(last) = batch.entries().last() {
             self.position = if last.has_own_id && !self.is_of_several {
@@ -299,7 +348,7 @@ impl Subscriber {
         for end in batch.ends() {
             self.leave(|source| source.channel.topic() == Some(&end.topic));
         }
-        Read::Batch(batch)
+        ReadOutcome::Batch(batch)
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {

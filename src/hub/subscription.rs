@@ -18,10 +18,10 @@ pub struct Subscription {
     /// Where to start.
     pub start: Start,
     /// What happens if the reader is too slow.
-    pub slow_reader: SlowReader,
+    pub slow_reader: LagPolicy,
 }
 
-/// A topic that somebody wants to read.
+/// A topic to read.
 #[derive(Debug, Clone)]
 pub struct WantedTopic {
     /// The topic.
@@ -30,7 +30,7 @@ pub struct WantedTopic {
     pub with_private: bool,
 }
 
-/// A pattern whose topics somebody wants to read.
+/// A pattern whose topics to read.
 #[derive(Debug, Clone)]
 pub struct WantedPattern {
     /// The pattern.
@@ -58,17 +58,17 @@ pub enum Start {
 
 /// What happens to a reader that is so slow that what it should read next is no longer kept, or that has taken nothing
 /// for longer than the write timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SlowReader {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LagPolicy {
     /// Its stream ends; it comes back and resumes from its last event ID.
     Disconnect,
-    /// It is told of the gap and goes on with the newest event.
+    /// It gets a gap and goes on with the newest event.
     Skip,
-    /// It goes on with the newest event of each topic and is told nothing: for values of which only the newest counts.
+    /// It goes on with the newest event of each topic, without a gap: for values of which only the newest counts.
     Latest,
 }
 
-/// Why somebody cannot subscribe.
+/// Why a subscription is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
     /// The topics have ended, and the reader has everything.
@@ -80,8 +80,18 @@ pub enum SubscribeError {
 }
 
 impl Subscription {
+    /// How many topics and patterns it names.
+    pub fn len(&self) -> usize {
+        self.topics.len() + self.patterns.len()
+    }
+
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.patterns.is_empty()
+    }
+
     /// A reader of the public events of one topic.
-    pub fn public(topic: Topic, start: Start, slow_reader: SlowReader) -> Self {
+    pub fn public(topic: Topic, start: Start, slow_reader: LagPolicy) -> Self {
         Self {
             topics: vec![WantedTopic {
                 topic,

@@ -1,5 +1,5 @@
 //! The newest events of a topic or pattern that has readers: what feeds live readers. An event stays here although
-//! retention has evicted it, and an ephemeral event is nowhere else, so that readers who keep up miss nothing whatever
+//! retention has evicted it, and an ephemeral event is nowhere else, so that readers that keep up miss nothing, whatever
 //! retention does.
 //!
 //! All tails together have one budget ([`TailBudget`]): a reader that falls further behind reads on from the history, and

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 
 use super::log::older::{Matcher, OlderAnswer, OlderPage, OlderRange};
-use super::publication::IdempotencyKey;
-use super::subscriber::{Read, SlowReader, Start, WantedTopic};
+use super::publish::IdempotencyKey;
+use super::subscriber::{LagPolicy, ReadOutcome, Start, WantedTopic};
 use super::*;
 use crate::protocol::EARLIEST;
 use crate::protocol::event::EventType;
@@ -69,9 +69,9 @@ impl<S: Store> World<S> {
     fn publish_now(
         &self,
         topic: &Topic,
-        publication: Publication,
-        conditions: Conditions,
-    ) -> Result<Published, PublishError> {
+        publication: PublishRequest,
+        conditions: Preconditions,
+    ) -> Result<PublishReceipt, PublishError> {
         let published = self.settle(self.hub.publish(topic, publication, conditions));
         self.hub.retain();
         published
@@ -198,7 +198,7 @@ impl Grouped {
 impl Group {
     fn lost_through(&self, of: &Matcher) -> Offset {
         let lost = self.committed.iter().rev().find(|entry| {
-            entry.is_kept && entry.offset <= self.lost_through && concerns(entry, of)
+            !entry.is_ephemeral && entry.offset <= self.lost_through && concerns(entry, of)
         });
         lost.map_or(Offset::START, |entry| entry.offset)
     }
@@ -214,7 +214,7 @@ impl Group {
         };
         let mut bytes = 0;
         for entry in &self.committed {
-            let is_wanted = entry.is_kept
+            let is_wanted = !entry.is_ephemeral
                 && entry.offset <= range.through
                 && range
                     .sources

@@ -101,27 +101,28 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn shows(self, entry: &Entry) -> bool {
-        (entry.is_kept || entry.offset > self.replayed_through) && self.visibility.shows(entry)
+        (!entry.is_ephemeral || entry.offset > self.replayed_through)
+            && self.visibility.shows(entry)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
 
     fn entry(is_private: bool, is_kept: bool) -> Entry {
-        let publication = Publication {
+        let publication = PublishRequest {
             is_private,
-            is_kept,
+            is_ephemeral: !is_kept,
             also_in: vec![Topic::new("b").expect("a topic")],
-            ..Publication::text("x")
+            ..PublishRequest::text("x")
         };
         let topic = Topic::new("a").expect("a topic");
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
-        Draft::new(publication).finish(&topic, &epochs, Offset::from_number(7))
+        UnsequencedEntry::new(publication).finish(&topic, &epochs, Offset::from_number(7))
     }
 
     struct Only(&'static str, Rights);

@@ -1,5 +1,5 @@
 //! The event stream format, `text/event-stream`, as written by a server: WHATWG HTML, "Server-sent events". Leaves
-//! sending to whoever holds a connection.
+//! sending to the owner of the connection.
 //!
 //! A field's value can never become a second line: ids and types have no line breaks (see [`super::event`]), and data
 //! is cut into one `data` field a line, where a line ends as the standard's parser reads it: at LF, CR or CRLF.

@@ -1,4 +1,4 @@
-//! What a subscriber is told when events are missing. It goes into the stream itself, since an EventSource cannot see
+//! Reports to a subscriber that events are missing. It goes into the stream itself, since an EventSource cannot see
 //! response headers.
 
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventId};
 
-/// How much of an event's data a page has, in bytes: whoever publishes a megabyte twenty times shall not make every page
-/// that heavy.
+/// How much of an event's data a page has, in bytes: twenty events of a megabyte shall not make every page that heavy.
 pub const MAX_RENDERED_BYTES: usize = 4_096;
 
 /// How much a page's events weigh together, at most: see [`PageEvent::weight`]. A page is in memory as a whole until its
@@ -23,8 +22,6 @@ pub struct TopicPage {
     pub origin: String,
     /// The topic's name.
     pub topic: String,
-    /// Whether this is the clock's own page, rather than the page that every topic has.
-    pub is_clock: bool,
     /// Path of the topic's event stream, such as `/events`.
     pub stream_path: String,
     /// The topic's newest events, oldest first.
@@ -41,8 +38,28 @@ pub struct TopicPage {
     pub has_ended: bool,
     /// What the list is filtered by, as the reader wrote it.
     pub filter: String,
-    /// Why the reader may not publish here; empty if the reader may.
-    pub refusal: String,
+    /// Why the reader may not publish here; `None` if the reader may.
+    pub refusal: Option<Refusal>,
+    /// When the page was rendered: a moment as [`PageEvent::published_at`] has it.
+    pub rendered_at: String,
+}
+
+/// A page that the browser hydrates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PageData {
+    /// `/`: the clock.
+    Clock(TopicPage),
+    /// The page that every topic has.
+    Topic(TopicPage),
+}
+
+/// A request that the server refused. The page finds the words for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, in the server's words; empty if it had none.
+    pub detail: String,
 }
 
 /// An event on a page.
@@ -52,12 +69,14 @@ pub struct PageEvent {
     pub event: Event,
     /// How many bytes its data has as a whole, if that is more than the page has.
     pub whole_bytes: Option<usize>,
+    /// When it was published, as RFC 3339 in UTC with milliseconds, which is what browsers write as well.
+    pub published_at: String,
 }
 
 impl PageEvent {
     /// An event as a page shows it: with at most [`MAX_RENDERED_BYTES`] of its data. NUL, which no HTML can carry,
     /// becomes what browsers show in its place.
-    pub fn new(event: &Event) -> Self {
+    pub fn new(event: &Event, published_at: String) -> Self {
         let (data, is_cut) = start_of(&event.data, MAX_RENDERED_BYTES);
         Self {
             event: Event {
@@ -66,15 +85,16 @@ impl PageEvent {
                 data: data.replace('\0', "\u{fffd}"),
             },
             whole_bytes: is_cut.then_some(event.data.len()),
+            published_at,
         }
     }
 
     /// The newest of these events that a page has room for, oldest first.
-    pub fn newest<'a>(events: impl DoubleEndedIterator<Item = &'a Event>) -> Vec<Self> {
+    pub fn newest<'a>(events: impl DoubleEndedIterator<Item = (&'a Event, String)>) -> Vec<Self> {
         let mut room = MAX_PAGE_WEIGHT;
         let mut shown: Vec<Self> = events
             .rev()
-            .map(Self::new)
+            .map(|(event, published_at)| Self::new(event, published_at))
             .map_while(|event| {
                 room = room.checked_sub(event.weight())?;
                 Some(event)
@@ -91,9 +111,12 @@ impl PageEvent {
             event_type,
             data,
         } = &self.event;
-        let is_escaped = |c: &char| match c.is_ascii() {
-            true => matches!(c, '<' | '>' | '&' | '"' | '\\' | '\x00'..='\x1f' | '\x7f'),
-            false => !c.is_alphanumeric(),
+        let is_escaped = |c: &char| {
+            if c.is_ascii() {
+                matches!(c, '<' | '>' | '&' | '"' | '\\' | '\x00'..='\x1f' | '\x7f')
+            } else {
+                !c.is_alphanumeric()
+            }
         };
         [id.as_str(), event_type.as_str(), data]
             .iter()
@@ -125,7 +148,8 @@ mod tests {
             event_type: EventType::default(),
             data: "上\0".repeat(2_000),
         };
-        let shown = PageEvent::new(&event);
+        let shown = PageEvent::new(&event, "2026-11-26T16:12:37.045Z".to_owned());
+        assert_eq!(shown.published_at, "2026-11-26T16:12:37.045Z");
         assert_eq!(shown.whole_bytes, Some(8_000));
         assert!(shown.event.data.starts_with("上\u{fffd}上"));
         assert_eq!(shown.event.data.chars().count(), 2_048);
@@ -141,12 +165,14 @@ mod tests {
         let shown = |text: &str| {
             let long = event(text.repeat(1 << 20));
             let events: Vec<Event> = (0..20).map(|_| long.clone()).collect();
-            PageEvent::newest(std::iter::once(&event("first".to_owned())).chain(&events))
+            let first = event("first".to_owned());
+            let all = std::iter::once(&first).chain(&events);
+            PageEvent::newest(all.map(|event| (event, String::new())))
         };
         let plain = shown("x");
         assert_eq!((plain.len(), plain[0].event.data.as_str()), (21, "first"));
         assert_eq!(shown("<").len(), 6, "HTML writes < in four bytes");
-        assert!(PageEvent::newest([].iter()).is_empty());
+        assert!(PageEvent::newest([].into_iter()).is_empty());
     }
 
     fn of(id: &str, event_type: &str, data: &str) -> Event {
@@ -157,9 +183,13 @@ mod tests {
         }
     }
 
+    fn shown(event: &Event) -> PageEvent {
+        PageEvent::new(event, String::new())
+    }
+
     #[test]
     fn a_character_that_is_escaped_weighs_as_much_as_five() {
-        let weight = |id, event_type, data| PageEvent::new(&of(id, event_type, data)).weight();
+        let weight = |id, event_type, data| shown(&of(id, event_type, data)).weight();
         let plain = weight("1", "news", "");
         assert_eq!(plain, 5);
         assert_eq!(weight("1", "news", "abc '()"), plain + 7);
@@ -178,13 +208,10 @@ mod tests {
     #[test]
     fn an_event_that_a_page_has_as_a_whole_says_so() {
         let whole = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES));
-        assert_eq!(PageEvent::new(&whole).whole_bytes, None);
-        assert_eq!(PageEvent::new(&whole).event, whole);
+        assert_eq!(shown(&whole).whole_bytes, None);
+        assert_eq!(shown(&whole).event, whole);
         let longer = of("1", "message", &"x".repeat(MAX_RENDERED_BYTES + 1));
-        assert_eq!(
-            PageEvent::new(&longer).whole_bytes,
-            Some(MAX_RENDERED_BYTES + 1)
-        );
+        assert_eq!(shown(&longer).whole_bytes, Some(MAX_RENDERED_BYTES + 1));
         assert_eq!(start_of("", 5), ("", false));
         assert_eq!(start_of("abc", 0), ("", true));
     }

@@ -1,8 +1,8 @@
-//! Who may publish and who may read what: the one place where it is decided, for every way of publishing and reading.
+//! Decides which client may publish and read which topic, for every way of publishing and reading.
 //!
-//! * `identity`: who a client is, by the token that its request carries in a header or a cookie
+//! * `identity`: a client's identity, by the token that its request carries in a header or a cookie
 //! * `policy`: what it may publish, read, list
-//! * `origin`: which pages a browser may send requests from, whoever its user is
+//! * `origin`: pages of which origins may make a browser send requests (CSRF)
 //! * `token`: bearer tokens and how they are checked
 //! * `keys`: the keys that they are checked with
 //! * `signing`: keys that make them

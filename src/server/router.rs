@@ -23,6 +23,9 @@ use crate::server::routes::{clock, health, metrics, topic, topics};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
+/// The script of the page that lists topics; see `public/`.
+const LIST_SCRIPT_PATH: &str = "/topics.js";
+
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
     "accept",
@@ -55,6 +58,30 @@ pub(super) struct RouterConfig {
 /// All routes of the server. What wraps a route is one stack, outermost first: a router's every further layer would cost
 /// every request a copy of all that it wraps.
 pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
+    let plain = Router::new()
+        .route("/healthz", get(health::healthz).fallback(wrong_method))
+        .route("/readyz", get(health::readyz).fallback(wrong_method))
+        .route("/metrics", get(metrics::metrics).fallback(wrong_method))
+        .route("/", get(pages::clock).fallback(wrong_method))
+        .fallback(any(assets::file_or_not_found));
+    topics_router(&state, config)
+        .merge(as_pages(plain, &state, config))
+        .with_state(state)
+}
+
+/// The routes that another program mounts beside its own: the topics and what their pages load.
+pub(super) fn mounted(state: AppState, config: &RouterConfig) -> Router {
+    let package = format!("/{}/{{*file}}", assets::package_folder());
+    let files = Router::new()
+        .route(&package, any(assets::file_or_not_found))
+        .route(LIST_SCRIPT_PATH, any(assets::file_or_not_found));
+    topics_router(&state, config)
+        .merge(as_pages(files, &state, config))
+        .with_state(state)
+}
+
+/// The topics, the clock's shorter URL, and the page about all of them.
+fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
     let common = ServiceBuilder::new()
         .layer(MapRequestLayer::new(prepare(config)))
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -77,27 +104,29 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
         .layer(
             ServiceBuilder::new()
-                .layer(common.clone())
+                .layer(common)
                 .layer(allow_preflight(topic::ALLOW))
                 .layer(page_compression())
                 .layer(cors(config, &topic::METHODS))
-                .layer(problem_pages.clone()),
-        );
-    let plain = Router::new()
-        .route("/healthz", get(health::healthz).fallback(wrong_method))
-        .route("/readyz", get(health::readyz).fallback(wrong_method))
-        .route("/metrics", get(metrics::metrics).fallback(wrong_method))
-        .route(HELP_PATH, get(pages::help).fallback(wrong_method))
-        .route("/", get(pages::clock).fallback(wrong_method))
-        .fallback(any(assets::file_or_not_found))
-        .layer(
-            ServiceBuilder::new()
-                .layer(common)
-                // What is embedded is compressed already, and this leaves it alone.
-                .layer(page_compressor())
                 .layer(problem_pages),
         );
-    read_only.merge(topic).merge(plain).with_state(state)
+    let help = Router::new().route(HELP_PATH, get(pages::help).fallback(wrong_method));
+    read_only.merge(topic).merge(as_pages(help, state, config))
+}
+
+/// Wraps routes of pages and files.
+fn as_pages(routes: Router<AppState>, state: &AppState, config: &RouterConfig) -> Router<AppState> {
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(MapRequestLayer::new(prepare(config)))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ))
+            // What is embedded is compressed already, and this leaves it alone.
+            .layer(page_compressor())
+            .layer(ProblemPages(state.clone())),
+    )
 }
 
 /// Prepares every request before any other layer sees it.

@@ -2,8 +2,8 @@
 //! `FAIRWIND_CLOCK_INTERVAL` in the environment, `clock-interval` in `Leptos.toml`. The first of these that is given
 //! counts, then the default.
 //!
-//! One definition, [`Settings`], is all there is: the file's values become the defaults of the command line, so that
-//! every value is read, checked and explained in one place.
+//! [`Settings`] is the only definition: the values of the file and the environment become the defaults of the command line, so
+//! that one parser reads, checks and explains every value.
 
 //!
 //! * [`values`]: the types of settings that are no plain numbers, and how they are read
@@ -31,7 +31,7 @@ use self::values::{
     ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
     duration, extra_header, history_size, log_filter, network, origin,
 };
-use crate::hub::subscriber::SlowReader;
+use crate::hub::subscriber::LagPolicy;
 use crate::server::auth::VerificationKey;
 pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
 use crate::server::limits::request_rate::Rate;
@@ -40,141 +40,140 @@ use crate::server::limits::request_rate::Rate;
 ///
 /// Every setting can be given as a flag (--clock-interval 1s), as a variable in the environment
 /// (FAIRWIND_CLOCK_INTERVAL=1s) or as a key in Leptos.toml (clock-interval = "1s"); the first of these counts. Durations
-/// are written like 500ms, 2s, 15m or 1h, sizes like 64MiB. Several values in one variable are parted by |.
+/// are written like 500ms, 2s, 15m or 1h, sizes like 64MiB. Several values in one variable are separated by |.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fairwind", version, max_term_width = 110)]
 pub struct Settings {
-    /// Address and port to listen on, such as 0.0.0.0:8080, localhost:8080, or 8080 alone for this machine only; port 0
-    /// lets the system choose
+    /// Address and port to listen on, such as 0.0.0.0:8080, localhost:8080, or 8080 for this machine only. With port 0 the
+    /// system chooses one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub addr: SocketAddr,
 
-    /// File to read settings from [default: Leptos.toml in the current folder, if there is one]
+    /// Settings file [default: Leptos.toml in the current folder, if there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Time between two ticks of the clock, 100ms to 1h, or 'off': then there is no clock, and /events does not exist
+    /// Time between two ticks of the clock, 100ms to 1h. 'off' disables the clock and /events with it
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = clock_interval)]
     pub clock_interval: ClockInterval,
 
-    /// Most events kept of one topic, at least 1
+    /// Maximum number of events kept per topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
     pub history_events: usize,
 
-    /// Longest that an event is kept
+    /// Maximum age of a kept event
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     pub history_age: Duration,
 
-    /// Most memory that kept events take, over all topics
+    /// Maximum memory of kept events, over all topics
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = history_size)]
     pub history_bytes: ByteSize,
 
-    /// Most memory that the newest events take for connected readers, whatever history keeps; a reader that falls further
-    /// behind reads on from the history
+    /// Maximum memory of the newest events for connected readers, whatever the history keeps. A reader that lags further behind
+    /// continues from the history
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
     pub live_bytes: ByteSize,
 
-    /// How long a reader waits before it connects again; spread by a fifth to either side for each stream
+    /// Delay before a reader reconnects, varied by up to a fifth for each stream
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub retry: Duration,
 
-    /// Longest silence on a stream: then a comment is sent, which keeps proxies from closing it
+    /// Maximum silence on a stream before the server sends a comment, which keeps proxies from closing it
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     pub heartbeat: Duration,
 
-    /// Longest that a stream stays open; it ends somewhere in the last fifth, and its reader comes back and resumes
+    /// Maximum lifetime of a stream. It ends at a random moment of the last fifth; its reader reconnects and resumes
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     pub stream_lifetime: Duration,
 
-    /// Longest that a stream stays open without an event
+    /// Maximum time that a stream stays open without an event
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
     pub idle_timeout: Duration,
 
-    /// How long a reader may take nothing of what waits for it before it counts as slow
+    /// Time that a reader may leave its data unread before it counts as slow
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub write_timeout: Duration,
 
-    /// What happens to a slow reader, and to one whose next event is no longer kept
+    /// Policy for a slow reader, and for one whose next event is no longer kept
     #[arg(long, value_name = "POLICY", default_value = "disconnect", value_enum)]
-    pub slow_reader: SlowReader,
+    pub slow_reader: LagPolicy,
 
-    /// Whether event streams are compressed for clients that accept it, flushed at every event
+    /// Compression of event streams for clients that accept it, flushed after every event
     #[arg(long, value_name = "CODING", default_value = "off", value_enum)]
     pub stream_compression: StreamCompression,
 
-    /// Header to add to every event stream, as 'Name: value'; can be given several times
+    /// Header of every event stream, as 'Name: value'. Can be given several times
     #[arg(long, value_name = "HEADER", value_parser = extra_header)]
     pub stream_header: Vec<(HeaderName, HeaderValue)>,
 
-    /// Most topics that have events at once. Topics that have readers and no events count as subscriptions
+    /// Maximum number of topics with events. Topics with readers and no events count as subscriptions
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_topics: usize,
 
-    /// Largest body of a request to publish one event, and largest event of a stream that is published
+    /// Maximum size of a published event: of the body of one, or of each in a stream
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = body_size)]
     pub max_body: ByteSize,
 
-    /// Most event streams open at once. Further clients get 200 with 'retry:' and an immediate end, so that an EventSource
-    /// comes back
+    /// Maximum number of streams. Further clients get 200 with 'retry:' and an immediate end, so that an EventSource
+    /// reconnects
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_streams: usize,
 
-    /// The same for one address
+    /// The same per address
     #[arg(long, value_name = "COUNT", default_value = "2500", value_parser = count)]
     pub max_streams_per_address: usize,
 
-    /// Most subscriptions at once: streams, each counted once for every topic that it reads. Further clients get the same
-    /// answer
+    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads. Further clients get the
+    /// same answer
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = count)]
     pub max_subscriptions: usize,
 
-    /// The same for one address
+    /// The same per address
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_subscriptions_per_address: usize,
 
-    /// Most memory held for clients beside the history: bodies that are arriving, and answers that clients do not take.
-    /// Further requests get 503; a reader that would hold more is disconnected, and resumes when it comes back
+    /// Maximum memory held for clients beside the history: bodies that are arriving, and answers that clients leave unread.
+    /// Further requests get 503; a reader that would hold more is disconnected, reconnects and resumes
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     pub max_held_bytes: ByteSize,
 
-    /// The same for one address
+    /// The same per address
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     pub max_held_bytes_per_address: ByteSize,
 
-    /// Most streams compressed at once, since each takes some 300 KiB; further ones are sent as they are
-    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = count)]
+    /// Maximum number of compressed streams. Further streams are sent uncompressed
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_compressed_streams: usize,
 
-    /// Most connections open at once; further ones are closed at once, and an EventSource tries again
+    /// Maximum number of connections. Further connections are closed on accept; an EventSource reconnects
     #[arg(long, value_name = "COUNT", default_value = "20000", value_parser = count)]
     pub max_connections: usize,
 
-    /// Most connections open at once from one address (an IPv6 network of 64 bits counts as one address). Trusted
-    /// proxies are exempt
+    /// Maximum number of connections per address (an IPv6 network of 64 bits counts as one address). Trusted proxies are
+    /// exempt
     #[arg(long, value_name = "COUNT", default_value = "4000", value_parser = count)]
     pub max_connections_per_address: usize,
 
-    /// How often one address may publish, such as 100/s, 1000/m or 10000/h, or 'off' for any number. So many may come
+    /// How often an address may publish, such as 100/s, 1000/m or 10000/h, or 'off' for no limit. The whole number may come
     /// at once
     #[arg(long, value_name = "RATE", default_value = "5000/s")]
     pub publish_rate: Rate,
 
-    /// How often one address may open an event stream; who comes more often is told to come back later
+    /// How often an address may open a stream. Further attempts are answered as above --max-streams
     #[arg(long, value_name = "RATE", default_value = "5000/s")]
     pub stream_rate: Rate,
 
-    /// Address or network of a reverse proxy, such as 10.0.0.0/8: what it says in X-Forwarded-For counts as the
-    /// client's address. Can be given several times
+    /// Address or network of a reverse proxy, such as 10.0.0.0/8, whose X-Forwarded-For names the client's address. Can be
+    /// given several times
     #[arg(long, value_name = "NETWORK", value_parser = network)]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// How long a client may take for the head of a request, for the body of one event, for a TLS handshake, and
-    /// between two requests
+    /// Time that a client may take for the head of a request, for the body of one event, for a TLS handshake, and between
+    /// two requests
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// File with the certificate chain in PEM: then HTTPS is served, and HTTP/2 with it. SIGHUP reads it
-    /// and the keys for tokens again
+    /// File with the certificate chain in PEM: enables HTTPS and HTTP/2. SIGHUP reloads it, and the keys for tokens
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -182,37 +181,37 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Origin whose pages may read event streams with credentials, such as https://example.org; can be given several
-    /// times. Without any, the pages of every origin may read them, without credentials
+    /// Origin whose pages may publish, and read event streams with credentials, such as https://example.org. Can be given
+    /// several times. Without any, the pages of every origin may read event streams without credentials
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub allow_origin: Vec<HeaderValue>,
 
-    /// File with a secret of at least 32 bytes: tokens that are signed with it (HS256) hold. Can be given several times
+    /// File with a secret of at least 32 bytes that signs tokens (HS256). Can be given several times
     #[arg(long, value_name = "FILE", value_parser = VerificationKey::from_secret_file)]
     pub jwt_secret_file: Vec<VerificationKey>,
 
-    /// File with a public key in PEM: tokens that are signed with its private half hold. RSA is for RS256, P-256 for
-    /// ES256, Ed25519 for EdDSA. Can be given several times
+    /// File with the public key in PEM of the private key that signs tokens: RSA for RS256, P-256 for ES256, Ed25519 for
+    /// EdDSA. Can be given several times
     #[arg(long, value_name = "FILE", value_parser = VerificationKey::from_public_key_file)]
     pub jwt_public_key: Vec<VerificationKey>,
 
-    /// Who may publish without a token
+    /// Clients that may publish without a token
     #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, default_missing_value = "on")]
     pub anonymous_publish: AnonymousPublish,
 
-    /// Who may read events that are not private. The clock is public always
+    /// Clients that may read public events. The clock is always public
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub read: ReadAccess,
 
-    /// Who may list the topics
+    /// Clients that may list the topics
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub list_topics: OperatorAccess,
 
-    /// Who may read /metrics
+    /// Clients that may read /metrics
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub metrics: OperatorAccess,
 
-    /// What is logged to standard error: error, warn, info, debug or trace, also for each part (info,fairwind=debug)
+    /// Level of the log on standard error: error, warn, info, debug or trace, also per module (info,fairwind=debug)
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: LogFilter,
 }

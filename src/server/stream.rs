@@ -1,14 +1,18 @@
-//! An open stream: what its reader is sent next, and how that looks on the wire. How the bytes reach the socket is the
-//! business of `net`.
+//! An open stream: what its reader is sent next, and how that looks on the wire. How the bytes reach the socket is left to
+//! `net`.
 //!
 //! * `config`: how streams are sent unless a request says otherwise
 //! * `session`: what is sent next, and when the stream ends
-//! * `sse`: a session in the event stream format (WHATWG HTML, section 9.2)
-//! * `encoded`: what is written to many readers is encoded once
-//! * `gzip`: an event stream compressed, flushed after every event
+//! * `wire`: a session in the form that its reader wants, as a route hands it to the connection
+//! * `sse`: the event stream format (WHATWG HTML, section 9.2)
+//! * `websocket`: frames of a WebSocket, both ways
+//! * `gzip`: event streams compressed once for all readers
+//! * `encoded`: batches in these forms, made once for all readers
 
 pub(crate) mod config;
 pub(crate) mod encoded;
 pub(crate) mod gzip;
 pub(crate) mod session;
 pub(crate) mod sse;
+pub(crate) mod websocket;
+pub(crate) mod wire;

@@ -1,4 +1,4 @@
-//! Every parser of input, and every route, called with anything: what must hold for it whatever it is given. The fuzz
+//! Calls every parser of input, and every route, with any input, and checks what must hold for it. The fuzz
 //! targets in `fuzz/` and the property tests below call the same functions, so that a seed of one is a test of the other.
 
 use std::net::SocketAddr;
@@ -188,9 +188,10 @@ fn read_request(text: &str, all: &[u8]) -> Option<Request<Body>> {
         request = request.header(name, value.trim());
     }
     let is_text = !body.contains(char::REPLACEMENT_CHARACTER);
-    let body = match is_text {
-        true => body.as_bytes().to_vec(),
-        false => all.iter().rev().take(body.len()).rev().copied().collect(),
+    let body = if is_text {
+        body.as_bytes().to_vec()
+    } else {
+        all.iter().rev().take(body.len()).rev().copied().collect()
     };
     let mut request = request.body(Body::from(body)).ok()?;
     request.extensions_mut().insert(ConnectInfo(CLIENT));

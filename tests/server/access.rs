@@ -148,11 +148,54 @@ async fn with_a_key_reading_needs_a_token_and_the_clock_does_not() {
     }
     let several = "/topics?topic=kitchen&topic=cellar";
     assert_eq!(get(several, &[&bearer]).await, 403);
+    assert_eq!(get("/topics?match=kit*", &[]).await, 401);
+    assert_eq!(get("/topics?match=cel*", &[&bearer]).await, 403);
     assert_eq!(get("/events", &[]).await, 200);
     assert_eq!(get("/metrics", &[&bearer]).await, 401);
     let list = client::send(server.address, "GET", "/topics", &[json, &bearer]).await;
     assert_eq!(list.status, 200);
     assert!(!list.text().await.contains("cellar"));
+}
+
+#[tokio::test]
+async fn a_pattern_shows_of_each_topic_what_the_token_allows() {
+    let flags = ["--clock-interval=1h", &secret_flag("pattern")];
+    let server = TestServer::start(&flags).await;
+    let claims = json!({
+        "exp": get_current_timestamp() + 60,
+        "publish": ["*"],
+        "subscribe": ["orders/1", "orders/eu/*"],
+    });
+    let bearer = format!("Authorization: Bearer {}", token(&claims));
+    let mut events = client::events(server.address, "/topics?match=orders/*", &[&bearer]).await;
+    events.read_opening().await;
+    let mut all = client::events(server.address, "/topics?match=*", &[&bearer]).await;
+    all.read_opening().await;
+    for (topic, query) in [
+        ("orders/2", ""),
+        ("orders/1", ""),
+        ("orders/1", "?private=true"),
+        ("other", ""),
+        ("orders/eu/3", "?private=true"),
+    ] {
+        let target = format!("/topics/{topic}{query}");
+        let answer = client::send_body(server.address, "POST", &target, &[&bearer], b"x").await;
+        assert_eq!(answer.status, 200, "{target}");
+    }
+    for expected in ["orders/1", "orders/1", "orders/eu/3"] {
+        assert_eq!(events.next().await.data, expected);
+        assert_eq!(events.next().await.data, "x");
+    }
+    // The clock's topic is public, and its first tick may be among them.
+    for expected in ["orders/1", "orders/1", "orders/eu/3"] {
+        let mut topic = all.next().await.data;
+        if topic == "clock" {
+            all.next().await;
+            topic = all.next().await.data;
+        }
+        assert_eq!(topic, expected);
+        all.next().await;
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::topic::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,10 +34,10 @@ fn topic() -> Topic {
 }
 
 fn publish(server: &TestServer, data: impl Into<String>) {
-    let event = Publication::text(data);
+    let event = PublishRequest::text(data);
     server
         .hub
-        .publish(&topic(), event, Conditions::default())
+        .publish(&topic(), event, Preconditions::default())
         .now_or_never()
         .expect("a log in memory commits at once")
         .expect("published");

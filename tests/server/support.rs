@@ -4,9 +4,9 @@ use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fairwind::hub::publication::{Conditions, Publication, Published};
+use fairwind::hub::publish::{Preconditions, PublishReceipt, PublishRequest};
 use fairwind::hub::topic::Topic;
-use fairwind::hub::{Hub, Page, Snapshot};
+use fairwind::hub::{HistoryQuery, Hub, Snapshot};
 use fairwind::server::settings::Settings;
 use fairwind::server::{Server, StreamRegistry};
 use tokio::net::TcpListener;
@@ -66,10 +66,10 @@ impl TestServer {
     }
 
     /// Publishes to the clock's topic.
-    pub fn publish(&self, data: impl Into<String>) -> Published {
-        let publication = Publication::text(data);
+    pub fn publish(&self, data: impl Into<String>) -> PublishReceipt {
+        let publication = PublishRequest::text(data);
         self.hub
-            .publish(&Topic::clock(), publication, Conditions::default())
+            .publish(&Topic::clock(), publication, Preconditions::default())
             .now_or_never()
             .expect("a log in memory commits at once")
             .expect("published")
@@ -79,7 +79,7 @@ impl TestServer {
     pub fn clock_events(&self, count: usize) -> Snapshot {
         self.hub.snapshot(
             &Topic::clock(),
-            &Page {
+            &HistoryQuery {
                 count,
                 max_bytes: usize::MAX,
                 before: None,

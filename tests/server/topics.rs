@@ -1,6 +1,6 @@
 //! Topics as resources: how they are read, and several at once.
 
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::topic::Topic;
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -14,9 +14,10 @@ const BROWSER: &str =
 
 fn publish(server: &TestServer, topic: &str, data: &str) -> String {
     let topic = Topic::new(topic).expect("a topic");
-    let published = server
-        .hub
-        .publish(&topic, Publication::text(data), Conditions::default());
+    let published =
+        server
+            .hub
+            .publish(&topic, PublishRequest::text(data), Preconditions::default());
     published
         .now_or_never()
         .expect("a log in memory commits at once")
@@ -177,6 +178,47 @@ async fn the_list_of_topics_says_what_is_alive() {
         (&list[0]["events"], &list[1]["subscribers"]),
         (&Value::from(1), &Value::from(1))
     );
+}
+
+#[tokio::test]
+async fn a_pattern_brings_topics_that_match_and_appear_later_on_one_connection() {
+    let server = TestServer::start(&QUIET).await;
+    publish(&server, "orders/1", "old");
+    let target = "/topics?match=orders/*&topic=kitchen&topic=orders%2F1&last_event_id=earliest";
+    let mut events = client::events(server.address, target, &[]).await;
+    publish(&server, "orders/eu/2", "new");
+    publish(&server, "garden", "not on this stream");
+    let last = publish(&server, "kitchen", "tea");
+    for (topic, data) in [
+        ("orders/1", "old"),
+        ("orders/eu/2", "new"),
+        ("kitchen", "tea"),
+    ] {
+        let named = events.next().await;
+        assert_eq!(
+            (named.event_type.as_str(), named.data.as_str()),
+            ("topic", topic)
+        );
+        assert_eq!(events.next().await.data, data);
+    }
+    let target = format!("/topics?match=*&last_event_id={}", last.replace('#', "%23"));
+    let mut resumed = client::events(server.address, &target, &[]).await;
+    publish(&server, "new/one", "5");
+    resumed.next().await;
+    assert_eq!(resumed.next().await.data, "5");
+    let head = client::send(server.address, "HEAD", "/topics?match=none/*", &[]).await;
+    assert_eq!(head.status, 200);
+    for (query, expected) in [
+        ("match=orders", "ends with *"),
+        ("match=a%0A*", "control character"),
+        ("match=a*&consumers=event", "several topics"),
+    ] {
+        let answer = client::get(server.address, &format!("/topics?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().await.contains(expected), "{query}");
+    }
+    let answer = client::get(server.address, "/topics/a?match=b*").await;
+    assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]

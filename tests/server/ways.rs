@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use fairwind::hub::publication::{Conditions, Publication};
+use fairwind::hub::publish::{Preconditions, PublishRequest};
 use fairwind::hub::topic::Topic;
 use fairwind::protocol::event::EventType;
 use serde_json::Value;
@@ -110,14 +110,14 @@ fn topic(name: &str) -> Topic {
 
 /// Publishes to a topic; gives the id.
 fn publish(server: &TestServer, name: &str, data: impl Into<String>) -> String {
-    publish_as(server, name, Publication::text(data))
+    publish_as(server, name, PublishRequest::text(data))
 }
 
-fn publish_as(server: &TestServer, name: &str, publication: Publication) -> String {
+fn publish_as(server: &TestServer, name: &str, publication: PublishRequest) -> String {
     let topic = topic(name);
     let published = server
         .hub
-        .publish(&topic, publication, Conditions::default());
+        .publish(&topic, publication, Preconditions::default());
     published
         .now_or_never()
         .expect("a log in memory commits at once")
@@ -172,8 +172,8 @@ async fn events_come_in_order_and_each_once(way: Way) {
     let hub = server.hub.clone();
     let publisher = tokio::spawn(async move {
         for number in 0..EVENTS {
-            let event = Publication::text(numbered(number, length(number)));
-            hub.publish(&topic("a"), event, Conditions::default())
+            let event = PublishRequest::text(numbered(number, length(number)));
+            hub.publish(&topic("a"), event, Preconditions::default())
                 .now_or_never()
                 .expect("a log in memory commits at once")
                 .expect("published");
@@ -300,9 +300,9 @@ async fn a_private_event_is_for_those_who_may_read_it(way: Way) {
     let mut live = way.open(&server, target, &[&bearer]).await;
     live.read_opening().await;
     publish(&server, "a", "1");
-    let secret = Publication {
+    let secret = PublishRequest {
         is_private: true,
-        ..Publication::text("secret")
+        ..PublishRequest::text("secret")
     };
     publish_as(&server, "a", secret);
     publish(&server, "a", "3");
@@ -424,9 +424,9 @@ async fn types_are_told_to_a_reader_that_asks(way: Way) {
     let mut other = way.open(&server, "/topics/a", &[]).await;
     asks.read_opening().await;
     other.read_opening().await;
-    let news = Publication {
+    let news = PublishRequest {
         event_type: EventType::new("news").expect("a type"),
-        ..Publication::text("two\nlines")
+        ..PublishRequest::text("two\nlines")
     };
     publish_as(&server, "a", news);
     publish(&server, "a", "plain");

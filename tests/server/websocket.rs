@@ -4,6 +4,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -96,7 +98,7 @@ async fn a_client_publishes_on_the_same_connection_under_the_rules_of_post() {
         (&json!("hi"), &json!("chat"))
     );
     for (frame, expected) in [
-        ("nonsense", "send {"),
+        ("nonsense", "write {"),
         ("{\"data\":\"x\",\"type\":\"end\"}", "server alone"),
     ] {
         socket.send(frame).await;
@@ -265,4 +267,96 @@ async fn a_frame_that_does_not_come_to_its_end_is_not_waited_for() {
         .await
         .expect("it is taken");
     assert_eq!(socket.close_code().await, 1008);
+}
+
+#[tokio::test]
+async fn a_message_may_come_in_fragments_with_a_ping_between_them() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    let fragment = |text: &str, kind, is_final| {
+        Message::Frame(Frame::message(
+            text.to_owned(),
+            OpCode::Data(kind),
+            is_final,
+        ))
+    };
+    for message in [
+        fragment("{\"data\":", Data::Text, false),
+        Message::Ping("still here".into()),
+        fragment("\"in ", Data::Continue, false),
+        fragment("parts\"}", Data::Continue, true),
+    ] {
+        socket.0.send(message).await.expect("it is taken");
+    }
+    assert_eq!(socket.next().await, Message::Pong("still here".into()));
+    let (first, second) = (socket.json().await, socket.json().await);
+    let event = if first["data"].is_null() {
+        second
+    } else {
+        first
+    };
+    assert_eq!(event["data"], "in parts");
+}
+
+#[tokio::test]
+async fn frames_that_are_sent_at_once_are_published_in_their_order() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a").await;
+    socket.json().await;
+    for number in 0..100 {
+        let frame = Message::text(format!("{{\"data\":\"{number}\"}}"));
+        socket.0.feed(frame).await.expect("it is taken");
+    }
+    socket.0.flush().await.expect("all are taken");
+    let (mut published, mut events) = (Vec::new(), Vec::new());
+    while published.len() + events.len() < 200 {
+        let frame = socket.json().await;
+        match frame["data"].as_str() {
+            Some(data) => events.push((data.to_owned(), frame["id"].clone())),
+            None => published.push(frame["published"]["id"].clone()),
+        }
+    }
+    let (data, ids): (Vec<_>, Vec<_>) = events.into_iter().unzip();
+    let expected: Vec<_> = (0..100).map(|number: i32| number.to_string()).collect();
+    assert_eq!(data, expected);
+    assert_eq!(ids, published);
+}
+
+#[tokio::test]
+async fn frames_that_break_the_protocol_close_the_connection_with_its_code() {
+    let server = TestServer::start(&QUIET).await;
+    let masked = |first: u8, payload: &[u8]| {
+        let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    };
+    for (frame, code) in [
+        // Not masked.
+        (vec![0x81, 1, b'x'], 1002),
+        // An extension that nothing has agreed on.
+        (masked(0xc1, b"x"), 1002),
+        // The rest of a message that has not begun.
+        (masked(0x80, b"x"), 1002),
+        // A ping in parts.
+        (masked(0x09, b"x"), 1002),
+        // A type of frame that there is not.
+        (masked(0x83, b"x"), 1002),
+        // A text that is none.
+        (masked(0x81, &[0xff]), 1007),
+        // A close, whose code is sent back.
+        (masked(0x88, &4_000_u16.to_be_bytes()), 4_000),
+        // A close with a code that is never sent.
+        (masked(0x88, &1_005_u16.to_be_bytes()), 1002),
+    ] {
+        let mut socket = Socket::open(&server, "/topics/a").await;
+        socket.json().await;
+        let MaybeTlsStream::Plain(plain) = socket.0.get_mut() else {
+            panic!("plain");
+        };
+        tokio::io::AsyncWriteExt::write_all(plain, &frame)
+            .await
+            .expect("it is taken");
+        assert_eq!(socket.close_code().await, code, "{frame:?}");
+    }
 }

@@ -1,8 +1,10 @@
 //! The peer `axum-body`: axum with a body made by hand. An event is encoded once, and every reader's body gets the same
-//! bytes from a broadcast channel. GET /stream subscribes, POST /publish sends the body to everybody. The only argument
-//! is the address to listen on.
+//! bytes from a broadcast channel. GET /stream subscribes, POST /publish sends the body to everybody. The
+//! arguments are the address to listen on and, for HTTPS with HTTP/1.1 and HTTP/2, the files with the certificate and its
+//! key.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,8 +17,15 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_stream::wrappers::BroadcastStream;
 
 /// How many events a slow reader may be behind before it misses some.
@@ -29,10 +38,11 @@ struct Hub {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args()
-        .nth(1)
-        .ok_or("usage: axum-body ADDRESS:PORT")?;
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (address, files) = arguments
+        .split_first()
+        .ok_or("usage: axum-body ADDRESS:PORT [CERTIFICATE KEY]")?;
     let hub = Hub {
         frames: broadcast::Sender::new(CAPACITY),
         next_id: Arc::default(),
@@ -41,12 +51,42 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/stream", get(subscribe))
         .route("/publish", post(publish))
         .with_state(hub);
-    let listener = TcpListener::bind(address).await?.tap_io(|socket| {
+    let listener = TcpListener::bind(address).await?;
+    if let [certificate, key] = files {
+        return serve_tls(listener, app, certificate, key).await;
+    }
+    let listener = listener.tap_io(|socket| {
         // Without this an event may wait for the last one's acknowledgement.
         let _ = socket.set_nodelay(true);
     });
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+async fn serve_tls(
+    listener: TcpListener,
+    app: Router,
+    certificate: &str,
+    key: &str,
+) -> Result<(), Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let _ = socket.set_nodelay(true);
+        let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(app.clone()));
+        tokio::spawn(async move {
+            // A handshake or a connection that fails is the client's loss.
+            if let Ok(socket) = acceptor.accept(socket).await {
+                let server = auto::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(socket), service).await;
+            }
+        });
+    }
 }
 
 async fn subscribe(State(hub): State<Hub>) -> Response {

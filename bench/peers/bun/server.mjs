@@ -1,12 +1,14 @@
 // The peer `bun`: Bun's own server. GET /stream subscribes by a direct stream, Bun's quickest kind, and /socket by a
-// WebSocket, for which Bun has topics of its own; POST /publish sends the body to everybody. The only argument is the
-// port of 127.0.0.1 to listen on.
+// WebSocket, for which Bun has topics of its own; POST /publish sends the body to everybody. The arguments are the
+// port of 127.0.0.1 to listen on and, for HTTPS, the files with the certificate and its key.
+const [port, cert, key] = process.argv.slice(2);
 const subscribers = new Set();
 let id = 0;
 
 const server = Bun.serve({
   hostname: '127.0.0.1',
-  port: Number(process.argv[2]),
+  port: Number(port),
+  tls: cert && { cert: Bun.file(cert), key: Bun.file(key) },
   idleTimeout: 0,
   async fetch(request, server) {
     const { pathname } = new URL(request.url);

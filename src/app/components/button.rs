@@ -3,16 +3,16 @@
 
 use leptos::prelude::*;
 
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 
 /// A button. It is disabled until the page is alive, when a click would be lost, but looks the same then: the moment is
 /// too short to show.
 #[component]
 pub fn Button(
-    /// Who hears of it.
+    /// The stream whose controls it belongs to.
     stream: EventStream,
     /// What the reader wants by it.
-    wish: Wish,
+    action: Action,
     /// What it says.
     #[prop(into)]
     label: Signal<String>,
@@ -21,7 +21,7 @@ pub fn Button(
     class: &'static str,
 ) -> impl IntoView {
     view! {
-        <button type="button" class=class disabled=stream.is_asleep on:click=stream.pressing(wish)>
+        <button type="button" class=class disabled=stream.is_disabled on:click=stream.on_press(action)>
             {label}
         </button>
     }
@@ -30,10 +30,10 @@ pub fn Button(
 /// A button that comes and goes, and keeps its place.
 #[component]
 pub fn QuietButton(
-    /// Who hears of it.
+    /// The stream whose controls it belongs to.
     stream: EventStream,
     /// What the reader wants by it.
-    wish: Wish,
+    action: Action,
     /// What it says.
     #[prop(into)]
     label: Signal<String>,
@@ -46,9 +46,9 @@ pub fn QuietButton(
         <button
             type="button"
             class=class
-            disabled=stream.is_asleep
+            disabled=stream.is_disabled
             data-offered=offered
-            on:click=stream.pressing(wish)
+            on:click=stream.on_press(action)
         >
             {label}
         </button>

@@ -3,44 +3,54 @@
 use leptos::prelude::*;
 
 use super::button::QuietButton;
-use super::fact::Fact;
+use super::stat::Stat;
 use crate::app::connection::Connection;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::messages;
 
 /// The connection's panel. Its shape and colour follow from `data-state`, in the stylesheet.
 #[component]
 pub fn ConnectionPanel(
-    /// The stream it tells of.
+    /// The stream whose connection it shows.
     stream: EventStream,
 ) -> impl IntoView {
-    let state = Signal::derive(move || stream.connection.with(Connection::name).to_owned());
-    let word = Signal::derive(move || stream.connection.with(messages::connection_word).to_owned());
+    let connection = stream.connection;
+    let log = stream.log;
+    let state = Signal::derive(move || connection.state.with(Connection::name).to_owned());
+    let word = Signal::derive(move || connection.state.with(messages::connection_word).to_owned());
     let detail = Signal::derive(move || {
-        stream
-            .connection
-            .with(|connection| messages::connection_detail(connection, stream.seconds_left.get()))
+        let seconds_left = connection.seconds_left.get();
+        connection
+            .state
+            .with(|connection| messages::connection_detail(connection, seconds_left))
     });
     let can_hurry = Signal::derive(move || {
-        stream
-            .connection
+        connection
+            .state
             .with(|connection| matches!(connection, Connection::Reconnecting(_)))
             .then(String::new)
     });
 
     let ready_state =
-        Signal::derive(move || messages::ready_state(stream.ready_state.get()).to_owned());
-    let last_event = Signal::derive(move || messages::age(stream.age.get(), stream.had_message));
-    let received = Signal::derive(move || messages::number(stream.received.get()));
-    // Without a stream nobody tells, and an old number would pass for a new one.
-    let is_told = move || {
-        stream
-            .connection
+        Signal::derive(move || messages::ready_state(connection.ready_state.get()).to_owned());
+    let last_event = Signal::derive(move || {
+        let age = log.age.get();
+        log.newest_rendered
+            .with_value(|rendered| messages::last_message(age, rendered.as_ref()))
+    });
+    let received = Signal::derive(move || messages::number(log.received.get()));
+    // Without a stream the number is not known, and an old one would pass for a new one.
+    let is_known = move || {
+        connection
+            .state
             .with(|connection| matches!(connection, Connection::Snapshot | Connection::Live))
     };
-    let consumers = Signal::derive(move || match is_told() {
-        true => messages::number(stream.consumers.get()),
-        false => messages::CONSUMERS_UNKNOWN.to_owned(),
+    let consumers = Signal::derive(move || {
+        if is_known() {
+            messages::number(stream.consumers.get())
+        } else {
+            messages::CONSUMERS_UNKNOWN.to_owned()
+        }
     });
 
     view! {
@@ -51,18 +61,18 @@ pub fn ConnectionPanel(
                 <span class="word">{word}</span>
                 <QuietButton
                     stream
-                    wish=Wish::TryNow
+                    action=Action::TryNow
                     label=messages::TRY_NOW
                     class="quiet try-now"
                     offered=can_hurry
                 />
             </div>
             <p class="detail">{detail}</p>
-            <dl class="facts">
-                <Fact key="ready-state" name=messages::FACT_READY_STATE value=ready_state />
-                <Fact key="last-event" name=messages::FACT_LAST_EVENT value=last_event />
-                <Fact key="messages" name=messages::FACT_MESSAGES value=received />
-                <Fact key="consumers" name=messages::FACT_CONSUMERS value=consumers />
+            <dl class="stats">
+                <Stat key="ready-state" name=messages::STAT_READY_STATE value=ready_state />
+                <Stat key="last-event" name=messages::STAT_LAST_EVENT value=last_event />
+                <Stat key="messages" name=messages::STAT_MESSAGES value=received />
+                <Stat key="consumers" name=messages::STAT_CONSUMERS value=consumers />
             </dl>
         </section>
     }

@@ -1,10 +1,10 @@
-//! The buttons. Each says what pressing it will do; two change their words with what there is to do.
+//! The buttons. Each says what on_press it will do; two change their words with what there is to do.
 
 use leptos::prelude::*;
 
 use super::button::Button;
 use crate::app::connection::Connection;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -15,25 +15,27 @@ pub fn Controls(
     stream: EventStream,
 ) -> impl IntoView {
     let pause = Signal::derive(move || {
-        let label = match stream.log.with(LogBuffer::is_paused) {
-            true => messages::RESUME,
-            false => messages::PAUSE,
+        let label = if stream.log.buffer.with(LogBuffer::is_paused) {
+            messages::RESUME
+        } else {
+            messages::PAUSE
         };
         label.to_owned()
     });
     let connect = Signal::derive(move || {
-        let label = match stream.connection.with(Connection::is_over) {
-            true => messages::RECONNECT,
-            false => messages::DISCONNECT,
+        let label = if stream.connection.state.with(Connection::is_over) {
+            messages::RECONNECT
+        } else {
+            messages::DISCONNECT
         };
         label.to_owned()
     });
 
     view! {
         <div class="controls" role="group" aria-label=messages::CONTROLS_LABEL>
-            <Button stream wish=Wish::TogglePause label=pause class="main" />
-            <Button stream wish=Wish::Clear label=messages::CLEAR />
-            <Button stream wish=Wish::ToggleConnection label=connect />
+            <Button stream action=Action::TogglePause label=pause class="main" />
+            <Button stream action=Action::Clear label=messages::CLEAR />
+            <Button stream action=Action::ToggleConnection label=connect />
         </div>
     }
 }

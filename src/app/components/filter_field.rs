@@ -3,9 +3,7 @@
 
 use leptos::prelude::*;
 
-use crate::app::filter::Filter;
-use crate::app::live::{EventStream, FILTER_ELEMENT_ID, Wish};
-use crate::app::log_buffer;
+use crate::app::live::{Action, EventStream, FILTER_ELEMENT_ID};
 use crate::app::messages;
 use crate::protocol::FILTER;
 
@@ -15,34 +13,32 @@ pub fn FilterField(
     /// The stream whose list it filters.
     stream: EventStream,
 ) -> impl IntoView {
-    let filter = stream.filter;
+    let log = stream.log.buffer;
     let count = Signal::derive(move || {
-        let shown = log_buffer::messages_in(stream.rows().iter());
-        let of = stream.log.with_untracked(|log| log.message_count());
-        messages::filter_count(shown, of)
+        log.with(|log| messages::filter_count(log.passing_message_count(), log.message_count()))
     });
-    let wrong = move || filter.with(Filter::wrong);
-    let is_wrong = Signal::derive(move || wrong().is_some());
-    let invalid = Signal::derive(move || wrong().map(|_| "true".to_owned()));
+    let error = move || log.with(|log| log.filter().error());
+    let is_wrong = Signal::derive(move || error().is_some());
+    let invalid = Signal::derive(move || error().map(|_| "true".to_owned()));
     let hint = Signal::derive(move || {
-        wrong()
-            .map_or(messages::FILTER_HINT, messages::filter_wrong)
+        error()
+            .map_or(messages::FILTER_HINT, messages::filter_error)
             .to_owned()
     });
     view! {
-        <form class="filter" method="get" role="search" on:submit=stream.submitting(Wish::Filter)>
+        <form class="filter" method="get" role="search" on:submit=stream.on_submit(Action::Filter)>
             <label for=FILTER_ELEMENT_ID class="label">{messages::FILTER_LABEL}</label>
             <div class="filter-line">
                 <input
                     id=FILTER_ELEMENT_ID
                     name=FILTER
                     type="search"
-                    value=filter.with_untracked(|filter| filter.text().to_owned())
+                    value=log.with_untracked(|log| log.filter().text().to_owned())
                     autocomplete="off"
                     spellcheck="false"
                     aria-describedby="filter-hint"
                     aria-invalid=invalid
-                    on:input=move |_| stream.wish(Wish::Filter)
+                    on:input=move |_| stream.perform(Action::Filter)
                 />
                 <button type="submit" class="for-plain">{messages::FILTER_BUTTON}</button>
                 <span id="filter-count" class="filter-count">{count}</span>

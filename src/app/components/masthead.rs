@@ -12,9 +12,10 @@ pub fn Masthead(
     /// Whether the name is the page's heading; it leads to the clock otherwise.
     is_heading: bool,
 ) -> impl IntoView {
-    let name = match is_heading {
-        true => Either::Left(view! { <h1 class="name">{messages::NAME}</h1> }),
-        false => Either::Right(view! { <p class="name"><a href="/">{messages::NAME}</a></p> }),
+    let name = if is_heading {
+        Either::Left(view! { <h1 class="name">{messages::NAME}</h1> })
+    } else {
+        Either::Right(view! { <p class="name"><a href="/">{messages::NAME}</a></p> })
     };
     view! {
         <header class="masthead">

@@ -13,8 +13,7 @@ use leptos::prelude::*;
 use super::button::QuietButton;
 use super::filter_field::FilterField;
 use super::message_row::MessageRow;
-use crate::app::filter::Filter;
-use crate::app::live::{EventStream, Wish};
+use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -29,27 +28,25 @@ pub fn MessageLog(
     /// Whether the list can be filtered, and each row has buttons.
     has_tools: bool,
     /// Path of the stream as a browser opens it.
-    raw_path: String,
+    stream_link: String,
     /// Words for the events before those of the page; empty if there are none.
     older: String,
     /// Path of those events.
     older_path: String,
 ) -> impl IntoView {
-    let log = stream.log;
+    let log = stream.log.buffer;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
+    // The scroll position of the list's start, if the keyboard has brought the reader there.
+    let start = StoredValue::new(None);
 
     let note = Signal::derive(move || log.with(messages::list_note));
-    // With a filter, the rows say whether there are any; what waits does not.
-    let is_filtered = move || stream.filter.with(Filter::is_active);
-    let is_not_empty = Signal::derive(move || match is_filtered() {
-        true => !stream.rows().is_empty(),
-        false => log.with(|log| !log.is_empty()),
-    });
+    let is_not_empty = Signal::derive(move || log.with(|log| !log.is_empty()));
     let empty = Signal::derive(move || {
-        let words = match is_filtered() {
-            true => messages::NOTHING_PASSES,
-            false => messages::LIST_EMPTY,
+        let words = if log.with(|log| log.filter().is_active()) {
+            messages::NOTHING_PASSES
+        } else {
+            messages::LIST_EMPTY
         };
         words.to_owned()
     });
@@ -64,11 +61,12 @@ pub fn MessageLog(
     let offers_jump = Signal::derive(move || {
         (waiting() > 0 && !log.with(LogBuffer::is_paused)).then(String::new)
     });
-    let class = match has_tools {
-        true => "messages with-tools",
-        false => "messages",
+    let class = if has_tools {
+        "messages with-tools"
+    } else {
+        "messages"
     };
-    let raw_path: Arc<str> = raw_path.into();
+    let stream_link: Arc<str> = stream_link.into();
     let has_no_older = older.is_empty();
 
     let on_scroll = move |_| {
@@ -81,13 +79,14 @@ pub fn MessageLog(
         }
         is_at_end.set(is_at_end_now);
         if is_at_end_now {
-            stream.wish(Wish::ReachEnd);
+            stream.perform(Action::ReachEnd);
         } else {
-            stream.wish(Wish::LeaveEnd);
+            stream.perform(Action::LeaveEnd);
         }
     };
     // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
     let on_key = move |event: KeyboardEvent| {
+        start.set_value(None);
         let Some(scroller) = scroller.get_untracked() else {
             return;
         };
@@ -95,18 +94,29 @@ pub fn MessageLog(
             return;
         }
         match event.key().as_str() {
-            "End" => stream.wish(Wish::Jump),
+            "End" => stream.perform(Action::Jump),
             "Home" if scroller.scroll_height() > scroller.client_height() => {
                 is_at_end.set(false);
-                stream.wish(Wish::LeaveEnd);
+                stream.perform(Action::LeaveEnd);
                 scroller.set_scroll_top(-scroller.scroll_height());
+                start.set_value(Some(scroller.scroll_top()));
             }
             _ => return,
         }
         event.prevent_default();
     };
+    // While older rows are added to the document above a reader at the start, the list stays at its start, until the reader
+    // scrolls. In the next frame: the rows are in the document then.
     Effect::new(move |_| {
-        if stream.jumps.get() > 0
+        let _ = stream.log.revision.get();
+        request_animation_frame(move || {
+            stay_at_start(start, scroller);
+            // Once more when the rows there have been laid out.
+            request_animation_frame(move || stay_at_start(start, scroller));
+        });
+    });
+    Effect::new(move |_| {
+        if stream.log.jumps.get() > 0
             && let Some(scroller) = scroller.get_untracked()
         {
             scroller.set_scroll_top(0);
@@ -133,11 +143,11 @@ pub fn MessageLog(
                     on:keydown=on_key
                 >
                     <ol class="rows">
-                        <For each=move || stream.rows() key=|row| row.sequence let:row>
+                        <For each=move || stream.log.rows() key=|row| row.sequence let:row>
                             <MessageRow
                                 row
                                 tools=has_tools.then_some(stream)
-                                raw_path=Arc::clone(&raw_path)
+                                stream_link=Arc::clone(&stream_link)
                             />
                         </For>
                     </ol>
@@ -145,12 +155,25 @@ pub fn MessageLog(
                 <p class="empty" hidden=is_not_empty>{empty}</p>
                 <QuietButton
                     stream
-                    wish=Wish::Jump
+                    action=Action::Jump
                     label=new_rows
                     class="quiet jump"
                     offered=offers_jump
                 />
             </div>
         </div>
+    }
+}
+
+/// Scrolls to the start of a list that was at its start, and has grown there.
+fn stay_at_start(start: StoredValue<Option<i32>>, scroller: NodeRef<html::Div>) {
+    if let Some(at) = start.try_get_value().flatten()
+        && let Some(scroller) = scroller.try_get_untracked().flatten()
+    {
+        let is_there = scroller.scroll_top() <= at;
+        if is_there {
+            scroller.set_scroll_top(-scroller.scroll_height());
+        }
+        start.set_value(is_there.then(|| scroller.scroll_top()));
     }
 }

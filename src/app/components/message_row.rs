@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::app::json_text;
-use crate::app::live::{EventStream, Wish, data_element_id};
+use crate::app::live::{Action, EventStream, data_element_id};
 use crate::app::log_buffer::{Content, Message, Row};
 use crate::app::messages;
 use crate::protocol::page::{MAX_RENDERED_BYTES, start_of};
@@ -26,7 +26,7 @@ pub fn MessageRow(
     /// The stream that it came over, if the row has buttons.
     tools: Option<EventStream>,
     /// Path of the stream as a browser opens it; without a query on the clock's page, whose rows are never cut.
-    raw_path: Arc<str>,
+    stream_link: Arc<str>,
 ) -> impl IntoView {
     let is_fresh = row.is_fresh.then_some("");
     let sequence = row.sequence;
@@ -49,16 +49,18 @@ pub fn MessageRow(
         Signal::derive(move || shown_text(&message, is_all.get(), is_json.get()))
     };
     let is_clamped = Signal::derive(move || is_long && !is_all.get() && !is_json.get());
+    let time = messages::message_time(&message.time);
+    let datetime = message.time.at.to_string();
     let (id, event_type) = (message.id.clone(), message.event_type.clone());
     let data_id = id.clone();
     let cut = message
         .cut
         .as_ref()
-        .filter(|_| raw_path.contains('?'))
+        .filter(|_| stream_link.contains('?'))
         .map(|cut| {
             let after = cut.after.as_deref().unwrap_or(EARLIEST);
             let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
-            let href = format!("{raw_path}&{LAST_EVENT_ID}={after}");
+            let href = format!("{stream_link}&{LAST_EVENT_ID}={after}");
             let words = messages::cut(message.data.len(), cut.whole_bytes);
             view! { <p class="cut">{words} " " <a href=href>{messages::WHOLE_EVENT}</a></p> }
         });
@@ -71,7 +73,7 @@ pub fn MessageRow(
         view! {
             <span class="tools">
                 {show_all} {json}
-                <button type="button" on:click=stream.pressing(Wish::CopyMessage(sequence))>
+                <button type="button" on:click=stream.on_press(Action::CopyMessage(sequence))>
                     {messages::COPY}
                 </button>
             </span>
@@ -86,6 +88,8 @@ pub fn MessageRow(
                 <span class="type">{event_type}</span>
                 " "
                 <span class="id">{id}</span>
+                " "
+                <time datetime=datetime>{time}</time>
             </span>
             {cut}
             {tools}
@@ -93,7 +97,7 @@ pub fn MessageRow(
     })
 }
 
-/// A button that is on or off, and says so to who cannot see it.
+/// A button that is on or off, which a screen reader announces.
 #[component]
 fn Toggle(key: &'static str, is_on: RwSignal<bool>, label: &'static str) -> impl IntoView {
     let state = Signal::derive(move || is_on.get().to_string());

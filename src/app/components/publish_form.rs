@@ -4,8 +4,10 @@
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use crate::app::live::{DATA_ELEMENT_ID, EventStream, Publishing, TYPE_ELEMENT_ID, Wish};
+use crate::app::live::{Action, DATA_ELEMENT_ID, EventStream, TYPE_ELEMENT_ID};
 use crate::app::messages;
+use crate::app::publishing::Publishing;
+use crate::protocol::page::Refusal;
 
 /// The form, or why there is none.
 #[component]
@@ -14,13 +16,13 @@ pub fn PublishForm(
     stream: EventStream,
     /// The topic's URL.
     topic_path: String,
-    /// Why the reader may not publish; empty if the reader may.
-    refusal: String,
+    /// Why the reader may not publish; `None` if the reader may.
+    refusal: Option<Refusal>,
 ) -> impl IntoView {
-    let content = match refusal.is_empty() {
-        true => Either::Left(view! { <Fields stream topic_path /> }),
-        false => Either::Right(view! {
-            <p class="refusal">{refusal}</p>
+    let content = match refusal {
+        None => Either::Left(view! { <Fields stream topic_path /> }),
+        Some(refusal) => Either::Right(view! {
+            <p class="refusal">{messages::cannot_publish(&refusal)}</p>
         }),
     };
     view! {
@@ -43,7 +45,7 @@ fn Fields(stream: EventStream, topic_path: String) -> impl IntoView {
             method="post"
             enctype="multipart/form-data"
             action=topic_path
-            on:submit=stream.submitting(Wish::Publish)
+            on:submit=stream.on_submit(Action::Publish)
         >
             <label for=DATA_ELEMENT_ID>{messages::PUBLISH_DATA}</label>
             <textarea id=DATA_ELEMENT_ID name="data" rows="3" required autocomplete="off"></textarea>

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::app::components::masthead::Masthead;
 use crate::app::messages::help as words;
 use crate::app::{curl, messages};
+use crate::protocol::page::Refusal;
 use crate::protocol::{CLOCK_PATH, TOPICS_PATH, topic_path};
 
 /// The topic of the examples.
@@ -15,8 +16,8 @@ pub const EXAMPLE: &str = "kitchen";
 pub fn HelpPage(
     /// Scheme and authority of the server.
     origin: String,
-    /// Why the reader may not publish; empty if the reader may.
-    refusal: String,
+    /// Why the reader may not publish; `None` if the reader may.
+    refusal: Option<Refusal>,
 ) -> impl IntoView {
     let topic = topic_path(EXAMPLE);
     let url = format!("{origin}{topic}");
@@ -25,7 +26,9 @@ pub fn HelpPage(
     let publish = format!("curl -d 'tea is ready' {word}");
     let publish_with_token =
         format!("curl -H 'Authorization: Bearer TOKEN' -d 'tea is ready' {word}");
-    let refusal = (!refusal.is_empty()).then(|| view! { <p class="refusal">{refusal}</p> });
+    let refusal = refusal.map(|refusal| {
+        view! { <p class="refusal">{messages::cannot_publish(&refusal)}</p> }
+    });
     view! {
         <Masthead is_heading=false />
         <main id="main" class="help-page">

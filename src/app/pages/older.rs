@@ -6,11 +6,10 @@ use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
 use crate::app::components::message_row::MessageRow;
-use crate::app::filter::Filter;
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 use crate::protocol::page::TopicPage;
-use crate::protocol::{older_path, raw_path, topic_path};
+use crate::protocol::{older_path, stream_link, topic_path};
 
 /// The events, and the ways to those before and after.
 #[component]
@@ -18,12 +17,12 @@ pub fn OlderPage(
     /// The topic, with the events to show.
     page: TopicPage,
 ) -> impl IntoView {
-    let raw_path: Arc<str> = raw_path(&page.topic).into();
+    let stream_link: Arc<str> = stream_link(&page.topic).into();
     let log = LogBuffer::from_page(&page);
     let rows = log
-        .rows_passing(&Filter::default())
+        .window()
         .into_iter()
-        .map(|row| view! { <MessageRow row tools=None raw_path=Arc::clone(&raw_path) /> })
+        .map(|row| view! { <MessageRow row tools=None stream_link=Arc::clone(&stream_link) /> })
         .collect_view();
     let list = if log.is_empty() {
         view! { <p class="none">{messages::OLDER_EMPTY}</p> }.into_any()

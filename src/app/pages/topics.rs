@@ -1,4 +1,6 @@
-//! The list of all topics that are alive. Static: the server renders it, and no script follows.
+//! The list of all topics that are alive. The server renders it; a small script, `public/topics.js`, fetches it again and
+//! takes over what has changed, without the WebAssembly of the other pages. Without JavaScript a link has the browser load
+//! the page again and again.
 
 use leptos::prelude::*;
 
@@ -65,6 +67,7 @@ pub fn TopicsPage(
     let (name, wrong) = list.refused.unzip();
     let is_wrong = wrong.is_some();
     let refreshing = format!("{TOPICS_PATH}?{REFRESH}={REFRESH_SECONDS}");
+    let live = (!list.is_refreshing).then(|| view! { <LiveStatus /> });
     let (ways, words) = if list.is_refreshing {
         let ways = [&*refreshing, TOPICS_PATH];
         (ways, messages::TOPICS_STOP.to_owned())
@@ -77,10 +80,18 @@ pub fn TopicsPage(
         <Masthead is_heading=false />
         <main id="main" class="topics-page">
             <h1>{messages::TOPICS}</h1>
-            <p class="moment">
-                {messages::topics_moment(&list.moment.text, list.left_out)} " "
-                <a href=reload>{messages::TOPICS_RELOAD}</a> " · " <a href=other>{words}</a>
-            </p>
+            <div class="moment">
+                <p>
+                    <span id="topics-moment">
+                        {messages::topics_moment(&list.moment.text, list.left_out)}
+                    </span>
+                    <span class=if list.is_refreshing { "" } else { "for-plain" }>
+                        " " <a href=reload>{messages::TOPICS_RELOAD}</a> " · "
+                        <a href=other>{words}</a>
+                    </span>
+                </p>
+                {live}
+            </div>
             <form class="open" method="get" action=TOPICS_PATH>
                 <label for="open">{messages::OPEN_LABEL}</label>
                 <div class="open-line">
@@ -100,27 +111,55 @@ pub fn TopicsPage(
                 </div>
                 {wrong.map(|words| view! { <p id="open-wrong" class="hint wrong">{words}</p> })}
             </form>
-            {if let Some(reason) = list.closed {
-                view! { <p class="none">{messages::topics_closed(&reason)}</p> }.into_any()
-            } else if is_empty {
-                view! { <p class="none">{messages::TOPICS_EMPTY}</p> }.into_any()
-            } else {
-                view! {
-                    <table>
-                        <thead>
-                            <tr>
-                                <th scope="col">{messages::COLUMN_TOPIC}</th>
-                                <th scope="col" class="number">{messages::COLUMN_EVENTS}</th>
-                                <th scope="col" class="number">{messages::COLUMN_SUBSCRIBERS}</th>
-                                <th scope="col">{messages::COLUMN_NEWEST}</th>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </table>
-                }
-                    .into_any()
-            }}
+            <div id="topics-list">
+                {if let Some(reason) = list.closed {
+                    view! { <p class="none">{messages::topics_closed(&reason)}</p> }.into_any()
+                } else if is_empty {
+                    view! { <p class="none">{messages::TOPICS_EMPTY}</p> }.into_any()
+                } else {
+                    view! {
+                        <table>
+                            <thead>
+                                <tr>
+                                    <th scope="col">{messages::COLUMN_TOPIC}</th>
+                                    <th scope="col" class="number">{messages::COLUMN_EVENTS}</th>
+                                    <th scope="col" class="number">{messages::COLUMN_SUBSCRIBERS}</th>
+                                    <th scope="col">{messages::COLUMN_NEWEST}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    }
+                        .into_any()
+                }}
+            </div>
         </main>
+    }
+}
+
+/// Whether the list is live, and the button that holds it. The script enables it, and finds its words here.
+#[component]
+fn LiveStatus() -> impl IntoView {
+    view! {
+        <p class="live-status">
+            <button
+                id="topics-toggle"
+                type="button"
+                disabled
+                data-pause=messages::PAUSE
+                data-resume=messages::RESUME
+            >
+                {messages::PAUSE}
+            </button>
+            <span
+                id="topics-status"
+                data-live=messages::TOPICS_LIVE
+                data-paused=messages::TOPICS_PAUSED
+                data-lost=messages::TOPICS_LOST
+            >
+                {messages::TOPICS_LIVE}
+            </span>
+        </p>
     }
 }
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use crate::hub::channel::Channel;
 pub use crate::hub::channel::Matcher;
 use crate::hub::entry::Entry;
-use crate::hub::listeners::News;
 use crate::hub::position::Offset;
+use crate::hub::watch::TopicChange;
 
 /// A log's ability to read events that have left the hub's memory.
 ///
@@ -91,7 +91,7 @@ impl Drop for OlderAnswer {
     fn drop(&mut self) {
         if let Some(read) = self.read.upgrade() {
             read.is_done.store(true, Ordering::Release);
-            self.channel.tell(News::Events);
+            self.channel.notify(TopicChange::Events);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Position, Read, SlowReader, Source, Subscriber};
+use super::{LagPolicy, Position, ReadOutcome, Source, Subscriber};
 use crate::hub::batch::Batch;
 use crate::hub::entry::Entry;
 use crate::hub::position::Offset;
@@ -23,12 +23,12 @@ struct Unread {
 impl Subscriber {
     /// Treats the reader as too slow: events that it has not read are left out, but for the newest, or it is to be
     /// disconnected, as its policy says. A reader that has everything, or all but the newest, has lost nothing.
-    pub fn fall_behind(&mut self) -> Read {
-        if self.slow_reader == SlowReader::Disconnect {
-            return Read::TooSlow;
+    pub fn handle_lag(&mut self) -> ReadOutcome {
+        if self.slow_reader == LagPolicy::Disconnect {
+            return ReadOutcome::TooSlow;
         }
         if let Some(gap) = self.take_gap() {
-            return Read::Gap(gap);
+            return ReadOutcome::Gap(gap);
         }
         let committed = self.hub.committed();
         let mut has_lost = false;
@@ -51,7 +51,7 @@ impl Subscriber {
         }
         newest.sort_by_key(|entry| entry.offset);
         newest.dedup_by_key(|entry| entry.offset);
-        let is_told = self.slow_reader == SlowReader::Skip;
+        let is_told = self.slow_reader == LagPolicy::Skip;
         let mut goes_on_with = newest.first().map(|entry| entry.offset);
         if is_told {
             let last = newest.last().map(|entry| entry.offset);
@@ -82,7 +82,7 @@ impl Subscriber {
         // What has been evicted may have been the end of a topic.
         self.leave_what_has_been_read_to_its_end();
         if is_told {
-            Read::Gap(Gap {
+            ReadOutcome::Gap(Gap {
                 requested,
                 resumed_from: self.position(),
             })

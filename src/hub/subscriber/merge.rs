@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::{Source, Subscriber};
 use crate::hub::batch::Batch;
-use crate::hub::channel::{Channel, Found, Standpoint};
+use crate::hub::channel::{Channel, LogRead, Standpoint};
 use crate::hub::entry::Entry;
 use crate::hub::position::Offset;
 
@@ -68,11 +68,11 @@ enum Interrupted {
 }
 
 impl Subscriber {
-    pub(super) fn merge(&self, committed: Offset, max_bytes: usize) -> Found {
+    pub(super) fn merge(&self, committed: Offset, max_bytes: usize) -> LogRead {
         let older = self.older.as_deref();
         let readable = older.map_or(committed, |older| committed.min(older.through()));
         let Ok(mut parts) = self.parts(readable) else {
-            return Found::Dropped;
+            return LogRead::Dropped;
         };
         let page = older.map_or(&[][..], |older| older.entries(self.cursor, readable));
         let mut page = page.iter().peekable();
@@ -82,9 +82,9 @@ impl Subscriber {
             match self.look(part) {
                 Ok(Some(offset)) => heads.push(Reverse((offset, number))),
                 Ok(None) => {}
-                Err(Interrupted::Lost) => return Found::Dropped,
+                Err(Interrupted::Lost) => return LogRead::Dropped,
                 // The next read finds them.
-                Err(Interrupted::Trimmed) => return Found::Nothing(self.cursor),
+                Err(Interrupted::Trimmed) => return LogRead::Nothing(self.cursor),
             }
         }
         let mut entries: Vec<Arc<Entry>> = Vec::new();
@@ -125,9 +125,9 @@ impl Subscriber {
             }
         }
         if entries.is_empty() {
-            Found::Nothing(through)
+            LogRead::Nothing(through)
         } else {
-            Found::Batch(Arc::new(Batch::new(entries, through)))
+            LogRead::Batch(Arc::new(Batch::new(entries, through)))
         }
     }
 

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::{Source, Subscriber};
-use crate::hub::channel::{Channel, Found, Matcher};
+use crate::hub::channel::{Channel, LogRead, Matcher};
 use crate::hub::entry::Entry;
-use crate::hub::listeners::TopicId;
 use crate::hub::log::older::{OlderAnswer, OlderPage, OlderRange, OlderRead};
 use crate::hub::position::Offset;
+use crate::hub::watch::ChannelId;
 
 /// Most bytes that a subscriber asks for at once, and so what it holds while it stalls. One event may take more.
 pub(in crate::hub) const PAGE_BYTES: usize = 64 * 1_024;
@@ -20,7 +20,7 @@ pub(in crate::hub) const PAGE_BYTES: usize = 64 * 1_024;
 /// What a subscriber reads from the log rather than from memory.
 pub(super) struct Older {
     /// The topics and patterns that it is read for.
-    of: Vec<TopicId>,
+    of: Vec<ChannelId>,
     state: State,
 }
 
@@ -63,17 +63,17 @@ impl Older {
 
 impl Subscriber {
     /// As [`Self::find`], while the log reads or a page of it is in hand.
-    pub(super) fn find_older(&mut self, max_bytes: usize) -> Found {
+    pub(super) fn find_older(&mut self, max_bytes: usize) -> LogRead {
         if let Some(Older { state, .. }) = self.older.as_deref_mut()
             && let State::Awaited(read) = state
         {
             if !read.is_done() {
-                return Found::Later;
+                return LogRead::Later;
             }
             // A page that does not lead on would be asked for again and again.
             let Some(mut page) = read.take().filter(|page| page.through > self.cursor) else {
                 self.older = None;
-                return Found::Lost;
+                return LogRead::Lost;
             };
             let sources = &self.sources;
             page.entries

@@ -9,21 +9,25 @@ fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a topic")
 }
 
-fn publish(hub: &Hub, name: &str, publication: Publication) -> Result<Published, PublishError> {
+fn publish(
+    hub: &Hub,
+    name: &str,
+    publication: PublishRequest,
+) -> Result<PublishReceipt, PublishError> {
     let topic = topic(name);
-    let published = hub.publish(&topic, publication, Conditions::default());
+    let published = hub.publish(&topic, publication, Preconditions::default());
     published.now_or_never().expect("committed at once")
 }
 
-fn text(data: &str) -> Publication {
-    Publication::text(data)
+fn text(data: &str) -> PublishRequest {
+    PublishRequest::text(data)
 }
 
 fn reader(hub: &Hub, name: &str, start: Start) -> Result<Subscriber, SubscribeError> {
     hub.subscribe(&Subscription::public(
         topic(name),
         start,
-        SlowReader::Disconnect,
+        LagPolicy::Disconnect,
     ))
 }
 
@@ -36,7 +40,7 @@ fn reader_of_pattern(hub: &Hub, pattern: &str) -> Subscriber {
         topics: Vec::new(),
         patterns: vec![wanted],
         start: Start::Now,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     })
     .expect("a subscriber")
 }
@@ -48,7 +52,7 @@ fn a_page_is_just_as_large_as_it_may_be() {
         publish(&hub, "a", text(data)).expect("taken");
     }
     let page = |count, max_bytes| {
-        let page = Page {
+        let page = HistoryQuery {
             count,
             max_bytes,
             before: None,

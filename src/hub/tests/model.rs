@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
-use super::super::publication::IDEMPOTENCY_AGE;
+use super::super::publish::IDEMPOTENCY_AGE;
 use super::super::retention::LARGE_TOPIC_SHARE;
 use super::super::tail::PLACE_BYTES;
 use super::super::visibility::{View, Visibility};
@@ -17,7 +17,7 @@ use super::*;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 const OWN_IDS: [&str; 3] = ["x", "y", "z"];
-const POLICIES: [SlowReader; 3] = [SlowReader::Disconnect, SlowReader::Skip, SlowReader::Latest];
+const POLICIES: [LagPolicy; 3] = [LagPolicy::Disconnect, LagPolicy::Skip, LagPolicy::Latest];
 const AGE: Duration = Duration::from_secs(600);
 type Checked<T = ()> = Result<T, TestCaseError>;
 
@@ -37,7 +37,7 @@ enum Action {
         with_private: bool,
         from: StartAt,
     },
-    Read {
+    ReadOutcome {
         reader: usize,
         count: usize,
         bytes: usize,
@@ -49,7 +49,7 @@ enum Action {
         reader: usize,
     },
     /// Pages backwards through everything that a topic shows.
-    Page {
+    HistoryQuery {
         topic: usize,
         count: usize,
         max_bytes: usize,
@@ -130,12 +130,12 @@ fn action() -> impl Strategy<Value = Action> {
             },
         ),
         16 => (0..4_usize, 0..8_usize, 1..1_000_usize)
-            .prop_map(|(reader, count, bytes)| Action::Read { reader, count, bytes }),
+            .prop_map(|(reader, count, bytes)| Action::ReadOutcome { reader, count, bytes }),
         8 => (0..4_usize).prop_map(|reader| Action::FallBehind { reader }),
         5 => (0..4_usize).prop_map(|reader| Action::Leave { reader }),
         3 => (0..3_usize, 1..4_usize, 1..3_000_usize, any::<bool>()).prop_map(
             |(topic, count, max_bytes, with_private)| {
-                Action::Page { topic, count, max_bytes, with_private }
+                Action::HistoryQuery { topic, count, max_bytes, with_private }
             },
         ),
         2 => seconds.prop_map(|seconds| Action::Wait { seconds }),
@@ -224,8 +224,8 @@ struct InTail {
 
 /// The result of the first request under a key.
 struct First {
-    publication: Publication,
-    published: Published,
+    publication: PublishRequest,
+    published: PublishReceipt,
     at: Duration,
 }
 
@@ -458,13 +458,13 @@ impl History {
         for topic in 0..3 {
             prop_assert_eq!(present(hub, topic), self.present(topic));
         }
-        let totals = hub.totals();
-        prop_assert_eq!(totals.published, self.all.len() as u64);
+        let (published, bytes) = (hub.committed().number(), hub.0.retention.bytes());
+        prop_assert_eq!(published, self.all.len() as u64);
         prop_assert_eq!(
-            totals.bytes,
+            bytes,
             (0..3).map(|topic| self.bytes_of(topic)).sum::<usize>()
         );
-        prop_assert!(totals.bytes <= self.limits.bytes);
+        prop_assert!(bytes <= self.limits.bytes);
         Ok(())
     }
 
@@ -577,7 +577,7 @@ struct Away {
 struct Reader {
     subscriber: Subscriber,
     topics: Vec<usize>,
-    policy: SlowReader,
+    policy: LagPolicy,
     with_private: bool,
     /// The last id that it got.
     last_id: EventId,
@@ -620,12 +620,12 @@ impl Reader {
     }
 
     /// The subscriber reads once. Says whether it may go on.
-    fn read(&mut self, bytes: usize, history: &History) -> Checked<(Read, bool)> {
+    fn read(&mut self, bytes: usize, history: &History) -> Checked<(ReadOutcome, bool)> {
         let is_ready = self.subscriber.is_ready();
         let has_lost = self.has_lost(history);
         let read = self.subscriber.read(bytes);
         prop_assert!(
-            is_ready || matches!(read, Read::Nothing),
+            is_ready || matches!(read, ReadOutcome::Nothing),
             "there was {read:?} to read"
         );
         let goes_on = self.take(&read, has_lost, has_lost, history)?;
@@ -633,25 +633,25 @@ impl Reader {
     }
 
     /// The subscriber is too slow.
-    fn fall_behind(&mut self, history: &History) -> Checked<(Read, bool)> {
+    fn handle_lag(&mut self, history: &History) -> Checked<(ReadOutcome, bool)> {
         let has_lost = self.has_lost(history);
-        let read = self.subscriber.fall_behind();
+        let read = self.subscriber.handle_lag();
         let goes_on = self.take(&read, has_lost, true, history)?;
         Ok((read, goes_on))
     }
 
     fn take(
         &mut self,
-        read: &Read,
+        read: &ReadOutcome,
         has_lost: bool,
         is_slow: bool,
         history: &History,
     ) -> Checked<bool> {
-        if is_slow && self.policy == SlowReader::Latest {
+        if is_slow && self.policy == LagPolicy::Latest {
             self.skip_to_latest(history);
         }
         match read {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 prop_assert!(!batch.entries().is_empty());
                 for entry in batch.entries() {
                     self.take_event(entry, history)?;
@@ -661,26 +661,26 @@ impl Reader {
                 self.check_missed(through, history)?;
                 self.next = self.next.max(through);
             }
-            Read::Gap(gap) => self.take_gap(gap, has_lost, is_slow, history)?,
-            Read::Nothing | Read::End => {
+            ReadOutcome::Gap(gap) => self.take_gap(gap, has_lost, is_slow, history)?,
+            ReadOutcome::Nothing | ReadOutcome::End => {
                 self.check_missed(history.all.len(), history)?;
                 self.next = history.all.len();
                 let is_open = (0..3).any(|topic| self.is_open(topic));
                 prop_assert_eq!(
                     is_open,
-                    matches!(read, Read::Nothing),
+                    matches!(read, ReadOutcome::Nothing),
                     "whether a topic goes on"
                 );
             }
-            Read::TooSlow => {
-                prop_assert_eq!(self.policy, SlowReader::Disconnect);
+            ReadOutcome::TooSlow => {
+                prop_assert_eq!(self.policy, LagPolicy::Disconnect);
                 prop_assert!(is_slow, "the reader has lost nothing");
             }
         }
-        if self.policy != SlowReader::Latest {
+        if self.policy != LagPolicy::Latest {
             prop_assert_eq!(&self.subscriber.position(), &self.last_id);
         }
-        Ok(matches!(read, Read::Batch(_) | Read::Gap(_)))
+        Ok(matches!(read, ReadOutcome::Batch(_) | ReadOutcome::Gap(_)))
     }
 
     fn take_event(&mut self, entry: &Entry, history: &History) -> Checked {
@@ -699,7 +699,7 @@ impl Reader {
             self.may_see(index, history),
             "event {index} is not for this reader"
         );
-        if self.policy == SlowReader::Skip {
+        if self.policy == LagPolicy::Skip {
             prop_assert!(
                 index >= self.skipped_through || known.is_end,
                 "event {index} was skipped"
@@ -721,7 +721,7 @@ impl Reader {
 
     /// A reader that is too slow is told of a gap.
     fn take_gap(&mut self, gap: &Gap, has_lost: bool, is_slow: bool, history: &History) -> Checked {
-        prop_assert_eq!(self.policy, SlowReader::Skip);
+        prop_assert_eq!(self.policy, LagPolicy::Skip);
         prop_assert_eq!(&gap.requested, &self.last_id);
         let end = history.offset_of_log_id(&gap.resumed_from);
         let end = end.ok_or_else(|| TestCaseError::fail("a gap that ends nowhere"))?;
@@ -793,7 +793,7 @@ struct World {
     readers: Vec<Reader>,
     away: Vec<Away>,
     /// What has been read stays alive, as it does while it is written, so that readers share it.
-    runs: Vec<Read>,
+    runs: Vec<ReadOutcome>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -824,7 +824,7 @@ impl World {
             } => {
                 self.subscribe(topics, POLICIES[policy], with_private, &from)?;
             }
-            Action::Read {
+            Action::ReadOutcome {
                 reader,
                 count,
                 bytes,
@@ -836,11 +836,11 @@ impl World {
                 }
             }
             Action::FallBehind { reader } => {
-                self.read(reader, Reader::fall_behind)?;
+                self.read(reader, Reader::handle_lag)?;
             }
             Action::Leave { reader } if reader < self.readers.len() => self.leave(reader),
             Action::Leave { .. } => {}
-            Action::Page {
+            Action::HistoryQuery {
                 topic,
                 count,
                 max_bytes,
@@ -848,7 +848,7 @@ impl World {
             } => {
                 self.page(
                     topic,
-                    &Page {
+                    &HistoryQuery {
                         count,
                         max_bytes,
                         before: None,
@@ -881,11 +881,11 @@ impl World {
             .key
             .and_then(|key| self.history.firsts.get(&(index, key.key)));
         let first = first.filter(|first| self.history.now - first.at <= IDEMPOTENCY_AGE);
-        let mut publication = Publication {
+        let mut publication = PublishRequest {
             id: request.own_id.map(own_id),
             is_private: request.is_private,
-            is_kept: request.is_kept,
-            ..Publication::text("x".repeat(request.bytes))
+            is_ephemeral: !request.is_kept,
+            ..PublishRequest::text("x".repeat(request.bytes))
         };
         if let Some(first) = first
             && request.key.is_some_and(|key| key.is_repeat)
@@ -898,7 +898,7 @@ impl World {
             if first.publication != publication {
                 return Err(PublishError::KeyReused);
             }
-            Ok(Published {
+            Ok(PublishReceipt {
                 is_repeat: true,
                 ..first.published.clone()
             })
@@ -911,7 +911,7 @@ impl World {
             .as_ref()
             .map(|condition| self.expected_newest(index, condition));
         let refusal = first.or_else(|| self.refusal(index, &publication, newest.as_ref()).map(Err));
-        let conditions = Conditions {
+        let conditions = Preconditions {
             newest,
             idempotency: request.key.map(|key| IdempotencyKey {
                 key: key.key.to_string(),
@@ -930,7 +930,7 @@ impl World {
         let published = result.map_err(|error| TestCaseError::fail(error.to_string()))?;
         self.published(index, &publication, false)?;
         let new = self.history.all.len();
-        let expected = Published {
+        let expected = PublishReceipt {
             id: publication
                 .id
                 .clone()
@@ -984,7 +984,7 @@ impl World {
     fn refusal(
         &self,
         topic: usize,
-        publication: &Publication,
+        publication: &PublishRequest,
         expected: Option<&ExpectedNewest>,
     ) -> Option<PublishError> {
         let history = &self.history;
@@ -1014,13 +1014,13 @@ impl World {
     }
 
     /// An event has been published.
-    fn published(&mut self, topic: usize, publication: &Publication, is_end: bool) -> Checked {
+    fn published(&mut self, topic: usize, publication: &PublishRequest, is_end: bool) -> Checked {
         let new = self.history.all.len();
         let bytes = events(&self.hub, topic, |log| {
             let last = log.entries_after(Offset::from_number(new as u64)).next();
             last.map(|entry| entry.bytes()).into_iter().collect()
         });
-        let is_stored = publication.is_kept || self.history.generations[topic].is_some();
+        let is_stored = !publication.is_ephemeral || self.history.generations[topic].is_some();
         prop_assert_eq!(bytes.len(), usize::from(is_stored));
         let bytes = bytes.first().copied().unwrap_or_default();
         self.history.all.push(Known {
@@ -1031,13 +1031,13 @@ impl World {
                 .unwrap_or_else(|| self.history.log_id(new + 1)),
             has_own_id: publication.id.is_some(),
             is_private: publication.is_private,
-            is_kept: publication.is_kept,
+            is_kept: !publication.is_ephemeral,
             is_end,
             bytes,
             published_at: self.history.now,
             lost: None,
         });
-        if publication.is_kept {
+        if !publication.is_ephemeral {
             self.history.logs[topic].push(new);
         }
         self.history.push_to_tail(new);
@@ -1077,7 +1077,7 @@ impl World {
             .expect("committed at once");
         prop_assert_eq!(result.is_ok(), is_known);
         if is_known && self.history.ends[index].is_none() {
-            self.published(index, &Publication::text(TOPICS[index]), true)?;
+            self.published(index, &PublishRequest::text(TOPICS[index]), true)?;
         }
         Ok(())
     }
@@ -1085,7 +1085,7 @@ impl World {
     fn subscribe(
         &mut self,
         topics: Vec<usize>,
-        policy: SlowReader,
+        policy: LagPolicy,
         with_private: bool,
         from: &StartAt,
     ) -> Checked {
@@ -1155,15 +1155,15 @@ impl World {
     fn read(
         &mut self,
         index: usize,
-        read: impl Fn(&mut Reader, &History) -> Checked<(Read, bool)>,
+        read: impl Fn(&mut Reader, &History) -> Checked<(ReadOutcome, bool)>,
     ) -> Checked<bool> {
         let Some(reader) = self.readers.get_mut(index) else {
             return Ok(false);
         };
         let (read, goes_on) = read(reader, &self.history)?;
         match read {
-            Read::End => drop(self.readers.remove(index)),
-            Read::TooSlow => self.leave(index),
+            ReadOutcome::End => drop(self.readers.remove(index)),
+            ReadOutcome::TooSlow => self.leave(index),
             read => self.runs.push(read),
         }
         Ok(goes_on)
@@ -1183,7 +1183,7 @@ impl World {
         });
     }
 
-    fn page(&mut self, index: usize, first: &Page) -> Checked {
+    fn page(&mut self, index: usize, first: &HistoryQuery) -> Checked {
         self.history.expire(index, &self.readers);
         let history = &self.history;
         let mut expected: Vec<_> = history.shown(index, first.with_private).collect();

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::listeners::Listener;
 use super::super::pattern::Pattern;
 use super::super::position::{Epoch, Epochs};
 use super::super::subscriber::WantedPattern;
 use super::super::visibility::Visibility;
+use super::super::watch::Watcher;
 use super::*;
 
 /// A hub whose memory has the three newest events of each topic, and no tails to speak of.
@@ -29,17 +29,17 @@ fn limits() -> Limits {
     }
 }
 
-fn ephemeral(text: &str) -> Publication {
-    Publication {
-        is_kept: false,
-        ..Publication::text(text)
+fn ephemeral(text: &str) -> PublishRequest {
+    PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text(text)
     }
 }
 
-fn private(text: &str) -> Publication {
-    Publication {
+fn private(text: &str) -> PublishRequest {
+    PublishRequest {
         is_private: true,
-        ..Publication::text(text)
+        ..PublishRequest::text(text)
     }
 }
 
@@ -52,7 +52,7 @@ fn of_topics(names: &[&str], start: Start) -> Subscription {
         topics: names.iter().map(wanted).collect(),
         patterns: Vec::new(),
         start,
-        slow_reader: SlowReader::Skip,
+        slow_reader: LagPolicy::Skip,
     }
 }
 
@@ -78,14 +78,16 @@ impl World {
         Self { hub, log }
     }
 
-    fn send(&self, name: &str, publication: Publication) -> EventId {
+    fn send(&self, name: &str, publication: PublishRequest) -> EventId {
         let topic = topic(name);
-        let published = self.hub.publish(&topic, publication, Conditions::default());
+        let published = self
+            .hub
+            .publish(&topic, publication, Preconditions::default());
         self.settle(published).expect("a request that is taken").id
     }
 
     fn publish(&self, name: &str, text: &str) -> EventId {
-        self.send(name, Publication::text(text))
+        self.send(name, PublishRequest::text(text))
     }
 
     /// Publishes numbers.
@@ -141,10 +143,10 @@ fn data(subscriber: &mut Subscriber) -> Vec<String> {
     let mut read = Vec::new();
     while subscriber.is_ready() {
         match subscriber.read(100) {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 read.extend(batch.entries().iter().map(|entry| entry.event.data.clone()));
             }
-            Read::Nothing => {}
+            ReadOutcome::Nothing => {}
             other => panic!("expected events, got {other:?}"),
         }
     }
@@ -159,10 +161,10 @@ fn numbers(numbers: std::ops::RangeInclusive<u64>) -> Vec<String> {
 #[derive(Default)]
 struct Count(Mutex<usize>);
 
-impl Listener for Count {
-    fn wake(&self, _: TopicId, _: News) -> bool {
+impl Watcher for Count {
+    fn wake(&self, _: ChannelId, _: TopicChange) -> watch::Woken {
         *self.0.lock() += 1;
-        false
+        watch::Woken::Nothing
     }
 }
 
@@ -188,19 +190,19 @@ fn a_reader_is_not_ready_while_the_log_reads_and_is_woken_when_it_has() {
     let mut reader = world.reader_of(&["a"]);
     let count = Arc::new(Count::default());
     let of = reader.topics().next().expect("a topic");
-    let listener: Arc<dyn Listener> = Arc::<Count>::clone(&count);
+    let listener: Arc<dyn Watcher> = Arc::<Count>::clone(&count);
     let _listening = reader.listen(of, listener);
     assert!(reader.is_ready());
     for _ in 0..3 {
-        assert!(matches!(reader.read(1_000), Read::Nothing));
+        assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
         assert!(!reader.is_ready());
         assert_eq!(world.log.reads().len(), 1, "one read at a time");
     }
-    // News of the topic changes nothing as long as older events are missing.
+    // A change of the topic changes nothing as long as older events are missing.
     world.publish("a", "11");
     let woken = *count.0.lock();
     assert!(!reader.is_ready());
-    assert!(matches!(reader.read(1_000), Read::Nothing));
+    assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
     world.log.answer();
     assert_eq!(*count.0.lock(), woken + 1);
     assert!(reader.is_ready());
@@ -231,14 +233,14 @@ fn a_reader_asks_for_what_memory_lacks_and_for_no_more_than_it_may_hold() {
     world.publish_all("a", 1..=10);
     world.publish_all("b", 11..=12);
     let mut reader = world.subscribe(&of_topics(&["a", "b"], world.after(2)));
-    assert!(matches!(reader.read(70), Read::Nothing));
+    assert!(matches!(reader.read(70), ReadOutcome::Nothing));
     let range = world.log.reads().remove(0);
     let after = (Matcher::Topic(topic("a")), Offset::from_number(2));
     assert_eq!(range.sources, [after], "memory has all of the other topic");
     assert_eq!(range.through, Offset::from_number(7));
     assert_eq!(range.max_bytes, 70);
     let mut reader = world.reader_of(&["a"]);
-    assert!(matches!(reader.read(usize::MAX), Read::Nothing));
+    assert!(matches!(reader.read(usize::MAX), ReadOutcome::Nothing));
     assert_eq!(world.log.reads()[1].max_bytes, 64 * 1_024);
 }
 
@@ -255,9 +257,9 @@ fn events_of_several_topics_come_in_order_wherever_they_are() {
         world.send("a", ephemeral("not kept"));
         world.send(
             "a",
-            Publication {
+            PublishRequest {
                 also_in: vec![topic("b")],
-                ..Publication::text(format!("both {round}"))
+                ..PublishRequest::text(format!("both {round}"))
             },
         );
         if round == 7 {
@@ -313,7 +315,7 @@ fn a_topic_that_memory_has_forgotten_is_read_from_the_log_to_its_end() {
     );
     assert_eq!(reader.topics().count(), 1, "one topic has ended");
     let mut alone = world.reader_of(&["a"]);
-    while world.log.answer() || !matches!(alone.read(100), Read::End) {}
+    while world.log.answer() || !matches!(alone.read(100), ReadOutcome::End) {}
 }
 
 #[test]
@@ -328,7 +330,7 @@ fn a_read_that_fails_is_lag() {
             })
         };
         let fail = |reader: &mut Subscriber| {
-            assert!(matches!(reader.read(100), Read::Nothing));
+            assert!(matches!(reader.read(100), ReadOutcome::Nothing));
             let (_, answer) = world.log.take_read().expect("a read");
             if is_dropped {
                 drop(answer);
@@ -337,14 +339,14 @@ fn a_read_that_fails_is_lag() {
             }
             assert!(reader.is_ready());
         };
-        let mut reader = subscribe(SlowReader::Disconnect);
+        let mut reader = subscribe(LagPolicy::Disconnect);
         fail(&mut reader);
-        assert!(matches!(reader.read(100), Read::TooSlow));
-        let mut reader = subscribe(SlowReader::Skip);
+        assert!(matches!(reader.read(100), ReadOutcome::TooSlow));
+        let mut reader = subscribe(LagPolicy::Skip);
         fail(&mut reader);
-        assert!(matches!(reader.read(100), Read::Gap(_)));
+        assert!(matches!(reader.read(100), ReadOutcome::Gap(_)));
         assert_eq!(data(&mut reader), ["10"]);
-        let mut reader = subscribe(SlowReader::Latest);
+        let mut reader = subscribe(LagPolicy::Latest);
         fail(&mut reader);
         assert_eq!(data(&mut reader), ["10"]);
         assert!(world.log.reads().is_empty());
@@ -356,13 +358,13 @@ fn a_page_that_does_not_lead_on_is_a_read_that_failed() {
     let world = World::new();
     world.publish_all("a", 1..=10);
     let mut reader = world.subscribe(&of_topics(&["a"], world.after(2)));
-    assert!(matches!(reader.read(100), Read::Nothing));
+    assert!(matches!(reader.read(100), ReadOutcome::Nothing));
     let (_, answer) = world.log.take_read().expect("a read");
     answer.found(OlderPage {
         entries: Vec::new(),
         through: Offset::from_number(2),
     });
-    assert!(matches!(reader.read(100), Read::Gap(_)));
+    assert!(matches!(reader.read(100), ReadOutcome::Gap(_)));
     assert_eq!(data(&mut reader), ["10"]);
 }
 
@@ -372,7 +374,7 @@ fn what_memory_evicts_while_a_page_is_read_comes_from_the_log_too() {
     world.publish_all("a", 1..=5);
     world.publish_all("b", 6..=7);
     let mut reader = world.reader_of(&["a", "b"]);
-    assert!(matches!(reader.read(100), Read::Nothing));
+    assert!(matches!(reader.read(100), ReadOutcome::Nothing));
     assert_eq!(world.log.reads()[0].through, Offset::from_number(2));
     // Memory had all of the second topic when the log was asked.
     world.publish_all("b", 8..=20);
@@ -414,11 +416,11 @@ fn what_the_log_loses_before_it_is_read_is_a_gap() {
     world.publish_all("a", 1..=10);
     let mut asked = world.reader_of(&["a"]);
     let mut late = world.reader_of(&["a"]);
-    assert!(matches!(asked.read(100), Read::Nothing));
+    assert!(matches!(asked.read(100), ReadOutcome::Nothing));
     world.log.lose(4);
     world.log.answer();
     for reader in [&mut asked, &mut late] {
-        assert!(matches!(reader.read(100), Read::Gap(_)));
+        assert!(matches!(reader.read(100), ReadOutcome::Gap(_)));
         assert_eq!(data(reader), ["10"]);
     }
     assert!(
@@ -432,7 +434,7 @@ fn a_page_that_has_been_read_stays_whole_whatever_the_log_loses() {
     let world = World::new();
     world.publish_all("a", 1..=10);
     let mut reader = world.reader_of(&["a"]);
-    assert!(matches!(reader.read(1_000), Read::Nothing));
+    assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
     world.log.answer();
     world.log.lose(7);
     assert_eq!(data(&mut reader), numbers(1..=10));
@@ -443,7 +445,7 @@ fn a_reader_that_goes_away_is_not_read_for() {
     let world = World::new();
     world.publish_all("a", 1..=10);
     let mut reader = world.reader_of(&["a"]);
-    assert!(matches!(reader.read(100), Read::Nothing));
+    assert!(matches!(reader.read(100), ReadOutcome::Nothing));
     let (range, answer) = world.log.take_read().expect("a read");
     assert!(answer.is_wanted());
     drop(reader);
@@ -459,15 +461,15 @@ fn a_reader_that_falls_behind_lets_go_of_what_the_log_reads() {
     world.publish_all("a", 1..=10);
     for is_answered in [false, true] {
         let mut reader = world.reader_of(&["a"]);
-        assert!(matches!(reader.read(100), Read::Nothing));
+        assert!(matches!(reader.read(100), ReadOutcome::Nothing));
         let (range, answer) = world.log.take_read().expect("a read");
         let mut waiting = Some(answer);
         if is_answered && let Some(answer) = waiting.take() {
             let page = world.log.0.lock().page(&range).expect("a page");
             answer.found(page);
-            assert!(matches!(reader.read(1), Read::Batch(_)));
+            assert!(matches!(reader.read(1), ReadOutcome::Batch(_)));
         }
-        assert!(matches!(reader.fall_behind(), Read::Gap(_)));
+        assert!(matches!(reader.handle_lag(), ReadOutcome::Gap(_)));
         assert!(waiting.is_none_or(|answer| !answer.is_wanted()));
         assert_eq!(data(&mut reader), ["10"]);
     }
@@ -485,7 +487,7 @@ fn a_live_reader_that_is_overtaken_by_retention_reads_on_from_the_log() {
     world.send("a", ephemeral("11"));
     world.publish_all("a", 12..=20);
     for reader in [&mut reader, &mut of_pattern] {
-        assert!(matches!(reader.read(100), Read::Gap(_)));
+        assert!(matches!(reader.read(100), ReadOutcome::Gap(_)));
         assert_eq!(data(reader), ["20"]);
     }
     assert!(world.log.reads().is_empty());
@@ -501,12 +503,12 @@ fn an_ephemeral_event_that_is_lost_while_a_page_is_in_hand_is_lag() {
     ];
     for subscription in subscriptions {
         let mut reader = world.subscribe(&subscription);
-        assert!(matches!(reader.read(1_000), Read::Nothing));
+        assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
         world.log.answer();
-        assert!(matches!(reader.read(1), Read::Batch(_)));
+        assert!(matches!(reader.read(1), ReadOutcome::Batch(_)));
         world.send("a", ephemeral("lost"));
         world.publish("a", "newest");
-        assert!(matches!(reader.read(1), Read::Gap(_)));
+        assert!(matches!(reader.read(1), ReadOutcome::Gap(_)));
         assert_eq!(data(&mut reader), ["newest"]);
     }
 }
@@ -567,8 +569,8 @@ fn a_restart_need_not_have_everything_in_memory() {
     assert_eq!(world.all(&mut new), ["9"]);
 }
 
-fn page() -> Page {
-    Page {
+fn page() -> HistoryQuery {
+    HistoryQuery {
         count: 100,
         max_bytes: usize::MAX,
         before: None,
@@ -592,7 +594,7 @@ enum Action {
         sources: usize,
         from: From,
     },
-    Read {
+    ReadOutcome {
         reader: usize,
         bytes: usize,
     },
@@ -619,7 +621,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => (name.clone(), prop::bool::weighted(0.9), prop::option::weighted(0.2, name))
             .prop_map(|(name, is_kept, also)| Action::Publish { name, is_kept, also }),
         1 => (0..SOURCES.len(), from).prop_map(|(sources, from)| Action::Subscribe { sources, from }),
-        4 => (0..4_usize, 1..300_usize).prop_map(|(reader, bytes)| Action::Read { reader, bytes }),
+        4 => (0..4_usize, 1..300_usize).prop_map(|(reader, bytes)| Action::ReadOutcome { reader, bytes }),
         3 => Just(Action::Answer),
         1 => Just(Action::Fail),
         1 => (0..60_u64).prop_map(Action::Lose),
@@ -668,7 +670,7 @@ impl Reader {
             return Ok(false);
         }
         match self.subscriber.read(bytes) {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 for entry in batch.entries() {
                     let offset = entry.offset.number();
                     prop_assert!(offset > self.seen, "{offset} came twice or out of order");
@@ -680,11 +682,11 @@ impl Reader {
                 }
                 self.has_gap = false;
             }
-            Read::Gap(_) => {
+            ReadOutcome::Gap(_) => {
                 prop_assert!(can_lose || self.is_lossy, "a gap although nothing is lost");
                 self.has_gap = true;
             }
-            Read::Nothing => {}
+            ReadOutcome::Nothing => {}
             other => return Err(TestCaseError::fail(format!("unexpected {other:?}"))),
         }
         Ok(true)
@@ -714,7 +716,7 @@ proptest! {
                 Action::Publish { name, is_kept, also } => {
                     let also_in: Vec<_> = also.map(|also| topic(NAMES[also])).into_iter().collect();
                     let topics = std::iter::once(topic(NAMES[name])).chain(also_in.clone()).collect();
-                    world.send(NAMES[name], Publication { is_kept, also_in, ..Publication::text("x") });
+                    world.send(NAMES[name], PublishRequest { is_ephemeral: !is_kept, also_in, ..PublishRequest::text("x") });
                     sent.push(Sent { topics, is_kept });
                     let (offset, event) = (sent.len() as u64, &sent[sent.len() - 1]);
                     for reader in &mut readers {
@@ -765,7 +767,7 @@ proptest! {
                         is_lossy: false,
                     });
                 }
-                Action::Read { reader, bytes } => {
+                Action::ReadOutcome { reader, bytes } => {
                     if let Some(reader) = readers.get_mut(reader) {
                         reader.read(bytes, can_lose)?;
                     }

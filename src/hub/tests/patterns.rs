@@ -18,7 +18,7 @@ fn wanted(pattern: &str, visibility: Visibility) -> WantedPattern {
     }
 }
 
-fn of_pattern(pattern: &str, start: Start, slow_reader: SlowReader) -> Subscription {
+fn of_pattern(pattern: &str, start: Start, slow_reader: LagPolicy) -> Subscription {
     Subscription {
         topics: Vec::new(),
         patterns: vec![wanted(pattern, Visibility::Public)],
@@ -28,20 +28,20 @@ fn of_pattern(pattern: &str, start: Start, slow_reader: SlowReader) -> Subscript
 }
 
 fn read_pattern(hub: &Hub, pattern: &str, start: Start) -> Subscriber {
-    hub.subscribe(&of_pattern(pattern, start, SlowReader::Disconnect))
+    hub.subscribe(&of_pattern(pattern, start, LagPolicy::Disconnect))
         .expect("a subscriber")
 }
 
-fn send(hub: &Hub, name: &str, publication: Publication) -> Published {
+fn send(hub: &Hub, name: &str, publication: PublishRequest) -> PublishReceipt {
     let topic = topic(name);
-    let published = hub.publish(&topic, publication, Conditions::default());
+    let published = hub.publish(&topic, publication, Preconditions::default());
     let published = published.now_or_never().expect("committed at once");
     hub.retain();
     published.expect("a request that is taken")
 }
 
 fn publish(hub: &Hub, name: &str, text: &str) -> EventId {
-    send(hub, name, Publication::text(text)).id
+    send(hub, name, PublishRequest::text(text)).id
 }
 
 fn end(hub: &Hub, name: &str) {
@@ -50,17 +50,17 @@ fn end(hub: &Hub, name: &str) {
     ended.expect("committed at once").expect("an end");
 }
 
-fn ephemeral(text: &str) -> Publication {
-    Publication {
-        is_kept: false,
-        ..Publication::text(text)
+fn ephemeral(text: &str) -> PublishRequest {
+    PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text(text)
     }
 }
 
-fn private(text: &str) -> Publication {
-    Publication {
+fn private(text: &str) -> PublishRequest {
+    PublishRequest {
         is_private: true,
-        ..Publication::text(text)
+        ..PublishRequest::text(text)
     }
 }
 
@@ -69,10 +69,10 @@ fn data(subscriber: &mut Subscriber) -> Vec<String> {
     let mut read = Vec::new();
     loop {
         match subscriber.read(100) {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 read.extend(batch.entries().iter().map(|entry| entry.event.data.clone()));
             }
-            Read::Nothing => return read,
+            ReadOutcome::Nothing => return read,
             other => panic!("expected events, got {other:?}"),
         }
     }
@@ -134,9 +134,9 @@ fn a_reader_of_a_pattern_resumes_after_the_event_that_it_names() {
         )),
         ["b"]
     );
-    let own = Publication {
+    let own = PublishRequest {
         id: EventId::new("own").ok(),
-        ..Publication::text("c")
+        ..PublishRequest::text("c")
     };
     send(&hub, "orders/3", own);
     let mut reader = read_pattern(&hub, "orders/*", Start::After(first));
@@ -149,7 +149,7 @@ fn a_reader_of_a_pattern_resumes_after_the_event_that_it_names() {
     let unknown = EventId::new("own").expect("an id");
     let mut reader = read_pattern(&hub, "orders/*", Start::After(unknown));
     assert!(
-        matches!(reader.read(1), Read::Gap(_)),
+        matches!(reader.read(1), ReadOutcome::Gap(_)),
         "own ids are unique within a topic only"
     );
     assert_eq!(data(&mut reader), ["a", "b", "c"]);
@@ -163,7 +163,7 @@ fn a_loss_of_any_matching_topic_is_a_gap_for_a_reader_that_comes_back() {
         publish(&hub, "orders/2", &number.to_string());
     }
     let mut back = read_pattern(&hub, "orders/*", Start::After(id.clone()));
-    assert!(matches!(back.read(1), Read::Gap(_)));
+    assert!(matches!(back.read(1), ReadOutcome::Gap(_)));
     assert_eq!(data(&mut back), ["2", "3", "4", "5", "6"]);
     let mut other = read_pattern(&hub, "orders/1*", Start::After(id));
     assert_eq!(data(&mut other), [""; 0], "and no gap");
@@ -178,7 +178,7 @@ async fn a_topic_that_was_forgotten_is_a_gap_for_a_reader_that_comes_back() {
     hub.retain();
     assert_eq!(hub.totals().topics, 0);
     let mut back = read_pattern(&hub, "orders/*", Start::After(id));
-    assert!(matches!(back.read(1), Read::Gap(_)));
+    assert!(matches!(back.read(1), ReadOutcome::Gap(_)));
     let mut live = read_pattern(&hub, "orders/*", Start::Now);
     publish(&hub, "orders/2", "c");
     assert_eq!(data(&mut live), ["c"]);
@@ -208,7 +208,7 @@ fn topics_and_patterns_on_one_stream_show_each_event_once() {
             wanted("*", Visibility::Public),
         ],
         start: Start::Earliest,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     };
     publish(&hub, "orders/1", "a");
     let mut reader = hub.subscribe(&subscription).expect("a subscriber");
@@ -222,14 +222,14 @@ fn topics_and_patterns_on_one_stream_show_each_event_once() {
 fn an_event_of_several_topics_reaches_the_readers_of_each_once() {
     let hub = hub();
     let reader = |name: &str, start| {
-        let subscription = Subscription::public(topic(name), start, SlowReader::Disconnect);
+        let subscription = Subscription::public(topic(name), start, LagPolicy::Disconnect);
         hub.subscribe(&subscription).expect("a subscriber")
     };
     let (mut a, mut b) = (reader("a", Start::Now), reader("b", Start::Now));
     let mut all = read_pattern(&hub, "*", Start::Now);
-    let in_both = Publication {
+    let in_both = PublishRequest {
         also_in: vec![topic("b"), topic("a")],
-        ..Publication::text("both")
+        ..PublishRequest::text("both")
     };
     let published = send(&hub, "a", in_both.clone());
     assert_eq!(published.subscribers, 3);
@@ -249,7 +249,7 @@ fn an_event_of_several_topics_reaches_the_readers_of_each_once() {
     assert_eq!(data(&mut reader("b", Start::Earliest)), ["both", "only b"]);
     end(&hub, "b");
     let refused = hub
-        .publish(&topic("a"), in_both, Conditions::default())
+        .publish(&topic("a"), in_both, Preconditions::default())
         .now_or_never();
     assert_eq!(
         refused,
@@ -276,7 +276,7 @@ fn a_reader_of_a_pattern_sees_of_each_topic_what_its_rights_allow() {
     let subscribe = |start| {
         let subscription = Subscription {
             patterns: vec![wanted("orders/*", Visibility::PerTopic(Arc::new(OnlyEven)))],
-            ..of_pattern("orders/*", start, SlowReader::Disconnect)
+            ..of_pattern("orders/*", start, LagPolicy::Disconnect)
         };
         hub.subscribe(&subscription).expect("a subscriber")
     };
@@ -308,19 +308,22 @@ fn a_slow_reader_of_a_pattern_is_treated_as_its_policy_says() {
             let subscription = of_pattern("t/*", Start::Now, policy);
             hub.subscribe(&subscription).expect("a subscriber")
         };
-        let (mut skip, mut latest) = (subscribe(SlowReader::Skip), subscribe(SlowReader::Latest));
+        let (mut skip, mut latest) = (subscribe(LagPolicy::Skip), subscribe(LagPolicy::Latest));
         assert!(matches!(
-            subscribe(SlowReader::Disconnect).fall_behind(),
-            Read::TooSlow
+            subscribe(LagPolicy::Disconnect).handle_lag(),
+            ReadOutcome::TooSlow
         ));
         for text in ["1", "2", "3"] {
             publish(&hub, "t/a", text);
             publish(&hub, "t/b", text);
         }
         publish(&hub, "other", "x");
-        assert!(matches!(skip.fall_behind(), Read::Gap(_)), "{tail_bytes}");
+        assert!(
+            matches!(skip.handle_lag(), ReadOutcome::Gap(_)),
+            "{tail_bytes}"
+        );
         assert_eq!(data(&mut skip), ["3"]);
-        let Read::Batch(newest) = latest.fall_behind() else {
+        let ReadOutcome::Batch(newest) = latest.handle_lag() else {
             panic!("the newest of each topic");
         };
         let newest: Vec<_> = newest
@@ -332,7 +335,7 @@ fn a_slow_reader_of_a_pattern_is_treated_as_its_policy_says() {
         assert_eq!(data(&mut latest), [""; 0]);
         publish(&hub, "t/c", "4");
         assert!(
-            matches!(skip.fall_behind(), Read::Batch(_)),
+            matches!(skip.handle_lag(), ReadOutcome::Batch(_)),
             "nothing to skip is no gap"
         );
         assert_eq!(data(&mut latest), ["4"]);
@@ -347,7 +350,7 @@ fn a_lagging_reader_of_a_pattern_loses_ephemeral_events_and_gets_the_others() {
         ..Limits::default()
     });
     let mut told = hub
-        .subscribe(&of_pattern("t/*", Start::Now, SlowReader::Skip))
+        .subscribe(&of_pattern("t/*", Start::Now, LagPolicy::Skip))
         .expect("a subscriber");
     let mut kept = read_pattern(&hub, "t/*", Start::Now);
     publish(&hub, "t/a", "1");
@@ -357,7 +360,7 @@ fn a_lagging_reader_of_a_pattern_loses_ephemeral_events_and_gets_the_others() {
     send(&hub, "t/c", ephemeral("typing"));
     assert_eq!(data(&mut kept), ["typing"]);
     publish(&hub, "t/a", "3");
-    assert!(matches!(told.read(1), Read::Gap(_)));
+    assert!(matches!(told.read(1), ReadOutcome::Gap(_)));
     assert_eq!(data(&mut told), ["3"]);
     assert_eq!(data(&mut kept), ["3"]);
     drop((told, kept));
@@ -375,11 +378,11 @@ fn a_pattern_counts_as_one_subscription_and_leaves_nothing_behind() {
     });
     let first = read_pattern(&hub, "a*", Start::Now);
     let second = read_pattern(&hub, "a*", Start::Now);
-    let refused = hub.subscribe(&of_pattern("b*", Start::Now, SlowReader::Disconnect));
+    let refused = hub.subscribe(&of_pattern("b*", Start::Now, LagPolicy::Disconnect));
     assert!(matches!(refused, Err(SubscribeError::TooManySubscriptions)));
-    assert_eq!(send(&hub, "abc", Publication::text("x")).subscribers, 2);
+    assert_eq!(send(&hub, "abc", PublishRequest::text("x")).subscribers, 2);
     drop((first, second));
-    assert_eq!(send(&hub, "abc", Publication::text("x")).subscribers, 0);
+    assert_eq!(send(&hub, "abc", PublishRequest::text("x")).subscribers, 0);
     assert!(
         hub.0
             .state
@@ -405,7 +408,7 @@ enum Action {
         pattern: usize,
         is_live: bool,
     },
-    Read {
+    ReadOutcome {
         reader: usize,
         bytes: usize,
     },
@@ -417,7 +420,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(name, is_kept, also)| Action::Publish { name, is_kept, also }),
         1 => (0..PATTERNS.len(), any::<bool>())
             .prop_map(|(pattern, is_live)| Action::Subscribe { pattern, is_live }),
-        4 => (0..4_usize, 1..200_usize).prop_map(|(reader, bytes)| Action::Read { reader, bytes }),
+        4 => (0..4_usize, 1..200_usize).prop_map(|(reader, bytes)| Action::ReadOutcome { reader, bytes }),
     ]
 }
 
@@ -435,7 +438,7 @@ struct Reader {
 impl Reader {
     fn read(&mut self, bytes: usize, loses: bool) -> Result<bool, TestCaseError> {
         match self.subscriber.read(bytes) {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 for entry in batch.entries() {
                     prop_assert!(entry.topics().any(|topic| self.pattern.matches(topic)));
                     let offset = entry.offset.number();
@@ -450,12 +453,12 @@ impl Reader {
                 self.has_gap = false;
                 Ok(true)
             }
-            Read::Nothing => {
+            ReadOutcome::Nothing => {
                 let has_all = self.expected.is_empty();
                 prop_assert!(has_all || self.has_gap, "{:?} are missing", self.expected);
                 Ok(false)
             }
-            Read::Gap(_) => {
+            ReadOutcome::Gap(_) => {
                 prop_assert!(loses, "nothing can be lost");
                 self.has_gap = true;
                 Ok(true)
@@ -484,7 +487,7 @@ proptest! {
             match action {
                 Action::Publish { name, is_kept, also } => {
                     let also_in: Vec<_> = also.map(|also| topic(NAMES[also])).into_iter().collect();
-                    let event = Publication { is_kept, also_in: also_in.clone(), ..Publication::text("x") };
+                    let event = PublishRequest { is_ephemeral: !is_kept, also_in: also_in.clone(), ..PublishRequest::text("x") };
                     send(&hub, NAMES[name], event);
                     let offset = published.len() as u64 + 1;
                     let topics: Vec<_> = std::iter::once(topic(NAMES[name])).chain(also_in).collect();
@@ -499,7 +502,7 @@ proptest! {
                     // What the histories have lost is another test's concern.
                     let is_live = is_live || events < 1_000;
                     let start = if is_live { Start::Now } else { Start::Earliest };
-                    let subscription = of_pattern(PATTERNS[pattern], start, SlowReader::Skip);
+                    let subscription = of_pattern(PATTERNS[pattern], start, LagPolicy::Skip);
                     let pattern = Pattern::new(PATTERNS[pattern]).expect("a pattern");
                     let kept = published.iter().filter(|(_, topics, is_kept)| {
                         !is_live && *is_kept && topics.iter().any(|topic| pattern.matches(topic))
@@ -512,7 +515,7 @@ proptest! {
                         pattern,
                     });
                 }
-                Action::Read { reader, bytes } => {
+                Action::ReadOutcome { reader, bytes } => {
                     if let Some(reader) = readers.get_mut(reader) {
                         reader.read(bytes, loses)?;
                     }

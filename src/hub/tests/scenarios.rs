@@ -18,8 +18,8 @@ fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a topic")
 }
 
-fn send<S: Store>(hub: &World<S>, topic: &Topic, publication: Publication) -> Published {
-    hub.publish_now(topic, publication, Conditions::default())
+fn send<S: Store>(hub: &World<S>, topic: &Topic, publication: PublishRequest) -> PublishReceipt {
+    hub.publish_now(topic, publication, Preconditions::default())
         .expect("a request that is taken")
 }
 
@@ -30,19 +30,19 @@ fn publish<S: Store>(
 ) -> Vec<EventId> {
     texts
         .into_iter()
-        .map(|number| send(hub, topic, Publication::text(number.to_string())).id)
+        .map(|number| send(hub, topic, PublishRequest::text(number.to_string())).id)
         .collect()
 }
 
 fn subscribe<S: Store>(hub: &World<S>, topic: &Topic, start: Start) -> Subscriber {
-    subscribe_as(hub, topic, start, SlowReader::Disconnect)
+    subscribe_as(hub, topic, start, LagPolicy::Disconnect)
 }
 
 fn subscribe_as<S: Store>(
     hub: &World<S>,
     topic: &Topic,
     start: Start,
-    slow_reader: SlowReader,
+    slow_reader: LagPolicy,
 ) -> Subscriber {
     hub.subscribe(&Subscription::public(topic.clone(), start, slow_reader))
         .expect("a subscriber")
@@ -60,13 +60,13 @@ fn subscribe_to_all<S: Store>(hub: &World<S>, topics: &[&str], start: Start) -> 
         topics,
         patterns: Vec::new(),
         start,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     })
     .expect("a subscriber")
 }
 
-fn page(count: usize) -> Page {
-    Page {
+fn page(count: usize) -> HistoryQuery {
+    HistoryQuery {
         count,
         max_bytes: usize::MAX,
         before: None,
@@ -85,8 +85,8 @@ fn texts(snapshot: &Snapshot) -> Vec<&str> {
 /// Everything that there is to read.
 fn data(subscriber: &mut Subscriber) -> Vec<String> {
     std::iter::from_fn(|| match subscriber.read(1_000) {
-        Read::Batch(batch) => Some(batch),
-        Read::Nothing => None,
+        ReadOutcome::Batch(batch) => Some(batch),
+        ReadOutcome::Nothing => None,
         other => panic!("expected events, got {other:?}"),
     })
     .flat_map(|batch| batch.entries().to_vec())
@@ -95,16 +95,16 @@ fn data(subscriber: &mut Subscriber) -> Vec<String> {
 }
 
 /// The one event that was read.
-fn event(read: Read) -> Arc<Entry> {
+fn event(read: ReadOutcome) -> Arc<Entry> {
     match read {
-        Read::Batch(batch) if batch.entries().len() == 1 => Arc::clone(&batch.entries()[0]),
+        ReadOutcome::Batch(batch) if batch.entries().len() == 1 => Arc::clone(&batch.entries()[0]),
         other => panic!("expected one event, got {other:?}"),
     }
 }
 
-fn gap(read: Read) -> Gap {
+fn gap(read: ReadOutcome) -> Gap {
     match read {
-        Read::Gap(gap) => gap,
+        ReadOutcome::Gap(gap) => gap,
         other => panic!("expected a gap, got {other:?}"),
     }
 }
@@ -145,9 +145,9 @@ pub(super) async fn a_publishers_own_id_is_a_place_to_resume_from<S: Store>() {
     send(
         &hub,
         &a,
-        Publication {
+        PublishRequest {
             id: Some(own.clone()),
-            ..Publication::text("1")
+            ..PublishRequest::text("1")
         },
     );
     publish(&hub, &a, [2]);
@@ -206,14 +206,14 @@ pub(super) async fn a_long_replay_is_whole_although_the_log_moves_on<S: Store>()
     );
     let long = "x".repeat(10_000);
     for number in 0..100 {
-        send(&hub, &a, Publication::text(format!("{number} {long}")));
+        send(&hub, &a, PublishRequest::text(format!("{number} {long}")));
     }
     let mut subscriber = subscribe(&hub, &a, Start::Earliest);
     for number in 0..100 {
         let entry = event(subscriber.read(1));
         assert!(entry.event.data.starts_with(&format!("{number} ")));
         // What has been read may be dropped, and what is new comes at the end.
-        send(&hub, &a, Publication::text("new"));
+        send(&hub, &a, PublishRequest::text("new"));
     }
     assert_eq!(data(&mut subscriber).len(), 100);
 }
@@ -226,11 +226,11 @@ pub(super) async fn a_reader_that_fell_out_of_tail_and_history_is_treated_as_its
         ..limits()
     });
     let a = topic("a");
-    let mut disconnect = subscribe_as(&hub, &a, Start::Now, SlowReader::Disconnect);
-    let mut skip = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
-    let mut latest = subscribe_as(&hub, &a, Start::Now, SlowReader::Latest);
+    let mut disconnect = subscribe_as(&hub, &a, Start::Now, LagPolicy::Disconnect);
+    let mut skip = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
+    let mut latest = subscribe_as(&hub, &a, Start::Now, LagPolicy::Latest);
     publish(&hub, &a, 1..=6);
-    assert!(matches!(disconnect.read(1), Read::TooSlow));
+    assert!(matches!(disconnect.read(1), ReadOutcome::TooSlow));
     let gap = gap(skip.read(1));
     assert_eq!(gap.resumed_from, skip.position());
     assert_eq!(data(&mut skip), ["6"]);
@@ -247,7 +247,7 @@ pub(super) async fn a_live_reader_misses_nothing_that_retention_evicts<S: Store>
     let mut others = subscribe_to_all(&hub, &["a", "b"], Start::Now);
     publish(&hub, &a, 1..=20);
     for _ in 0..20 {
-        send(&hub, &topic("b"), Publication::text("x".repeat(900)));
+        send(&hub, &topic("b"), PublishRequest::text("x".repeat(900)));
     }
     let counted = hub.snapshot(&a, &page(100)).events.len();
     assert!(counted <= 5, "{counted} events are retained");
@@ -274,30 +274,30 @@ pub(super) async fn a_lagging_reader_goes_on_in_the_history_and_loses_ephemeral_
     });
     let a = topic("a");
     let mut lagging = subscribe(&hub, &a, Start::Now);
-    let mut told = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
+    let mut told = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
     publish(&hub, &a, 1..=50);
     let all: Vec<_> = (1..=50).map(|number| number.to_string()).collect();
     assert_eq!(data(&mut lagging), all);
     assert_eq!(data(&mut told), all);
-    let typing = Publication {
-        is_kept: false,
-        ..Publication::text("typing")
+    let typing = PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text("typing")
     };
     send(&hub, &a, typing);
     publish(&hub, &a, 51..=99);
-    assert!(matches!(lagging.read(1), Read::TooSlow));
+    assert!(matches!(lagging.read(1), ReadOutcome::TooSlow));
     gap(told.read(1));
     assert_eq!(data(&mut told), ["99"]);
 }
 
 pub(super) async fn falling_behind_with_nothing_to_skip_is_no_gap<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
-    let mut skip = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
+    let mut skip = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
     publish(&hub, &a, [1]);
-    assert!(event(skip.fall_behind()).event.data == "1");
+    assert!(event(skip.handle_lag()).event.data == "1");
     publish(&hub, &a, [2, 3, 4]);
     assert!(event(skip.read(1)).event.data == "2");
-    let gap = gap(skip.fall_behind());
+    let gap = gap(skip.handle_lag());
     assert_eq!(gap.resumed_from, skip.position());
     assert_eq!(
         data(&mut skip),
@@ -315,9 +315,9 @@ pub(super) async fn history_is_bounded_in_bytes_over_all_topics_at_the_cost_of_t
         ..limits()
     });
     let (a, b) = (topic("a"), topic("b"));
-    send(&hub, &a, Publication::text("old"));
+    send(&hub, &a, PublishRequest::text("old"));
     for _ in 0..100 {
-        send(&hub, &b, Publication::text("x".repeat(100)));
+        send(&hub, &b, PublishRequest::text("x".repeat(100)));
     }
     assert_eq!(texts(&hub.snapshot(&a, &page(10))), ["old"]);
     let kept: usize = hub
@@ -365,7 +365,7 @@ pub(super) async fn subscribers_are_counted_until_they_are_dropped<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let first = subscribe(&hub, &a, Start::Now);
     let second = subscribe(&hub, &a, Start::Now);
-    assert_eq!(send(&hub, &a, Publication::text("1")).subscribers, 2);
+    assert_eq!(send(&hub, &a, PublishRequest::text("1")).subscribers, 2);
     assert_eq!(second.consumers(), Some(2));
     drop(first);
     assert_eq!(hub.subscribers(&a), 1);
@@ -507,11 +507,11 @@ pub(super) async fn readers_miss_nothing_while_several_threads_publish<S: Store>
                 let mut offsets = Vec::new();
                 loop {
                     match reader.read(1_000) {
-                        Read::Batch(batch) => {
+                        ReadOutcome::Batch(batch) => {
                             offsets.extend(batch.entries().iter().map(|entry| entry.offset));
                         }
-                        Read::Nothing => std::thread::yield_now(),
-                        Read::End => break,
+                        ReadOutcome::Nothing => std::thread::yield_now(),
+                        ReadOutcome::End => break,
                         other => panic!("expected events, got {other:?}"),
                     }
                 }
@@ -552,9 +552,9 @@ pub(super) async fn the_last_few_and_what_came_since_are_places_to_start<S: Stor
 pub(super) async fn what_is_not_kept_reaches_only_who_is_reading<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let mut present = subscribe(&hub, &a, Start::Now);
-    let passing = || Publication {
-        is_kept: false,
-        ..Publication::text("passing")
+    let passing = || PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text("passing")
     };
     let id = send(&hub, &a, passing()).id;
     publish(&hub, &a, [1]);
@@ -578,9 +578,9 @@ pub(super) async fn what_is_not_kept_does_not_push_out_what_is<S: Store>() {
         send(
             &hub,
             &a,
-            Publication {
-                is_kept: false,
-                ..Publication::text("passing")
+            PublishRequest {
+                is_ephemeral: true,
+                ..PublishRequest::text("passing")
             },
         );
     }
@@ -600,16 +600,16 @@ pub(super) async fn private_events_reach_only_who_may_read_them_in_replay_too<S:
         }],
         patterns: Vec::new(),
         start,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     };
     let mut public = hub.subscribe(&of(false, Start::Now)).expect("a subscriber");
     let mut private = hub.subscribe(&of(true, Start::Now)).expect("a subscriber");
     send(
         &hub,
         &a,
-        Publication {
+        PublishRequest {
             is_private: true,
-            ..Publication::text("secret")
+            ..PublishRequest::text("secret")
         },
     );
     publish(&hub, &a, [1]);
@@ -643,7 +643,7 @@ pub(super) async fn private_events_reach_only_who_may_read_them_in_replay_too<S:
     assert_eq!(
         texts(&hub.snapshot(
             &a,
-            &Page {
+            &HistoryQuery {
                 with_private: true,
                 ..page(5)
             }
@@ -664,17 +664,17 @@ pub(super) async fn the_end_of_a_topic_is_its_last_event_and_after_that_there_is
     assert!(event(reader.read(1)).event.data == "1");
     let end = event(reader.read(1));
     assert!(end.is_end && end.event.event_type.as_str() == "end");
-    assert!(matches!(reader.read(1), Read::End));
+    assert!(matches!(reader.read(1), ReadOutcome::End));
     reader.ready().await;
     let end = reader.position();
     drop(reader);
-    let refused = hub.publish_now(&a, Publication::text("2"), Conditions::default());
+    let refused = hub.publish_now(&a, PublishRequest::text("2"), Preconditions::default());
     assert_eq!(refused, Err(PublishError::Ended));
     let later = |start| {
         hub.subscribe(&Subscription::public(
             topic("a"),
             start,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
         ))
     };
     assert!(matches!(later(Start::Now), Err(SubscribeError::Ended)));
@@ -699,26 +699,26 @@ pub(super) async fn a_reader_of_several_topics_goes_on_until_the_last_has_ended<
     assert_eq!(data(&mut both), ["a", "1"]);
     hub.end_now(&topic("b")).expect("an end");
     assert!(event(both.read(1)).is_end);
-    assert!(matches!(both.read(1), Read::End));
+    assert!(matches!(both.read(1), ReadOutcome::End));
 }
 
 pub(super) async fn publishing_on_a_condition_fails_if_the_topic_has_moved_on<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let ids = publish(&hub, &a, [1, 2]);
-    let on = |newest: &EventId| Conditions {
+    let on = |newest: &EventId| Preconditions {
         newest: Some(ExpectedNewest {
             with_private: false,
             one_of: Some(vec![newest.clone()]),
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     };
-    let refused = hub.publish_now(&a, Publication::text("3"), on(&ids[0]));
+    let refused = hub.publish_now(&a, PublishRequest::text("3"), on(&ids[0]));
     assert_eq!(refused, Err(PublishError::Moved(Some(ids[1].clone()))));
     assert!(
-        hub.publish_now(&a, Publication::text("3"), on(&ids[1]))
+        hub.publish_now(&a, PublishRequest::text("3"), on(&ids[1]))
             .is_ok()
     );
-    let empty = hub.publish_now(&topic("b"), Publication::text("1"), on(&ids[1]));
+    let empty = hub.publish_now(&topic("b"), PublishRequest::text("1"), on(&ids[1]));
     assert_eq!(empty, Err(PublishError::Moved(None)));
     assert_eq!(
         hub.topics(|_| Some(true)).len(),
@@ -729,31 +729,31 @@ pub(super) async fn publishing_on_a_condition_fails_if_the_topic_has_moved_on<S:
 
 pub(super) async fn publishing_again_under_a_key_gives_the_first_result<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
-    let keyed = || Conditions {
+    let keyed = || Preconditions {
         idempotency: Some(IdempotencyKey {
             key: "k".to_owned(),
             publisher: 1,
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     };
     let first = hub
-        .publish_now(&a, Publication::text("1"), keyed())
+        .publish_now(&a, PublishRequest::text("1"), keyed())
         .expect("published");
     let again = hub
-        .publish_now(&a, Publication::text("1"), keyed())
+        .publish_now(&a, PublishRequest::text("1"), keyed())
         .expect("the first result");
     assert_eq!((&again.id, again.is_repeat), (&first.id, true));
     assert_eq!(texts(&hub.snapshot(&a, &page(5))), ["1"]);
     let elsewhere = hub
-        .publish_now(&topic("b"), Publication::text("1"), keyed())
+        .publish_now(&topic("b"), PublishRequest::text("1"), keyed())
         .expect("published");
     assert!(!elsewhere.is_repeat, "a key belongs to its topic");
-    let other = hub.publish_now(&a, Publication::text("2"), keyed());
+    let other = hub.publish_now(&a, PublishRequest::text("2"), keyed());
     assert_eq!(other, Err(PublishError::KeyReused));
     // Whatever else is published meanwhile, and however much of it, the key holds.
     hub.end_now(&a).expect("an end");
     tokio::time::advance(Duration::from_secs(3_500)).await;
-    let late = hub.publish_now(&a, Publication::text("1"), keyed());
+    let late = hub.publish_now(&a, PublishRequest::text("1"), keyed());
     assert_eq!(late.expect("the first result").id, first.id);
 }
 
@@ -772,12 +772,16 @@ pub(super) async fn there_are_no_more_topics_than_allowed<S: Store>() {
             .to_vec(),
         patterns: Vec::new(),
         start: Start::Now,
-        slow_reader: SlowReader::Disconnect,
+        slow_reader: LagPolicy::Disconnect,
     });
     let readers = refused.expect("topics without events do not count");
     publish(&hub, &topic("b"), [1]);
     drop(readers);
-    let refused = hub.publish_now(&topic("c"), Publication::text("1"), Conditions::default());
+    let refused = hub.publish_now(
+        &topic("c"),
+        PublishRequest::text("1"),
+        Preconditions::default(),
+    );
     assert_eq!(refused, Err(PublishError::TooManyTopics));
     publish(&hub, &topic("a"), [2]);
 }
@@ -789,7 +793,7 @@ pub(super) async fn a_snapshot_can_be_paged_backwards<S: Store>() {
     assert_eq!(texts(&newest), ["4", "5"]);
     let before = newest.older_than;
     assert!(before.is_some());
-    let older = hub.snapshot(&a, &Page { before, ..page(3) });
+    let older = hub.snapshot(&a, &HistoryQuery { before, ..page(3) });
     assert_eq!(texts(&older), ["1", "2", "3"]);
     assert_eq!(older.older_than, None);
 }
@@ -797,9 +801,9 @@ pub(super) async fn a_snapshot_can_be_paged_backwards<S: Store>() {
 pub(super) async fn a_snapshot_is_bounded_in_bytes_and_has_one_event_at_least<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     for _ in 0..3 {
-        send(&hub, &a, Publication::text("x".repeat(1_000)));
+        send(&hub, &a, PublishRequest::text("x".repeat(1_000)));
     }
-    let small = Page {
+    let small = HistoryQuery {
         max_bytes: 3_000,
         ..page(3)
     };
@@ -808,7 +812,7 @@ pub(super) async fn a_snapshot_is_bounded_in_bytes_and_has_one_event_at_least<S:
     let before = newest.older_than;
     let older = hub.snapshot(
         &a,
-        &Page {
+        &HistoryQuery {
             before,
             max_bytes: 1,
             ..page(3)
@@ -817,17 +821,17 @@ pub(super) async fn a_snapshot_is_bounded_in_bytes_and_has_one_event_at_least<S:
     assert_eq!((older.events.len(), older.older_than), (1, None));
 }
 
-fn own(id: &str) -> Publication {
-    Publication {
+fn own(id: &str) -> PublishRequest {
+    PublishRequest {
         id: Some(EventId::new(id).expect("an id")),
-        ..Publication::text(id)
+        ..PublishRequest::text(id)
     }
 }
 
 pub(super) async fn an_own_id_that_is_kept_is_not_taken_again_and_one_that_is_gone_is<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     send(&hub, &a, own("x"));
-    let again = hub.publish_now(&a, own("x"), Conditions::default());
+    let again = hub.publish_now(&a, own("x"), Preconditions::default());
     assert_eq!(
         again,
         Err(PublishError::DuplicateId(EventId::new("x").expect("an id")))
@@ -848,7 +852,7 @@ pub(super) async fn pages_of_a_topic_with_own_ids_lead_to_its_oldest_event<S: St
     let mut before = None;
     let mut seen = Vec::new();
     loop {
-        let shown = hub.snapshot(&a, &Page { before, ..page(1) });
+        let shown = hub.snapshot(&a, &HistoryQuery { before, ..page(1) });
         seen.extend(texts(&shown).into_iter().map(str::to_owned));
         before = shown.older_than;
         if before.is_none() {
@@ -866,7 +870,7 @@ pub(super) async fn a_reader_of_several_topics_knows_events_by_the_logs_ids<S: S
         }
     }
     let mut both = subscribe_to_all(&hub, &["a", "b"], Start::Earliest);
-    let Read::Batch(batch) = both.read(1_000) else {
+    let ReadOutcome::Batch(batch) = both.read(1_000) else {
         panic!("events");
     };
     let seen = both.id_of(&batch.entries()[1]);
@@ -881,23 +885,26 @@ pub(super) async fn a_reader_of_several_topics_knows_events_by_the_logs_ids<S: S
 
 pub(super) async fn a_reader_learns_nothing_of_a_private_own_id<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
-    let private = Publication {
+    let private = PublishRequest {
         is_private: true,
         ..own("secret")
     };
     send(&hub, &a, private);
     let start = || Start::After(EventId::new("secret").expect("an id"));
     let mut public = subscribe(&hub, &a, start());
-    assert!(matches!(public.read(1), Read::Gap(_)), "as any unknown id");
+    assert!(
+        matches!(public.read(1), ReadOutcome::Gap(_)),
+        "as any unknown id"
+    );
     let subscription = Subscription {
         topics: vec![WantedTopic {
             topic: a.clone(),
             with_private: true,
         }],
-        ..Subscription::public(a.clone(), start(), SlowReader::Disconnect)
+        ..Subscription::public(a.clone(), start(), LagPolicy::Disconnect)
     };
     let mut granted = hub.subscribe(&subscription).expect("a subscriber");
-    assert!(matches!(granted.read(1), Read::Nothing));
+    assert!(matches!(granted.read(1), ReadOutcome::Nothing));
     let list = |with_private| hub.topics(|_| Some(with_private));
     drop((public, granted));
     assert_eq!((list(false).len(), list(true).len()), (0, 1));
@@ -914,19 +921,19 @@ pub(super) async fn a_condition_is_about_the_newest_event_that_the_publisher_see
     });
     let a = topic("a");
     let first = publish(&hub, &a, [1]).remove(0);
-    let expect = |with_private, ids: Option<&[&EventId]>| Conditions {
+    let expect = |with_private, ids: Option<&[&EventId]>| Preconditions {
         newest: Some(ExpectedNewest {
             with_private,
             one_of: ids.map(|ids| ids.iter().map(|id| (*id).clone()).collect()),
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     };
-    let passing = || Publication {
-        is_kept: false,
-        ..Publication::text("typing")
+    let passing = || PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text("typing")
     };
     send(&hub, &a, passing());
-    let private = Publication {
+    let private = PublishRequest {
         is_private: true,
         ..own("secret")
     };
@@ -952,9 +959,9 @@ pub(super) async fn a_condition_is_about_the_newest_event_that_the_publisher_see
 pub(super) async fn a_live_reader_that_misses_passing_events_is_treated_as_its_policy_says<
     S: Store,
 >() {
-    let passing = || Publication {
-        is_kept: false,
-        ..Publication::text("typing")
+    let passing = || PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text("typing")
     };
     let flood = |hub: &World<S>| {
         for _ in 0..200 {
@@ -963,16 +970,16 @@ pub(super) async fn a_live_reader_that_misses_passing_events_is_treated_as_its_p
     };
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let mut disconnected = subscribe(&hub, &a, Start::Now);
-    let mut told = subscribe_as(&hub, &a, Start::Now, SlowReader::Skip);
+    let mut told = subscribe_as(&hub, &a, Start::Now, LagPolicy::Skip);
     let mut later_gone = subscribe(&hub, &a, Start::Now);
     flood(&hub);
-    assert!(matches!(disconnected.read(1), Read::TooSlow));
+    assert!(matches!(disconnected.read(1), ReadOutcome::TooSlow));
     gap(told.read(1));
     assert_eq!(data(&mut told), ["typing"]);
     // A reader that comes now was promised none of them.
     let mut late = subscribe(&hub, &a, Start::Earliest);
     assert_eq!(data(&mut late), [""; 0]);
-    assert!(matches!(later_gone.read(1), Read::TooSlow));
+    assert!(matches!(later_gone.read(1), ReadOutcome::TooSlow));
 }
 
 pub(super) async fn one_busy_topic_does_not_cost_the_others_their_history<S: Store>() {
@@ -986,7 +993,7 @@ pub(super) async fn one_busy_topic_does_not_cost_the_others_their_history<S: Sto
     }
     let mut reader = subscribe(&hub, &topic("busy"), Start::Now);
     for number in 0..500 {
-        send(&hub, &topic("busy"), Publication::text("x".repeat(900)));
+        send(&hub, &topic("busy"), PublishRequest::text("x".repeat(900)));
         if number % 10 == 0 {
             data(&mut reader);
         }
@@ -1005,7 +1012,7 @@ pub(super) async fn a_quiet_topic_on_a_busy_hub_has_no_gap<S: Store>() {
     let quiet = topic("quiet");
     let position = subscribe(&hub, &quiet, Start::Now).position();
     let lost = topic("lost");
-    let large = || Publication::text("x".repeat(900));
+    let large = || PublishRequest::text("x".repeat(900));
     let lost_position = send(&hub, &lost, large()).id;
     send(&hub, &lost, large());
     // Much is published, dropped and forgotten while the reader is away.
@@ -1023,7 +1030,7 @@ pub(super) async fn a_quiet_topic_on_a_busy_hub_has_no_gap<S: Store>() {
 pub(super) async fn a_reader_that_skips_is_told_of_the_end_of_a_topic<S: Store>() {
     for events_after in [0, 1, 20] {
         let hub = World::<S>::open(limits());
-        let mut subscription = Subscription::public(topic("a"), Start::Now, SlowReader::Skip);
+        let mut subscription = Subscription::public(topic("a"), Start::Now, LagPolicy::Skip);
         subscription.topics.push(WantedTopic {
             topic: topic("b"),
             with_private: false,
@@ -1032,9 +1039,9 @@ pub(super) async fn a_reader_that_skips_is_told_of_the_end_of_a_topic<S: Store>(
         publish(&hub, &topic("a"), 1..=3);
         hub.end_now(&topic("a")).expect("an end");
         publish(&hub, &topic("b"), 0..events_after);
-        gap(reader.fall_behind());
+        gap(reader.handle_lag());
         let read = reader.read(1_000);
-        let Read::Batch(batch) = read else {
+        let ReadOutcome::Batch(batch) = read else {
             panic!("expected the end, got {read:?}");
         };
         assert!(batch.entries()[0].is_end);
@@ -1048,17 +1055,17 @@ pub(super) async fn a_reader_that_skips_is_told_of_the_end_of_a_topic<S: Store>(
 pub(super) async fn a_reader_whose_topic_has_ended_and_is_forgotten_does_not_wait_for_more<
     S: Store,
 >() {
-    for policy in [SlowReader::Skip, SlowReader::Latest] {
+    for policy in [LagPolicy::Skip, LagPolicy::Latest] {
         let (hub, a) = (World::<S>::open(limits()), topic("a"));
         let mut reader = subscribe_as(&hub, &a, Start::Now, policy);
         publish(&hub, &a, [1]);
         hub.end_now(&a).expect("an end");
         tokio::time::advance(Duration::from_secs(3_601)).await;
         hub.topics(|_| Some(true));
-        if policy == SlowReader::Skip {
+        if policy == LagPolicy::Skip {
             gap(reader.read(1));
         }
-        assert!(matches!(reader.read(1), Read::End));
+        assert!(matches!(reader.read(1), ReadOutcome::End));
     }
 }
 
@@ -1069,9 +1076,9 @@ pub(super) async fn the_bytes_that_are_counted_are_those_that_are_taken<S: Store
     });
     let name = topic(&"x".repeat(1_000));
     for number in 0..100 {
-        let text = Publication::text(number.to_string());
+        let text = PublishRequest::text(number.to_string());
         let event_type = EventType::new("t".repeat(256)).expect("a type");
-        send(&hub, &name, Publication { event_type, ..text });
+        send(&hub, &name, PublishRequest { event_type, ..text });
     }
     let snapshot = hub.snapshot(&name, &page(100));
     let entry = &snapshot.events[0];
@@ -1091,17 +1098,17 @@ pub(super) async fn the_bytes_that_are_counted_are_those_that_are_taken<S: Store
 pub(super) async fn events_that_have_expired_do_not_count_for_a_publisher<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let expire = || tokio::time::advance(Duration::from_secs(3_601));
-    let any = || Conditions {
+    let any = || Preconditions {
         newest: Some(ExpectedNewest {
             with_private: false,
             one_of: None,
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     };
     // Nothing else is published, and no client looks at the topic in between.
     send(&hub, &a, own("x"));
     expire().await;
-    let moved = hub.publish_now(&a, Publication::text("1"), any());
+    let moved = hub.publish_now(&a, PublishRequest::text("1"), any());
     assert_eq!(moved, Err(PublishError::Moved(None)));
     send(&hub, &a, own("x"));
     expire().await;
@@ -1115,7 +1122,7 @@ pub(super) async fn events_that_have_expired_do_not_count_for_a_publisher<S: Sto
 
 /// A reader of two topics that skips.
 fn skip_in_two<S: Store>(hub: &World<S>) -> Subscriber {
-    let mut subscription = Subscription::public(topic("a"), Start::Now, SlowReader::Skip);
+    let mut subscription = Subscription::public(topic("a"), Start::Now, LagPolicy::Skip);
     subscription.topics.push(WantedTopic {
         topic: topic("b"),
         with_private: false,
@@ -1129,9 +1136,9 @@ pub(super) async fn a_reader_that_skips_twice_is_still_sent_the_end_of_a_topic<S
     publish(&hub, &topic("a"), 1..=2);
     hub.end_now(&topic("a")).expect("an end");
     publish(&hub, &topic("b"), 1..=2);
-    gap(reader.fall_behind());
+    gap(reader.handle_lag());
     publish(&hub, &topic("b"), 3..=4);
-    gap(reader.fall_behind());
+    gap(reader.handle_lag());
     assert_eq!(data(&mut reader), ["a", "4"]);
 }
 
@@ -1139,20 +1146,20 @@ pub(super) async fn a_slow_reader_that_skips_no_event_has_no_gap<S: Store>() {
     let hub = World::<S>::open(limits());
     let mut reader = skip_in_two(&hub);
     for text in ["1", "2"] {
-        let private = Publication {
+        let private = PublishRequest {
             is_private: true,
-            ..Publication::text(text)
+            ..PublishRequest::text(text)
         };
         send(&hub, &topic("b"), private);
     }
-    let read = reader.fall_behind();
+    let read = reader.handle_lag();
     assert!(
-        matches!(read, Read::Nothing),
+        matches!(read, ReadOutcome::Nothing),
         "{read:?}, although the reader sees no private events"
     );
     hub.end_now(&topic("a")).expect("an end");
     publish(&hub, &topic("b"), [3]);
-    let Read::Batch(batch) = reader.fall_behind() else {
+    let ReadOutcome::Batch(batch) = reader.handle_lag() else {
         panic!("the end and the newest event, which are all there are");
     };
     assert_eq!(batch.entries().len(), 2);

@@ -18,8 +18,8 @@ fn open() -> (Hub, Grouped) {
     <Grouped as Store>::open(limits())
 }
 
-fn page() -> Page {
-    Page {
+fn page() -> HistoryQuery {
+    HistoryQuery {
         count: 100,
         max_bytes: usize::MAX,
         before: None,
@@ -44,34 +44,34 @@ fn answer<T>(request: Pending<'_, T>) -> T {
     request.now_or_never().expect("an answer")
 }
 
-fn text(data: &str) -> Publication {
-    Publication::text(data)
+fn text(data: &str) -> PublishRequest {
+    PublishRequest::text(data)
 }
 
-fn own(id: &str) -> Publication {
-    Publication {
+fn own(id: &str) -> PublishRequest {
+    PublishRequest {
         id: EventId::new(id).ok(),
         ..text(id)
     }
 }
 
-fn after(id: &EventId) -> Conditions {
-    Conditions {
+fn after(id: &EventId) -> Preconditions {
+    Preconditions {
         newest: Some(ExpectedNewest {
             with_private: false,
             one_of: Some(vec![id.clone()]),
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     }
 }
 
-fn keyed(key: &str) -> Conditions {
-    Conditions {
+fn keyed(key: &str) -> Preconditions {
+    Preconditions {
         idempotency: Some(IdempotencyKey {
             key: key.to_owned(),
             publisher: 1,
         }),
-        ..Conditions::default()
+        ..Preconditions::default()
     }
 }
 
@@ -83,15 +83,15 @@ fn a_staged_event_is_invisible_until_it_is_committed() {
         .subscribe(&Subscription::public(
             a.clone(),
             Start::Now,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
         ))
         .expect("a subscriber");
-    let first = pending(hub.publish(&a, text("1"), Conditions::default()));
-    let second = pending(hub.publish(&a, text("2"), Conditions::default()));
+    let first = pending(hub.publish(&a, text("1"), Preconditions::default()));
+    let second = pending(hub.publish(&a, text("2"), Preconditions::default()));
     let other = topic("b");
-    let end = pending(hub.publish(&other, text("3"), Conditions::default()));
+    let end = pending(hub.publish(&other, text("3"), Preconditions::default()));
     assert!(!reader.is_ready());
-    assert!(matches!(reader.read(1), Read::Nothing));
+    assert!(matches!(reader.read(1), ReadOutcome::Nothing));
     let snapshot = hub.snapshot(&a, &page());
     assert!(snapshot.events.is_empty());
     assert_eq!(snapshot.last_event_id, hub.id(Offset::START));
@@ -105,10 +105,10 @@ fn a_staged_event_is_invisible_until_it_is_committed() {
         .subscribe(&Subscription::public(
             a.clone(),
             Start::Earliest,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
         ))
         .expect("a subscriber");
-    assert!(matches!(late.read(1), Read::Nothing));
+    assert!(matches!(late.read(1), ReadOutcome::Nothing));
     log.commit();
     let ids = [answer(first), answer(second), answer(end)].map(|answer| answer.expect("taken").id);
     assert_eq!(
@@ -116,7 +116,7 @@ fn a_staged_event_is_invisible_until_it_is_committed() {
         [1, 2, 3].map(|number| hub.id(Offset::from_number(number)))
     );
     for reader in [&mut reader, &mut late] {
-        let Read::Batch(batch) = reader.read(1_000) else {
+        let ReadOutcome::Batch(batch) = reader.read(1_000) else {
             panic!("a group is read at once");
         };
         assert_eq!(batch.entries().len(), 2);
@@ -127,10 +127,10 @@ fn a_staged_event_is_invisible_until_it_is_committed() {
 #[test]
 fn a_group_wakes_its_readers_once() {
     struct Count(Mutex<usize>);
-    impl listeners::Listener for Count {
-        fn wake(&self, _: TopicId, _: News) -> bool {
+    impl watch::Watcher for Count {
+        fn wake(&self, _: ChannelId, _: TopicChange) -> watch::Woken {
             *self.0.lock() += 1;
-            false
+            watch::Woken::Nothing
         }
     }
     let (hub, log) = open();
@@ -139,15 +139,15 @@ fn a_group_wakes_its_readers_once() {
         .subscribe(&Subscription::public(
             a.clone(),
             Start::Now,
-            SlowReader::Disconnect,
+            LagPolicy::Disconnect,
         ))
         .expect("a subscriber");
     let count = Arc::new(Count(Mutex::new(0)));
     let topic = reader.topics().next().expect("a topic");
-    let listener: Arc<dyn listeners::Listener> = Arc::<Count>::clone(&count);
+    let listener: Arc<dyn watch::Watcher> = Arc::<Count>::clone(&count);
     let _listening = reader.listen(topic, listener);
     let requests: Vec<_> = (0..10)
-        .map(|_| pending(hub.publish(&a, text("x"), Conditions::default())))
+        .map(|_| pending(hub.publish(&a, text("x"), Preconditions::default())))
         .collect();
     assert_eq!(*count.0.lock(), 0);
     log.commit();
@@ -161,8 +161,8 @@ fn a_group_wakes_its_readers_once() {
 fn a_commit_of_the_first_leaves_the_others_staged() {
     let (hub, log) = open();
     let a = topic("a");
-    let first = pending(hub.publish(&a, text("1"), Conditions::default()));
-    let mut second = pending(hub.publish(&a, text("2"), Conditions::default()));
+    let first = pending(hub.publish(&a, text("1"), Preconditions::default()));
+    let mut second = pending(hub.publish(&a, text("2"), Preconditions::default()));
     let committer = log.0.lock().committer.clone().expect("an open log");
     committer.commit(Offset::from_number(1));
     answer(first).expect("taken");
@@ -178,23 +178,23 @@ fn a_commit_of_the_first_leaves_the_others_staged() {
 fn what_is_staged_counts_for_later_publishers_and_is_answered_when_it_is_committed() {
     let (hub, log) = open();
     let a = topic("a");
-    let first = pending(hub.publish(&a, own("x"), Conditions::default()));
+    let first = pending(hub.publish(&a, own("x"), Preconditions::default()));
     // The second rests on the first, which is not committed yet.
     let x = EventId::new("x").expect("an id");
     let on_first = pending(hub.publish(&a, text("2"), after(&x)));
     let too_late = pending(hub.publish(&a, text("3"), after(&x)));
-    let again = pending(hub.publish(&a, own("x"), Conditions::default()));
+    let again = pending(hub.publish(&a, own("x"), Preconditions::default()));
     log.commit();
     answer(first).expect("taken");
     let second = answer(on_first).expect("taken").id;
     assert_eq!(answer(too_late), Err(PublishError::Moved(Some(second))));
     assert_eq!(answer(again), Err(PublishError::DuplicateId(x)));
-    let private = Publication {
+    let private = PublishRequest {
         is_private: true,
         ..text("secret")
     };
     let newest = hub.snapshot(&a, &page()).last_event_id;
-    let hidden = pending(hub.publish(&a, private, Conditions::default()));
+    let hidden = pending(hub.publish(&a, private, Preconditions::default()));
     let on_public = pending(hub.publish(&a, text("4"), after(&newest)));
     log.commit();
     answer(hidden).expect("taken");
@@ -205,10 +205,10 @@ fn what_is_staged_counts_for_later_publishers_and_is_answered_when_it_is_committ
 fn a_staged_end_ends_the_topic_for_later_publishers() {
     let (hub, log) = open();
     let a = topic("a");
-    let first = pending(hub.publish(&a, text("1"), Conditions::default()));
+    let first = pending(hub.publish(&a, text("1"), Preconditions::default()));
     let end = pending(hub.end(&a));
     let again = pending(hub.end(&a));
-    let after_end = pending(hub.publish(&a, text("2"), Conditions::default()));
+    let after_end = pending(hub.publish(&a, text("2"), Preconditions::default()));
     assert!(!hub.snapshot(&a, &page()).has_ended);
     log.commit();
     answer(first).expect("taken");
@@ -234,7 +234,7 @@ fn a_repeated_request_is_answered_when_the_first_is_committed() {
     let repeat = answer(repeat).expect("the first answer");
     assert_eq!((&repeat.id, repeat.is_repeat), (&first.id, true));
     assert_eq!(answer(reused), Err(PublishError::KeyReused));
-    let next = pending(hub.publish(&a, text("3"), Conditions::default()));
+    let next = pending(hub.publish(&a, text("3"), Preconditions::default()));
     let later = hub.publish(&a, text("1"), keyed("k")).now_or_never();
     assert!(
         later
@@ -253,10 +253,10 @@ fn staged_topics_count_against_the_most_that_there_may_be() {
     let names = ["a", "b", "c"].map(topic);
     let requests: Vec<_> = names
         .iter()
-        .map(|name| pending(hub.publish(name, text("1"), Conditions::default())))
+        .map(|name| pending(hub.publish(name, text("1"), Preconditions::default())))
         .collect();
     let fourth = topic("d");
-    let refused = pending(hub.publish(&fourth, text("1"), Conditions::default()));
+    let refused = pending(hub.publish(&fourth, text("1"), Preconditions::default()));
     log.commit();
     for request in requests {
         answer(request).expect("taken");
@@ -295,7 +295,7 @@ fn a_log_that_refuses_changes_nothing_and_takes_the_event_later() {
 fn a_log_that_fails_loses_what_is_staged_and_says_that_its_fate_is_unknown() {
     let (hub, log) = open();
     let a = topic("a");
-    let kept = pending(hub.publish(&a, text("kept"), Conditions::default()));
+    let kept = pending(hub.publish(&a, text("kept"), Preconditions::default()));
     log.commit();
     let kept = answer(kept).expect("taken");
     let first = pending(hub.publish(&a, own("x"), keyed("k")));
@@ -325,7 +325,11 @@ fn a_log_that_fails_loses_what_is_staged_and_says_that_its_fate_is_unknown() {
 fn a_publisher_that_goes_away_does_not_take_its_event_along() {
     let (hub, log) = open();
     let a = topic("a");
-    drop(pending(hub.publish(&a, text("1"), Conditions::default())));
+    drop(pending(hub.publish(
+        &a,
+        text("1"),
+        Preconditions::default(),
+    )));
     log.commit();
     assert_eq!(hub.snapshot(&a, &page()).events.len(), 1);
 }
@@ -335,7 +339,7 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
     let (hub, log) = open();
     let a = topic("a");
     let committed: Vec<_> = (0..3)
-        .map(|number| pending(hub.publish(&a, own(&number.to_string()), Conditions::default())))
+        .map(|number| pending(hub.publish(&a, own(&number.to_string()), Preconditions::default())))
         .collect();
     log.commit();
     for request in committed {
@@ -344,7 +348,7 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
     drop(pending(hub.publish(
         &a,
         text("lost"),
-        Conditions::default(),
+        Preconditions::default(),
     )));
     let before: Vec<_> = (0..=4)
         .map(|number| hub.id(Offset::from_number(number)))
@@ -366,11 +370,11 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
     let hub = Hub::open(limits(), log.clone(), recovered);
     let resume = |id: &EventId| {
         let start = Start::After(id.clone());
-        let subscription = Subscription::public(a.clone(), start, SlowReader::Disconnect);
+        let subscription = Subscription::public(a.clone(), start, LagPolicy::Disconnect);
         let mut reader = hub.subscribe(&subscription).expect("a subscriber");
         let gap = reader.take_gap();
         let mut count = 0;
-        while let Read::Batch(batch) = reader.read(1) {
+        while let ReadOutcome::Batch(batch) = reader.read(1) {
             count += batch.entries().len();
         }
         (gap.is_some(), count)
@@ -391,10 +395,10 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
         (true, 3),
         "an id of an event that was lost"
     );
-    let again = hub.publish(&a, own("2"), Conditions::default());
+    let again = hub.publish(&a, own("2"), Preconditions::default());
     let again = again.now_or_never().expect("an answer at once");
     assert!(matches!(again, Err(PublishError::DuplicateId(_))));
-    let next = pending(hub.publish(&a, text("4"), Conditions::default()));
+    let next = pending(hub.publish(&a, text("4"), Preconditions::default()));
     log.commit();
     let next = answer(next).expect("taken");
     assert_eq!(next.id.as_str(), "#second-4");
@@ -406,7 +410,7 @@ fn a_reader_of_several_topics_reads_what_a_restart_has_recovered() {
     let (hub, log) = open();
     let names = ["a", "b"].map(topic);
     for name in &names {
-        let published = pending(hub.publish(name, text("x"), Conditions::default()));
+        let published = pending(hub.publish(name, text("x"), Preconditions::default()));
         log.commit();
         answer(published).expect("taken");
     }
@@ -422,10 +426,10 @@ fn a_reader_of_several_topics_reads_what_a_restart_has_recovered() {
     });
     let subscription = Subscription {
         topics: wanted.to_vec(),
-        ..Subscription::public(topic("a"), Start::Earliest, SlowReader::Disconnect)
+        ..Subscription::public(topic("a"), Start::Earliest, LagPolicy::Disconnect)
     };
     let mut reader = hub.subscribe(&subscription).expect("a subscriber");
-    let Read::Batch(batch) = reader.read(1_000) else {
+    let ReadOutcome::Batch(batch) = reader.read(1_000) else {
         panic!("the recovered events");
     };
     assert_eq!(batch.entries().len(), 2);
@@ -435,10 +439,10 @@ fn a_reader_of_several_topics_reads_what_a_restart_has_recovered() {
 fn a_hub_that_is_closed_fails_what_is_staged_and_takes_nothing_more() {
     let (hub, _) = open();
     let a = topic("a");
-    let request = pending(hub.publish(&a, text("1"), Conditions::default()));
+    let request = pending(hub.publish(&a, text("1"), Preconditions::default()));
     hub.close();
     assert!(matches!(answer(request), Err(PublishError::Unavailable(_))));
-    let later = hub.publish(&a, text("2"), Conditions::default());
+    let later = hub.publish(&a, text("2"), Preconditions::default());
     let later = later.now_or_never().expect("an answer at once");
     assert!(matches!(later, Err(PublishError::Unavailable(_))));
 }

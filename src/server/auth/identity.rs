@@ -1,4 +1,4 @@
-//! Who a client is: what a request shows about its sender. What follows from it is for `policy` to say.
+//! What a request proves about its sender. `policy` decides what follows from it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +11,7 @@ use super::expiry::Expiry;
 use super::grants::Grants;
 use super::keys::Keys;
 use super::token::{token_of, verify};
+use crate::hub::pattern::Pattern;
 use crate::hub::topic::Topic;
 use crate::server::http::problem::Problem;
 
@@ -23,7 +24,7 @@ pub(in crate::server) struct Caller<'a> {
 }
 
 /// What a request proves about its sender by a token.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::server) struct Identity {
     claims: Option<Claims>,
     /// Whether the browser sent the token by itself, whichever page made it send the request.
@@ -31,7 +32,7 @@ pub(in crate::server) struct Identity {
 }
 
 /// What a token says: `{"exp": 1793000000, "publish": ["kitchen", "orders/*"], "subscribe": ["*"]}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(in crate::server) struct Claims {
     /// Its end, in seconds since 1970.
     pub(in crate::server) exp: f64,
@@ -41,6 +42,14 @@ pub(in crate::server) struct Claims {
     /// The topics whose private events may be read.
     #[serde(default)]
     pub(in crate::server) subscribe: Grants,
+}
+
+/// How many of the topics that a pattern matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    All,
+    Some,
+    None,
 }
 
 impl<'a> Caller<'a> {
@@ -55,8 +64,7 @@ impl<'a> Caller<'a> {
 }
 
 impl Identity {
-    /// Reads and verifies the token of a request. Without keys a token is not looked at, since one sender cannot be told from
-    /// another.
+    /// Reads and verifies the token of a request. Without keys, tokens are ignored.
     ///
     /// # Errors
     ///
@@ -99,6 +107,15 @@ impl Identity {
         self.claims
             .as_ref()
             .is_some_and(|claims| claims.subscribe.cover_everything())
+    }
+
+    /// Whether the token allows to read the private events of every topic that a pattern matches, of some, or of none.
+    pub(super) fn may_read_private_of(&self, pattern: &Pattern) -> Share {
+        match &self.claims {
+            Some(claims) if claims.subscribe.cover_all_of(pattern) => Share::All,
+            Some(claims) if claims.subscribe.cover_some_of(pattern) => Share::Some,
+            _ => Share::None,
+        }
     }
 
     /// When the token ends.

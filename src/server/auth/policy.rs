@@ -8,15 +8,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use clap::ValueEnum;
 
 use super::expiry::Expiry;
-use super::identity::{Caller, Identity};
+use super::identity::{Caller, Identity, Share};
 use super::keys::Keys;
 use super::origin;
+use crate::hub::pattern::Pattern;
 use crate::hub::topic::Topic;
+use crate::hub::visibility::{Rights, TopicRights, Visibility};
 use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::{TrustedProxies, is_trusted};
 use crate::server::http::problem::Problem;
 
-/// Who may publish without a token.
+/// Clients that may publish without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AnonymousPublish {
     /// No client: publishing needs a token.
@@ -29,7 +31,7 @@ pub enum AnonymousPublish {
     On,
 }
 
-/// Who may read events that are not private.
+/// Clients that may read public events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReadAccess {
     /// Every client if the server has no keys; with keys, clients with a token for the topic.
@@ -40,7 +42,7 @@ pub enum ReadAccess {
     Token,
 }
 
-/// Who may see what operators look at.
+/// Clients that may see what operators look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OperatorAccess {
     /// Programs of this machine if the server listens on loopback; and clients with a token that allows to read the topics.
@@ -75,7 +77,7 @@ struct Rules {
 }
 
 /// What a client may read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::server) struct Reader(Identity);
 
 /// A client that may publish to a topic.
@@ -143,25 +145,57 @@ impl AccessPolicy {
         reader: &Reader,
         topic: &Topic,
     ) -> Result<(), Problem> {
-        let needs_token = match self.0.config.read {
+        if !self.reading_needs_token() || *topic == Topic::clock() || reader.may_read_private(topic)
+        {
+            return Ok(());
+        }
+        Err(self.may_not_read(reader, &format!("the topic {topic}")))
+    }
+
+    /// Authorizes a reader to read the topics that a pattern matches: all of them, or those that its token names.
+    ///
+    /// # Errors
+    ///
+    /// A problem that says what is missing, if it may read none.
+    pub(in crate::server) fn authorize_pattern(
+        &self,
+        reader: &Reader,
+        pattern: &Pattern,
+    ) -> Result<Visibility, Problem> {
+        let needs_token = self.reading_needs_token();
+        match reader.0.may_read_private_of(pattern) {
+            Share::All => Ok(Visibility::Private),
+            Share::None if !needs_token => Ok(Visibility::Public),
+            Share::None if !pattern.matches(&Topic::clock()) => {
+                Err(self.may_not_read(reader, &format!("any topic of {pattern}")))
+            }
+            Share::Some | Share::None => Ok(Visibility::PerTopic(Arc::new(PatternRights {
+                reader: reader.clone(),
+                needs_token,
+            }))),
+        }
+    }
+
+    fn reading_needs_token(&self) -> bool {
+        match self.0.config.read {
             ReadAccess::Public => false,
             ReadAccess::Auto => !self.0.keys.is_empty(),
             ReadAccess::Token => true,
-        };
-        if !needs_token || *topic == Topic::clock() || reader.may_read_private(topic) {
-            return Ok(());
         }
+    }
+
+    fn may_not_read(&self, reader: &Reader, what: &str) -> Problem {
         if reader.0.has_token() {
-            return Err(Problem::insufficient_scope(format!(
-                "the token does not allow reading the topic {topic}; its claim subscribe must name it, or a beginning of it with * behind"
-            )));
-        }
-        if self.0.keys.is_empty() {
-            return Err(Problem::forbidden(
-                "reading needs a token, and the server has no key to check one with; configure --jwt-secret-file or --jwt-public-key, or --read=public",
+            return Problem::insufficient_scope(format!(
+                "the token does not allow reading {what}; its claim subscribe must name it, or a beginning of it with * behind"
             ));
         }
-        Err(Problem::token_required("reading"))
+        if self.0.keys.is_empty() {
+            return Problem::forbidden(
+                "reading needs a token, and the server has no key to check one with; configure --jwt-secret-file or --jwt-public-key, or --read=public",
+            );
+        }
+        Problem::token_required("reading")
     }
 
     /// Whether any client could read a private event: readers show by a token that they may, which needs a key.
@@ -292,7 +326,7 @@ impl AccessPolicy {
 
     /// Whether a request seems to come from a program of this machine: not from elsewhere through a proxy, and not from a
     /// page whose own name was made to lead here (DNS rebinding). A proxy that adds no header and names itself `localhost`
-    /// in `Host` cannot be told from a program, so nothing that matters is granted by this alone without a setting.
+    /// in `Host` looks like a program, so nothing that matters is granted by this alone without a setting.
     fn is_of_this_machine(&self, caller: &Caller<'_>) -> bool {
         let config = &self.0.config;
         let is_proxy_header = |name: &HeaderName| {
@@ -305,6 +339,24 @@ impl AccessPolicy {
             && caller.peer.is_some_and(is_local)
             && origin::is_host_local(caller.headers)
             && !caller.headers.keys().any(is_proxy_header)
+    }
+}
+
+/// What a reader of a pattern may see of each topic.
+struct PatternRights {
+    reader: Reader,
+    needs_token: bool,
+}
+
+impl TopicRights for PatternRights {
+    fn of(&self, topic: &Topic) -> Rights {
+        if self.reader.may_read_private(topic) {
+            Rights::Private
+        } else if !self.needs_token || *topic == Topic::clock() {
+            Rights::Public
+        } else {
+            Rights::Nothing
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who may do what under which settings.
+//! What clients may do under which rules.
 
 use std::time::Duration;
 
@@ -225,7 +225,7 @@ fn only_the_server_publishes_to_the_clocks_topic() {
 }
 
 #[test]
-fn a_refusal_says_how_to_come_in() {
+fn a_refusal_says_how_to_get_access() {
     let access = with_keys(unchanged);
     let topic = Topic::new("a").expect("a topic");
     let refusal = |headers: &HeaderMap| {

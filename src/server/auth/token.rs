@@ -131,7 +131,7 @@ impl VerificationKey {
     fn from_pem(pem: &[u8]) -> Result<Self, String> {
         if contains(pem, b"PRIVATE KEY") {
             return Err(
-                "the file holds a private key, which stays with whoever signs; give the public one, as 'openssl pkey -pubout' prints it"
+                "the file holds a private key, which only the signer of tokens needs; give the public one, as 'openssl pkey -pubout' prints it"
                     .to_owned(),
             );
         }
@@ -168,7 +168,7 @@ impl fmt::Debug for VerificationKey {
 pub(super) fn secret_in(text: &[u8]) -> Result<&[u8], String> {
     let secret = text.strip_suffix(b"\n").unwrap_or(text);
     let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    // A public key as a shared secret is how tokens are forged: everybody knows it.
+    // A public key as a shared secret would let any client forge tokens.
     if contains(secret, b"-----BEGIN") {
         return Err(
             "the file holds a key or certificate in PEM and no secret; a public key belongs to --jwt-public-key"

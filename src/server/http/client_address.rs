@@ -1,4 +1,4 @@
-//! Who a request comes from, as far as limits are concerned: the address of its connection, or what a trusted proxy says.
+//! The client that a request counts for: the address of its connection, or the one that a trusted proxy names.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,17 +8,16 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// A client for whom limits count. It stands in the extensions of every request.
+/// A client for which limits count. It stands in the extensions of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(IpAddr);
 
-/// The networks whose word is taken for where a request comes from.
+/// The networks of proxies that name the clients of their requests.
 pub(crate) type TrustedProxies = Arc<[IpNet]>;
 
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// How many of the 128 bits of an IPv6 address tell one client from another: who has one address of a network has all
-/// of it.
+/// How many of the 128 bits of an IPv6 address identify a client: a client that has one address of a network has all of it.
 const IPV6_CLIENT_BITS: u32 = 64;
 
 impl ClientAddress {
@@ -32,13 +31,12 @@ impl ClientAddress {
         })
     }
 
-    /// What [`note`] has noted.
+    /// The client that [`note`] has added to the extensions of a request.
     pub(crate) fn of_request(extensions: &Extensions) -> Option<Self> {
         extensions.get().copied()
     }
 
-    /// From the right, the first address that is not a trusted proxy's: whatever stands left of it, the client may have
-    /// written itself.
+    /// The first address from the right that is not a trusted proxy's: the client may have written anything left of it.
     pub(crate) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let forwarded: Vec<&str> = headers
             .get_all(X_FORWARDED_FOR)
@@ -72,7 +70,7 @@ pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Notes the client's address in a request.
+/// Adds the client to the extensions of a request.
 pub(crate) fn note(request: &mut Request, trusted: &[IpNet]) {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
         let client = ClientAddress::of(peer.ip(), request.headers(), trusted);
@@ -104,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_believed() {
+    fn only_a_trusted_proxy_names_the_client() {
         let spoofed = ["198.51.100.1"];
         assert_eq!(of("203.0.113.1", &spoofed, &[]), "203.0.113.1");
         assert_eq!(of("203.0.113.1", &spoofed, &["10.0.0.0/8"]), "203.0.113.1");

@@ -1,4 +1,4 @@
-//! How often one client may publish and open streams.
+//! How often a client may publish and open streams.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -47,8 +47,8 @@ pub(crate) struct RequestRates {
 
 type Limiter = DefaultKeyedRateLimiter<ClientAddress>;
 
-/// How often clients are forgotten that have not done anything lately. Each is remembered in some 100 bytes, and one
-/// machine can bring no more new addresses in this time than it can open connections from.
+/// How often idle clients are forgotten. Each takes some 100 bytes, and one machine can add no more addresses in this time
+/// than it can open connections from.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 impl FromStr for Rate {
@@ -138,7 +138,7 @@ impl RequestRates {
         })
     }
 
-    /// Forgets clients that have not done anything lately, until `shutdown` is cancelled.
+    /// Forgets idle clients, until `shutdown` is cancelled.
     pub(crate) async fn forget_old_clients(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(FORGET_EVERY);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {

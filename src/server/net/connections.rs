@@ -1,57 +1,62 @@
 //! Accepts connections and serves each on HTTP/1.1 or HTTP/2, with or without TLS. Nothing that a client leaves undone
 //! keeps a connection for ever. At the end they are given a short time to finish.
 //!
-//! The socket of an event stream that is plain HTTP/1.1 is taken back from the HTTP library when the stream's beginning has
-//! been written, and given to a writer, which has many.
+//! A route answers with a stream; this decides how it is written. On HTTP/1.1 its socket is reclaimed from the HTTP library
+//! when the stream's opening has been written, and given to a writer thread, which has many; so is a WebSocket's after the
+//! handshake. On HTTP/2, and for clients that speak HTTP/1.0, the stream becomes the body of the answer.
 //!
-//! * `lent`: a socket that can be taken back
+//! What travels in the extensions of a request: `ConnectInfo`, from which the router makes a `ClientAddress`, and a `BodyObserver` of one
+//! that has a body. Of an answer: [`OpenStream`], and the detail of a problem.
+//!
+//! * `reclaim`: a socket that can be reclaimed
 //! * `activity`: what the streams of one HTTP/2 connection are doing
 
 mod activity;
-mod lent;
+mod reclaim;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use axum::response::IntoResponse;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::rustls::ServerConnection;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::Level;
 
 use self::activity::{Activity, Verdict};
-use self::lent::{Answers, Lender, lend};
+use self::reclaim::ReclaimableSocket;
 use crate::server::http::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
 use crate::server::http::pieces;
 use crate::server::http::problem::Detail;
 use crate::server::http::request_head;
-use crate::server::limits::connections::ConnectionLimiter;
+use crate::server::limits::connections::{ConnectionLimiter, ConnectionPermit};
 use crate::server::limits::streams::StreamRegistry;
-use crate::server::net::guard::ConnectionGuard;
 use crate::server::net::tls::Tls;
-use crate::server::net::writers::Writers;
+use crate::server::net::writers::{NewStream, Writers};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices;
 use crate::server::ops::supervision::Supervisor;
-use crate::server::stream::sse::{EventStream, Patience, Transfer};
+use crate::server::stream::wire::{OpenStream, Opened};
 
 /// How long open connections have to finish when the server stops. The contract is two seconds in all.
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
@@ -84,6 +89,48 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The first pause before looking again at a preface that has not arrived as a whole. It doubles each time.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
+
+/// A stream on its way from the HTTP library to a writer.
+#[derive(Clone, Default)]
+struct Handoff(Arc<HandoffState>);
+
+#[derive(Default)]
+struct HandoffState {
+    opened: Mutex<Option<Opened>>,
+    /// The library has taken the opening, and asked for more.
+    is_opened: AtomicBool,
+}
+
+/// The body of a stream that goes to a writer: its opening, and then nothing more.
+struct OpeningBody {
+    opening: Bytes,
+    handoff: Handoff,
+}
+
+/// What a writer goes on with.
+struct HandedOff<S> {
+    socket: S,
+    opened: Opened,
+    received: Bytes,
+}
+
+/// A socket that can leave the runtime.
+trait LeavesRuntime {
+    fn leave(self) -> io::Result<(std::net::TcpStream, Option<Box<ServerConnection>>)>;
+}
+
+impl LeavesRuntime for TcpStream {
+    fn leave(self) -> io::Result<(std::net::TcpStream, Option<Box<ServerConnection>>)> {
+        Ok((self.into_std()?, None))
+    }
+}
+
+impl LeavesRuntime for TlsStream<TcpStream> {
+    fn leave(self) -> io::Result<(std::net::TcpStream, Option<Box<ServerConnection>>)> {
+        let (socket, session) = self.into_inner();
+        Ok((socket.into_std()?, Some(Box::new(session))))
+    }
+}
 
 /// How long clients may take, and which proxies are trusted.
 #[derive(Debug, Clone)]
@@ -137,7 +184,6 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) -> io::Result
     let shutdown = &service.shutdown;
     let server = Arc::new(Server::new(&service)?);
     let connections = TaskTracker::new();
-    let guards = TaskTracker::new();
     let accepting = async {
         while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
             let (socket, peer) = match accepted {
@@ -149,22 +195,18 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) -> io::Result
             };
             // Closed without a word: for an EventSource any answer but 200 would be the end, and this is not.
             if let Some(permit) = limiter.admit(peer.ip()) {
-                let guard = ConnectionGuard::new(permit, guards.token());
-                connections.spawn(Arc::clone(&server).connection(socket, peer, guard));
+                connections.spawn(Arc::clone(&server).connection(socket, peer, permit));
             }
         }
     };
-    tokio::join!(accepting, server.writers.end_when_told(streams, shutdown));
+    tokio::join!(accepting, server.writers.follow_closing(streams, shutdown));
     drop(listener);
     connections.close();
-    guards.close();
     server.writers.end_all(Instant::now() + STOP_WITHIN);
     let finished = async {
         // Until then a connection may hand a stream to a writer, which has to end it properly.
         connections.wait().await;
         server.writers.stop().await;
-        // And what has left HTTP for a task of its own.
-        guards.wait().await;
     };
     if timeout(STOP_WITHIN, finished).await.is_err() {
         tracing::info!("closing the connections that are still open");
@@ -218,11 +260,11 @@ impl Server {
         self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) {
         let served = match &self.tls {
-            None => self.serve_plain(socket, peer, guard).await,
-            Some(tls) => self.serve_tls(tls, socket, peer, guard).await,
+            None => self.serve_plain(socket, peer, permit).await,
+            Some(tls) => self.serve_tls(tls, socket, peer, permit).await,
         };
         if let Err(error) = served {
             // A client that goes away, or is too slow, is an ordinary event.
@@ -234,21 +276,17 @@ impl Server {
         &self,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) -> Result<(), BoxError> {
         let Some(protocol) = self.beginning(protocol_of(&socket)).await? else {
             return Ok(());
         };
-        let (lender, lent) = lend(prepared(socket));
-        let socket = with_timeouts(lent, self.write_timeout);
+        let socket = prepared(socket);
         match protocol {
             Protocol::Http2 => self.serve_http2(socket, peer).await,
             Protocol::Http1 => {
-                let served = self.serve_http1(socket, peer, &guard, Some(&lender));
-                if let Some(stream) = served.await? {
-                    self.writers.take_over(lender.take_back()?, stream, guard);
-                }
-                Ok(())
+                self.serve_http1(socket, peer, permit, HalfClosed::Waits)
+                    .await
             }
         }
     }
@@ -258,21 +296,23 @@ impl Server {
         tls: &Tls,
         socket: TcpStream,
         peer: SocketAddr,
-        guard: ConnectionGuard,
+        permit: ConnectionPermit,
     ) -> Result<(), BoxError> {
-        let socket = with_timeouts(prepared(socket), self.write_timeout);
-        let Some(socket) = self.beginning(tls.accept(socket)).await? else {
+        let Some(socket) = self.beginning(tls.accept(prepared(socket))).await? else {
             return Ok(());
         };
         match socket.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.serve_http2(socket, peer).await,
             // A client that does not say what it speaks, speaks HTTP/1.1.
-            _ => self.serve_http1(socket, peer, &guard, None).await.map(drop),
+            _ => {
+                self.serve_http1(socket, peer, permit, HalfClosed::Goes)
+                    .await
+            }
         }
     }
 
-    /// What a connection begins with, or nothing when the server stops before. Whoever connects and says nothing, or
-    /// half a word, is not served for ever.
+    /// What a connection begins with, or nothing when the server stops before. A client that connects and sends nothing,
+    /// or half of a beginning, is not served for ever.
     async fn beginning<T>(
         &self,
         read: impl Future<Output = io::Result<T>>,
@@ -287,50 +327,75 @@ impl Server {
         }
     }
 
-    /// Serves until the connection ends, or until a stream is to be written by a writer: that stream is given back, and
-    /// its socket has been let go.
+    /// Serves until the connection ends, or a writer goes on with it.
     async fn serve_http1<S>(
         &self,
         socket: S,
         peer: SocketAddr,
-        guard: &ConnectionGuard,
-        lender: Option<&Lender>,
-    ) -> Result<Option<Box<EventStream>>, BoxError>
+        permit: ConnectionPermit,
+        half_closed: HalfClosed,
+    ) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + LeavesRuntime + Unpin + Send + 'static,
+    {
+        let socket = ReclaimableSocket::new(socket, self.write_timeout);
+        let Some(handed_off) = self.serve_requests(socket, peer, half_closed).await? else {
+            return Ok(());
+        };
+        let mut socket = handed_off.socket;
+        match handed_off.opened {
+            Opened::Stream(stream) => {
+                let (socket, tls) = socket.leave()?;
+                self.writers.take_over(NewStream {
+                    socket,
+                    tls,
+                    stream,
+                    received: handed_off.received,
+                    permit,
+                });
+            }
+            Opened::Farewell(frame) => {
+                let written = async {
+                    socket.write_all(&frame).await?;
+                    socket.shutdown().await
+                };
+                timeout(self.write_timeout, written).await??;
+            }
+        }
+        Ok(())
+    }
+
+    async fn serve_requests<S>(
+        &self,
+        socket: ReclaimableSocket<S>,
+        peer: SocketAddr,
+        half_closed: HalfClosed,
+    ) -> Result<Option<HandedOff<S>>, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
-        let guard = guard.clone();
-        let transfer = Arc::new(OnceLock::<Transfer>::new());
-        let wanted = lender.map(|_| Arc::clone(&transfer));
-        let answers = lender.map(Lender::answers);
+        let state = socket.state();
+        let handoff = Handoff::default();
+        let (socket_state, for_answers) = (state.clone(), handoff.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(guard.clone());
-            let answering = answers.as_ref().and_then(Answers::begin);
-            if let Some(answers) = &answers
-                && !request.body().is_end_stream()
-            {
-                request.extensions_mut().insert(answers.body_observer());
+            let answering = (half_closed == HalfClosed::Waits).then(|| socket_state.begin_answer());
+            if answering.is_some() && !request.body().is_end_stream() {
+                request
+                    .extensions_mut()
+                    .insert(socket_state.body_observer());
             }
-            // Before HTTP/1.1 there are no chunks.
-            let wanted = wanted
-                .clone()
-                .filter(|_| request.version() == Version::HTTP_11);
+            let version = request.version();
             let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
+            let handoff = for_answers.clone();
             async move {
                 let mut response = answered.await?;
-                if let Some(wanted) = wanted
-                    && let Some(transfer) = response.extensions_mut().remove::<Transfer>()
-                {
-                    // A connection has at most one stream, since it ends with it.
-                    wanted.get_or_init(|| transfer).want();
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
-                }
                 // A short answer is written before anything is read again. That the reader of a stream has gone has to be
                 // seen while it is open.
-                let is_stream = response.extensions_mut().remove::<Patience>().is_some();
-                if is_stream || response.body().size_hint().exact().is_some() {
+                if let Some(opened) = take_opened(&mut response) {
+                    drop(answering);
+                    response = handoff.answer(response, opened, version);
+                } else if response.body().size_hint().exact().is_some() {
                     drop(answering);
                 } else {
                     response = response.map(|body| pieces::with(body, answering));
@@ -338,32 +403,34 @@ impl Server {
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = self
-            .http1
-            .serve_connection(TokioIo::new(socket), service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
+        let mut connection = self.http1.serve_connection(TokioIo::new(socket), service);
         let mut stopping = pin!(self.shutdown.cancelled());
         let mut is_stopping = false;
         std::future::poll_fn(|context| {
             loop {
+                let mut connection = Pin::new(&mut connection);
                 if let Poll::Ready(ended) = connection.as_mut().poll(context) {
-                    return Poll::Ready(ended.map(|()| None).map_err(Into::into));
+                    return Poll::Ready(ended);
                 }
-                // A stream is given while its beginning is on the way, and taken when that has arrived in the socket.
-                if lender.is_some_and(Lender::is_flushed)
-                    && let Some(stream) = transfer.get().and_then(Transfer::take)
-                {
-                    return Poll::Ready(Ok(Some(stream)));
+                if handoff.is_opened() && state.is_flushed() {
+                    return Poll::Ready(Ok(()));
                 }
                 if is_stopping || stopping.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+                connection.graceful_shutdown();
             }
         })
-        .await
+        .await?;
+        Ok(handoff.take().map(|opened| {
+            let parts = connection.into_parts();
+            HandedOff {
+                socket: parts.io.into_inner().into_inner(),
+                opened,
+                received: parts.read_buf,
+            }
+        }))
     }
 
     /// On HTTP/2 the socket alone does not show whether a client is there: it may answer every ping and ask for nothing,
@@ -372,6 +439,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let socket = ReclaimableSocket::new(socket, self.write_timeout);
         let activity = Activity::new(self.request_timeout, self.write_timeout);
         let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
         let watching = activity.clone();
@@ -380,9 +448,12 @@ impl Server {
             let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
             async move {
                 let mut response = answered.await?;
-                let patience = response.extensions_mut().remove::<Patience>();
-                let patience = patience.map(|Patience(patience)| patience);
-                Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body, patience)))
+                let mut stall_limit = None;
+                if let Some(Opened::Stream(stream)) = take_opened(&mut response) {
+                    stall_limit = Some(stream.socket_timeout());
+                    response = response.map(|_| stream.into_body());
+                }
+                Ok::<_, Infallible>(response.map(|body| request_is_open.watch(body, stall_limit)))
             }
         });
         let connection = self.http2.serve_connection(TokioIo::new(socket), service);
@@ -411,6 +482,86 @@ impl Server {
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What becomes of a client that says that it sends no more while its request is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HalfClosed {
+    /// It waits for the answer, and gets it.
+    Waits,
+    /// It goes: inside TLS that is what the end means.
+    Goes,
+}
+
+fn take_opened(response: &mut Response<Body>) -> Option<Opened> {
+    response.extensions_mut().remove::<OpenStream>()?.take()
+}
+
+impl Handoff {
+    /// The answer with which a stream begins.
+    fn answer(
+        &self,
+        mut response: Response<Body>,
+        mut opened: Opened,
+        version: Version,
+    ) -> Response<Body> {
+        if let Opened::Stream(stream) = &mut opened
+            && !stream.is_websocket()
+        {
+            // Before HTTP/1.1 there are no chunks.
+            if version != Version::HTTP_11 {
+                return response.map(|body| match opened {
+                    Opened::Stream(stream) => stream.into_body(),
+                    Opened::Farewell(_) => body,
+                });
+            }
+            let opening = stream.take_opening();
+            let handoff = self.clone();
+            response = response.map(|_| Body::new(OpeningBody { opening, handoff }));
+            // The connection ends with the stream.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        *self.lock() = Some(opened);
+        response
+    }
+
+    fn is_opened(&self) -> bool {
+        self.0.is_opened.load(Ordering::Relaxed)
+    }
+
+    /// What is to be gone on with, now that the library is done.
+    fn take(&self) -> Option<Opened> {
+        let opened = self.lock().take()?;
+        match &opened {
+            // One whose opening has not been written has lost its client.
+            Opened::Stream(stream) if !stream.is_websocket() && !self.is_opened() => None,
+            _ => Some(opened),
+        }
+    }
+
+    /// Never held across an await.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Opened>> {
+        self.0.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpBody for OpeningBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let opening = std::mem::take(&mut self.opening);
+        if opening.is_empty() {
+            // The connection sees it when the library has written what it has.
+            self.handoff.0.is_opened.store(true, Ordering::Relaxed);
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(opening))))
+    }
+}
 
 async fn answer(
     router: Router,
@@ -509,22 +660,13 @@ async fn protocol_of(socket: &TcpStream) -> io::Result<Protocol> {
 }
 
 /// Events are small and wanted at once. And a socket shall hold back no more than it has to: then it shows soon that its
-/// reader takes something, however slowly, and a reader that skips to the newest event gets there. A socket that cannot
-/// be told so still works.
+/// reader takes something, however slowly, and a reader that skips to the newest event gets there. A socket that refuses
+/// these options still works.
 fn prepared(socket: TcpStream) -> TcpStream {
     let _ = socket.set_nodelay(true);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
     socket
-}
-
-fn with_timeouts<S: AsyncRead + AsyncWrite>(
-    socket: S,
-    write_timeout: Duration,
-) -> std::pin::Pin<Box<TimeoutStream<S>>> {
-    let mut socket = TimeoutStream::new(socket);
-    socket.set_write_timeout(Some(write_timeout));
-    Box::pin(socket)
 }
 
 async fn pause_if_exhausted(error: &io::Error) {

@@ -1,5 +1,5 @@
-//! The numbers that an operator looks at, in the text format of Prometheus. Who does something counts it here; what the
-//! hub knows by itself is asked when the numbers are read.
+//! Metrics in the text format of Prometheus. Each part of the server counts here what it does; the hub's own figures are taken
+//! when the metrics are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,16 +41,15 @@ pub(crate) struct Numbers {
 /// The media type of the numbers.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the histogram's buckets, in microseconds: from what a busy loop takes to what nobody calls live.
+/// Upper bounds of the histogram's buckets, in microseconds: from the cost of a busy loop to ten seconds.
 const DELAY_BUCKETS: [u64; 13] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     10_000_000,
 ];
 
-/// What has been sent and is not counted yet: whoever sends to many adds up first, since every thread counts in one
-/// place.
+/// What a writer has sent and not counted yet: each adds up for a while, to avoid contended atomics.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct DeliveryStats {
     pub(crate) delivered: u64,
     pub(crate) sent_bytes: u64,
     pub(crate) delays: Delays,
@@ -176,11 +175,7 @@ impl Numbers {
             "Events handed to subscribers' sockets",
             self.delivered.clone(),
         );
-        to.register(
-            "gaps",
-            "Times that a subscriber was told that events are missing",
-            self.gaps.clone(),
-        );
+        to.register("gaps", "Gaps reported to subscribers", self.gaps.clone());
         to.register(
             "slow_readers",
             "Times that a subscriber was too slow",
@@ -212,23 +207,23 @@ impl Numbers {
         );
     }
 
-    /// Counts what has been sent, and begins the tally anew.
-    pub(crate) fn count(&self, tally: &mut Tally) {
-        let tally = std::mem::take(tally);
-        self.sent_bytes.inc_by(tally.sent_bytes);
-        if tally.delivered == 0 {
+    /// Counts what has been sent, and begins the stats anew.
+    pub(crate) fn count(&self, stats: &mut DeliveryStats) {
+        let stats = std::mem::take(stats);
+        self.sent_bytes.inc_by(stats.sent_bytes);
+        if stats.delivered == 0 {
             return;
         }
-        self.delivered.inc_by(tally.delivered);
+        self.delivered.inc_by(stats.delivered);
         let totals = &self.delays.0;
-        for (total, count) in totals.counts.iter().zip(tally.delays.counts) {
+        for (total, count) in totals.counts.iter().zip(stats.delays.counts) {
             if count > 0 {
                 total.fetch_add(count, Ordering::Relaxed);
             }
         }
         totals
             .sum_nanoseconds
-            .fetch_add(tally.delays.sum_nanoseconds, Ordering::Relaxed);
+            .fetch_add(stats.delays.sum_nanoseconds, Ordering::Relaxed);
     }
 
     /// All numbers as text.
@@ -261,14 +256,14 @@ mod tests {
     #[test]
     fn every_number_has_its_unit_and_its_kind() {
         let metrics = Metrics::default();
-        let mut tally = Tally {
+        let mut stats = DeliveryStats {
             delivered: 1,
             sent_bytes: 100,
-            ..Tally::default()
+            ..DeliveryStats::default()
         };
-        tally.delays.add(Duration::from_millis(3), 1);
-        metrics.count(&mut tally);
-        metrics.count(&mut tally);
+        stats.delays.add(Duration::from_millis(3), 1);
+        metrics.count(&mut stats);
+        metrics.count(&mut stats);
         let hub = Totals {
             topics: 2,
             bytes: 300,

@@ -1,6 +1,5 @@
-//! Lines in the log about clients that are refused or slow. However many clients there are and however often they try, a
-//! kind of notice writes no more than a few lines in a window of time: one for each client address, for the first few
-//! addresses. The others are counted, and a line says how many they were.
+//! Lines in the log about clients that are refused or slow. Each kind of notice writes at most a few lines in a window of time:
+//! one per client address, for the first few addresses. Further notices are counted, and a line says how many they were.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,7 +29,7 @@ pub(crate) enum Kind {
     /// A stream that was not opened.
     Stream,
     /// A reader that took nothing for too long.
-    SlowReader,
+    LagPolicy,
 }
 
 const KINDS: [Kind; 5] = [
@@ -38,7 +37,7 @@ const KINDS: [Kind; 5] = [
     Kind::OverLimit,
     Kind::Connection,
     Kind::Stream,
-    Kind::SlowReader,
+    Kind::LagPolicy,
 ];
 
 /// A window for each kind, in the order of [`KINDS`]. They belong to the process, as the log does.
@@ -127,7 +126,7 @@ impl Kind {
                 Self::OverLimit => "requests over a limit",
                 Self::Connection => "connections that were closed at once",
                 Self::Stream => "streams that were not opened",
-                Self::SlowReader => "slow readers",
+                Self::LagPolicy => "slow readers",
             };
             self.log(format_args!("{left_out} more {what}"));
         }
@@ -136,7 +135,7 @@ impl Kind {
     /// A slow reader is its network's fault, as a rule; the others may need an operator.
     fn log(self, text: fmt::Arguments<'_>) {
         match self {
-            Self::SlowReader => tracing::info!("{text}"),
+            Self::LagPolicy => tracing::info!("{text}"),
             _ => tracing::warn!("{text}"),
         }
     }

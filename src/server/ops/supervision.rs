@@ -1,6 +1,6 @@
-//! Tasks and threads that the server cannot do without: the clock, the signals, the threads that write streams. If one of
-//! them ends while the server runs, by a panic or by an error, the server stops and reports a failure. Without that it
-//! would go on half dead, and `/healthz` would still say that all is well.
+//! Supervises the tasks and threads that the server needs: the clock, the signals, the threads that write streams. If one of
+//! them ends while the server runs, by a panic or an error, the server stops and reports a failure, rather than serving on
+//! without it while `/healthz` answers 200.
 
 use std::borrow::Cow;
 use std::io;

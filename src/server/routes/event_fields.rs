@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::hub::publication::{Publication, check_id, check_retry, check_type};
+use crate::hub::publish::{PublishRequest, check_id, check_retry, check_type};
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
 
@@ -78,8 +78,8 @@ impl EventFields {
     /// # Errors
     ///
     /// A sentence that says which field is wrong, and what would be right.
-    pub(super) fn publication(self, data: String) -> Result<Publication, String> {
-        Ok(Publication {
+    pub(super) fn publication(self, data: String) -> Result<PublishRequest, String> {
+        Ok(PublishRequest {
             id: self.id.map(check_id).transpose()?,
             event_type: self
                 .event_type
@@ -87,9 +87,9 @@ impl EventFields {
                 .transpose()?
                 .unwrap_or_default(),
             retry: self.retry.map(check_retry).transpose()?,
-            is_kept: self.keep.unwrap_or(true),
+            is_ephemeral: !self.keep.unwrap_or(true),
             is_private: self.private.unwrap_or(false),
-            ..Publication::text(data)
+            ..PublishRequest::text(data)
         })
     }
 }
@@ -118,7 +118,7 @@ impl TextFields {
     pub(super) fn typed(self) -> Result<EventFields, Problem> {
         let retry = self.retry.map(|text| {
             text.parse().map_err(|_| {
-                Problem::invalid_event("retry takes whole milliseconds, such as 2000: how long readers wait before they come back")
+                Problem::invalid_event("retry takes whole milliseconds, such as 2000: how long readers wait before they reconnect")
             })
         });
         Ok(EventFields {
@@ -150,7 +150,7 @@ impl JsonEvent {
     /// # Errors
     ///
     /// A sentence that says what is wrong.
-    pub(super) fn publication(self, defaults: EventFields) -> Result<Publication, String> {
+    pub(super) fn publication(self, defaults: EventFields) -> Result<PublishRequest, String> {
         let data = self.data.get();
         let data = if data.starts_with('"') {
             serde_json::from_str(data).map_err(|error| error.to_string())?
@@ -199,7 +199,7 @@ fn yes_or_no(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
 mod tests {
     use super::*;
 
-    fn event(json: &str) -> Result<Publication, String> {
+    fn event(json: &str) -> Result<PublishRequest, String> {
         JsonEvent::read(json.as_bytes())?.publication(EventFields::default())
     }
 
@@ -237,7 +237,7 @@ mod tests {
         assert!(!text.set("tpye", String::new()));
         let text = text.typed().expect("fields").publication("x".to_owned());
         assert_eq!(text.expect("an event"), json);
-        assert!(!json.is_kept && json.is_private && json.retry.is_some());
+        assert!(json.is_ephemeral && json.is_private && json.retry.is_some());
     }
 
     #[test]

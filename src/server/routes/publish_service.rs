@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::event_fields::{EventFields, JsonEvent};
-use crate::hub::publication::{Conditions, Publication, PublishError, Published};
+use crate::hub::publish::{Preconditions, PublishError, PublishReceipt, PublishRequest};
 use crate::hub::topic::Topic;
 use crate::protocol::problem::ProblemCode;
 use crate::server::auth::Caller;
@@ -20,9 +20,9 @@ use crate::server::state::AppState;
 pub(super) async fn publish(
     state: &AppState,
     topic: &Topic,
-    publication: Publication,
-    conditions: Conditions,
-) -> Result<Published, Problem> {
+    publication: PublishRequest,
+    conditions: Preconditions,
+) -> Result<PublishReceipt, Problem> {
     if publication.is_private && !state.access.can_be_private() {
         return Err(Problem::new(
             ProblemCode::PrivateWithoutKeys,
@@ -45,7 +45,7 @@ pub(super) async fn publish_frame(
     client: Option<ClientAddress>,
     topic: &Topic,
     text: &str,
-) -> Result<Published, Problem> {
+) -> Result<PublishReceipt, Problem> {
     state.rates.check_publish(client)?;
     state.access.check_publish(caller, topic)?;
     let publication = JsonEvent::read(text.as_bytes())
@@ -56,7 +56,7 @@ pub(super) async fn publish_frame(
     if publication.data.len() > limit {
         return Err(Problem::too_large(limit));
     }
-    publish(state, topic, publication, Conditions::default()).await
+    publish(state, topic, publication, Preconditions::default()).await
 }
 
 fn refusal(error: PublishError) -> Problem {

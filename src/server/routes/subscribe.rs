@@ -1,5 +1,5 @@
-//! Subscribing over HTTP: what a request for an event stream may say, and the answer. Which topics it is for is decided
-//! by whoever calls [`open`]; what a subscriber reads, by the hub.
+//! Subscribing over HTTP: what a request for an event stream may say, and the answer. The caller of [`open`] decides which
+//! topics it is for; the hub, what a subscriber reads; the connection, how the stream is written.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -14,25 +14,25 @@ use clap::ValueEnum;
 use futures_util::stream;
 use serde::Deserialize;
 
-use crate::hub::Page;
+use crate::hub::HistoryQuery;
+use crate::hub::pattern::{Pattern, PatternError};
 use crate::hub::subscriber::{
-    SlowReader, Start, SubscribeError, Subscriber, Subscription, WantedTopic,
+    LagPolicy, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
+use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, MATCH, TOPIC, TYPES};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
-use crate::server::limits::streams::StreamPermit;
 use crate::server::state::AppState;
 use crate::server::stream::config::StreamConfig;
-use crate::server::stream::gzip;
-use crate::server::stream::session::Pace;
-use crate::server::stream::sse::{self, Extras, Patience};
+use crate::server::stream::session::{StreamSession, StreamTimings};
+use crate::server::stream::sse::{self, StreamOptions};
+use crate::server::stream::wire::{OpenStream, Opened, WireStream};
 
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -44,6 +44,9 @@ pub(crate) struct StreamQuery {
     /// The topics of a stream of several; the path names the topic of any other.
     #[serde(default)]
     pub(super) topic: Vec<String>,
+    /// Patterns: every topic that matches one is on the stream too.
+    #[serde(default)]
+    pub(super) r#match: Vec<String>,
     last_event_id: Option<String>,
     last: Option<String>,
     since: Option<String>,
@@ -60,7 +63,7 @@ impl StreamQuery {
     ///
     /// A problem that names what is wrong.
     pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
-        query::read(uri, &["topic"])
+        query::read(uri, &[TOPIC, MATCH])
     }
 
     /// For a URL whose path names the topic.
@@ -69,12 +72,23 @@ impl StreamQuery {
     ///
     /// A problem if the query names topics too.
     pub(super) fn without_topics(self) -> Result<Self, Problem> {
-        match self.topic.is_empty() {
-            true => Ok(self),
-            false => Err(Problem::invalid_query(
-                "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b",
-            )),
+        if self.topic.is_empty() && self.r#match.is_empty() {
+            return Ok(self);
         }
+        Err(Problem::invalid_query(
+            "the path names the topic; for several on one connection ask for /topics?topic=a&topic=b or /topics?match=orders/*",
+        ))
+    }
+
+    /// The patterns, checked.
+    ///
+    /// # Errors
+    ///
+    /// A problem that says what would be right.
+    fn patterns(&self) -> Result<Vec<Pattern>, Problem> {
+        let patterns = self.r#match.iter().map(|text| Pattern::new(text));
+        let patterns: Result<_, _> = patterns.collect();
+        patterns.map_err(|error: PatternError| Problem::invalid_query(error.to_string()))
     }
 
     /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
@@ -108,10 +122,10 @@ impl StreamQuery {
     }
 
     /// What happens if the reader is too slow, where it says so itself.
-    pub(super) fn slow_reader(&self, default: SlowReader) -> Result<SlowReader, Problem> {
+    pub(super) fn slow_reader(&self, default: LagPolicy) -> Result<LagPolicy, Problem> {
         match &self.slow_reader {
             None => Ok(default),
-            Some(policy) => SlowReader::from_str(policy, false).map_err(|_| {
+            Some(policy) => LagPolicy::from_str(policy, false).map_err(|_| {
                 Problem::invalid_query(
                     "the query parameter slow_reader takes disconnect, skip or latest",
                 )
@@ -119,8 +133,8 @@ impl StreamQuery {
         }
     }
 
-    fn extras(&self) -> Result<Extras, Problem> {
-        Ok(Extras {
+    fn options(&self) -> Result<StreamOptions, Problem> {
+        Ok(StreamOptions {
             consumers: is_wanted(CONSUMERS, self.consumers.as_deref())?,
             heartbeat: is_wanted(HEARTBEAT, self.heartbeat.as_deref())?,
             types: is_wanted(TYPES, self.types.as_deref())?,
@@ -132,14 +146,14 @@ impl StreamQuery {
 /// What a request for a stream asks for, checked; whichever way the stream is then written.
 pub(super) struct Plan {
     subscription: Subscription,
-    pub(super) pace: Pace,
-    pub(super) extras: Extras,
+    pub(super) timings: StreamTimings,
+    pub(super) options: StreamOptions,
 }
 
 /// What becomes of a plan.
 pub(super) enum Outcome {
     /// The stream can be sent.
-    Open(Subscriber, StreamPermit),
+    Open(Box<StreamSession>),
     /// There is nothing left to read, now or later.
     Ended,
     /// There is no place; there may be one later.
@@ -158,12 +172,13 @@ impl Plan {
         topics: Vec<Topic>,
         query: &StreamQuery,
     ) -> Result<Self, Problem> {
-        let is_of_several = !query.topic.is_empty();
-        let extras = Extras {
+        let patterns = query.patterns()?;
+        let is_of_several = !query.topic.is_empty() || !patterns.is_empty();
+        let options = StreamOptions {
             topics: is_of_several,
-            ..query.extras()?
+            ..query.options()?
         };
-        if is_of_several && extras.consumers {
+        if is_of_several && options.consumers {
             return Err(Problem::invalid_query(
                 "a stream of several topics has no one number of consumers: leave it out",
             ));
@@ -179,44 +194,58 @@ impl Plan {
                 topic,
             })
             .collect();
+        let patterns: Result<_, Problem> = patterns
+            .into_iter()
+            .map(|pattern| {
+                Ok(WantedPattern {
+                    visibility: state.access.authorize_pattern(&reader, &pattern)?,
+                    pattern,
+                })
+            })
+            .collect();
         let slow_reader = query.slow_reader(state.stream_config.slow_reader)?;
         let subscription = Subscription {
             topics,
-            patterns: Vec::new(),
+            patterns: patterns?,
             start: query.start(caller.headers)?,
             slow_reader,
         };
         Ok(Self {
             subscription,
-            pace: state
+            timings: state
                 .stream_config
-                .pace(slow_reader)
+                .timings(slow_reader)
                 .until(reader.expires_at()),
-            extras,
+            options,
         })
     }
 
     /// Whether all topics have ended, so that nothing may be left to read.
     fn can_be_over(&self, state: &AppState) -> bool {
-        let nothing = Page {
+        let nothing = HistoryQuery {
             max_bytes: 0,
             count: 0,
             before: None,
             with_private: false,
         };
-        self.subscription
-            .topics
-            .iter()
-            .all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
+        let mut topics = self.subscription.topics.iter();
+        // A pattern never ends: a topic that matches may appear.
+        self.subscription.patterns.is_empty()
+            && topics.all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
     }
 
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
-        let Some(admission) = state.admit(client, self.subscription.topics.len()) else {
+        let Some(admission) = state.admit(client, self.subscription.len()) else {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
-            Ok(subscriber) => Outcome::Open(subscriber, admission),
+            Ok(subscriber) => Outcome::Open(Box::new(StreamSession::new(
+                subscriber,
+                admission,
+                self.timings,
+                self.options.consumers,
+            ))),
             Err(SubscribeError::Ended) => Outcome::Ended,
             Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
@@ -255,25 +284,19 @@ pub(super) fn open(
     let client = ClientAddress::of_request(&request.extensions);
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
-        Outcome::Open(subscriber, admission) => {
-            let (chunks, transfer) = sse::open(subscriber, admission, plan.pace, plan.extras);
-            let mut answer = if let Some(share) = compressed {
-                answer(Body::from_stream(gzip::compress(chunks, share)))
-            } else {
-                let mut answer = answer(Body::from_stream(chunks));
-                // For the connection, which may know a better way than a body.
-                answer.extensions_mut().insert(transfer);
-                answer
-            };
-            let patience = Patience(plan.pace.socket_timeout);
-            answer.extensions_mut().insert(patience);
+        Outcome::Open(session) => {
+            let stream = WireStream::events(*session, &plan.timings, plan.options, compressed);
+            let stream = OpenStream::new(Opened::Stream(Box::new(stream)));
+            let mut answer = answer(stream.body());
+            // The connection decides how it is written.
+            answer.extensions_mut().insert(stream);
             answer
         }
         // An EventSource takes this as the end and does not come back.
         Outcome::Ended => StatusCode::NO_CONTENT.into_response(),
         Outcome::Full => (
             stream_headers(config, false),
-            sse::come_back_later(plan.pace),
+            sse::come_back_later(plan.timings),
         )
             .into_response(),
     })

@@ -13,9 +13,9 @@ use super::clock;
 use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
-use crate::hub::Summary;
+use crate::hub::TopicSummary;
 use crate::protocol::problem::ProblemCode;
-use crate::protocol::{OPEN, REFRESH, TOPIC, topic_path};
+use crate::protocol::{MATCH, OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::auth::Caller;
 use crate::server::http::answers::{rfc3339, to_json};
 use crate::server::http::media_type::{EVENT_STREAM, HTML, JSON};
@@ -52,7 +52,10 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     // A query that names topics asks for their stream, even in a browser: it is how a page links to one.
-    let forms: &[&str] = if query::parameter(&parts.uri, TOPIC).is_some() {
+    let names_topics = [TOPIC, MATCH]
+        .iter()
+        .any(|name| query::parameter(&parts.uri, name).is_some());
+    let forms: &[&str] = if names_topics {
         &[EVENT_STREAM, JSON]
     } else {
         &[EVENT_STREAM, HTML, JSON]
@@ -61,10 +64,10 @@ pub(crate) async fn get(
         Some(HTML) => page(&state, &parts).await,
         Some(EVENT_STREAM) => {
             let query = StreamQuery::read(&parts.uri)?;
-            let count = query.topic.len();
+            let count = query.topic.len() + query.r#match.len();
             if count == 0 || count > MAX_TOPICS {
                 return Err(Problem::invalid_query(format!(
-                    "name 1 to {MAX_TOPICS} topics, as in /topics?topic=a&topic=b; the list of all is there as {JSON}"
+                    "name 1 to {MAX_TOPICS} topics or patterns, as in /topics?topic=a&match=orders/*; the list of all topics is there as {JSON}"
                 )));
             }
             let topics: Result<Vec<_>, _> =
@@ -138,8 +141,8 @@ fn moment(at: SystemTime) -> Moment {
     }
 }
 
-impl From<Summary> for ListedTopic {
-    fn from(summary: Summary) -> Self {
+impl From<TopicSummary> for ListedTopic {
+    fn from(summary: TopicSummary) -> Self {
         Self {
             name: summary.topic.to_string(),
             events: summary.events,
@@ -172,8 +175,8 @@ fn list(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     Ok((headers, pieces::body(texts, share)).into_response())
 }
 
-impl From<Summary> for SummaryBody {
-    fn from(summary: Summary) -> Self {
+impl From<TopicSummary> for SummaryBody {
+    fn from(summary: TopicSummary) -> Self {
         Self {
             url: topic_path(summary.topic.as_str()),
             topic: summary.topic.to_string(),

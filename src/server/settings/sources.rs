@@ -49,7 +49,7 @@ const LEPTOS_ADDRESS: &str = "LEPTOS_SITE_ADDR";
 
 const DEFAULT_FILE: &str = "Leptos.toml";
 
-/// Parts the values of one variable for a setting that can be given several times: a character that neither a header
+/// Separates the values of one variable for a setting that can be given several times: a character that neither a header
 /// nor an origin has a use for.
 const SEPARATOR: char = '|';
 

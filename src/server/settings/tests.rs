@@ -1,4 +1,4 @@
-//! Where settings come from, which source counts, and how a wrong one is told.
+//! Where settings come from, which source counts, and what the message about a wrong one says.
 
 use clap::Arg;
 
@@ -52,7 +52,7 @@ fn without_any_source_the_defaults_count() {
         ClockInterval::Every(Duration::from_secs(2))
     );
     assert_eq!(settings.history_bytes, ByteSize::mib(64));
-    assert_eq!(settings.slow_reader, SlowReader::Disconnect);
+    assert_eq!(settings.slow_reader, LagPolicy::Disconnect);
     assert!(settings.stream_header.is_empty());
 }
 
@@ -100,7 +100,7 @@ fn the_environment_can_name_the_file() {
 }
 
 #[test]
-fn several_values_of_one_variable_are_parted() {
+fn several_values_of_one_variable_are_separated() {
     let variable = ("FAIRWIND_STREAM_HEADER", "X-A: 1, 2; 3 | X-B: 2");
     let settings = read(&[], &[variable]).expect("settings");
     let values: Vec<_> = settings

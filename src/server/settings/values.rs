@@ -8,8 +8,11 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
 use bytesize::ByteSize;
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
+
+use crate::hub::subscriber::LagPolicy;
 
 /// How often the clock ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,25 @@ pub enum ClockInterval {
     Off,
     /// Once in this time.
     Every(Duration),
+}
+
+/// The policies' names as values of a setting, and in a query.
+impl ValueEnum for LagPolicy {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Disconnect, Self::Skip, Self::Latest]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Disconnect => PossibleValue::new("disconnect")
+                .help("The stream ends; the reader reconnects and resumes from its last event ID"),
+            Self::Skip => {
+                PossibleValue::new("skip").help("It gets a gap and goes on with the newest event")
+            }
+            Self::Latest => PossibleValue::new("latest")
+                .help("It goes on with the newest event of each topic, without a gap"),
+        })
+    }
 }
 
 /// Whether event streams are compressed.

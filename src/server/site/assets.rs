@@ -47,8 +47,8 @@ static VERSION: LazyLock<Option<String>> = LazyLock::new(|| {
     let files = names.iter().filter_map(|name| Site::get(name));
     let combined = files.fold([0_u8; 8], |mut combined, file| {
         for (position, byte) in file.metadata.sha256_hash().iter().enumerate() {
-            let place = &mut combined[position % 8];
-            *place = place.rotate_left(1) ^ byte;
+            let mixed = &mut combined[position % 8];
+            *mixed = mixed.rotate_left(1) ^ byte;
         }
         combined
     });
@@ -63,7 +63,7 @@ pub(crate) fn package_folder() -> String {
     }
 }
 
-/// Whatever no route has taken: a file of the site, or nothing.
+/// Answers requests that match no route: with a file of the site, or 404.
 ///
 /// # Errors
 ///

@@ -2,6 +2,7 @@
 //! What they look like is in `app`.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use any_spawner::Executor;
 use axum::body::Body;
@@ -10,19 +11,21 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
-use leptos::prelude::{IntoView, use_context};
+use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
+use crate::app;
+use crate::app::page::Page;
 use crate::app::pages::help;
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
-use crate::app::{help_shell, messages, older_shell, problem_shell, shell, topics_shell};
-use crate::hub::Page;
+use crate::hub;
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
-use crate::protocol::page::{MAX_OLDER, PageEvent, TopicPage};
+use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::is_trusted;
@@ -78,11 +81,11 @@ pub(crate) async fn clock(
     let (parts, _) = request.into_parts();
     let held = state.hold(&parts, PAGE_BYTES)?;
     let page = TopicPage {
-        is_clock: true,
         stream_path: CLOCK_PATH.to_owned(),
         ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
-    Ok(render_live(&state, held, page).await)
+    let page = Page::Live(PageData::Clock(page));
+    Ok(render(&state, StatusCode::OK, held, page).await)
 }
 
 /// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
@@ -105,9 +108,7 @@ pub(crate) async fn topic(
             Problem::invalid_query(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
-        let options = state.site_config.leptos_options.clone();
-        let view = move || older_shell(options.clone(), page.clone());
-        return Ok(render(StatusCode::OK, held, view).await);
+        return Ok(render(state, StatusCode::OK, held, Page::Older(page)).await);
     }
     let filter = query::parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
@@ -116,15 +117,17 @@ pub(crate) async fn topic(
         refusal: refusal(state, topic, &parts),
         ..topic_page(state, topic, &parts, with_private, None)
     };
-    Ok(render_live(state, held, page).await)
+    let page = Page::Live(PageData::Topic(page));
+    Ok(render(state, StatusCode::OK, held, page).await)
 }
 
-/// Why a page's reader may not publish from it; empty if the reader may.
-fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> String {
-    match state.access.authorize_publish(&Caller::of(parts), topic) {
-        Ok(_) => String::new(),
-        Err(problem) => messages::refusal(problem.status.as_u16(), &problem.detail),
-    }
+/// Why a page's reader may not publish from it; `None` if the reader may.
+fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
+    let allowed = state.access.authorize_publish(&Caller::of(parts), topic);
+    allowed.err().map(|problem| Refusal {
+        status: problem.status.as_u16(),
+        detail: problem.detail,
+    })
 }
 
 /// `GET /help`: what this server can do.
@@ -141,11 +144,8 @@ pub(crate) async fn help(
     let origin = origin(&state, &parts);
     let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
-    let options = state.site_config.leptos_options.clone();
-    let page = render(StatusCode::OK, held, move || {
-        help_shell(options.clone(), origin.clone(), refusal.clone())
-    });
-    Ok(page.await)
+    let page = Page::Help { origin, refusal };
+    Ok(render(&state, StatusCode::OK, held, page).await)
 }
 
 /// The list of topics, for a browser.
@@ -155,12 +155,8 @@ pub(crate) async fn topics(
     held: Share,
     list: TopicList,
 ) -> Response {
-    let options = state.site_config.leptos_options.clone();
     let is_refreshing = list.is_refreshing;
-    let mut response = render(status, held, move || {
-        topics_shell(options.clone(), list.clone())
-    })
-    .await;
+    let mut response = render(state, status, held, Page::Topics(list)).await;
     if is_refreshing {
         let seconds = HeaderValue::from(REFRESH_SECONDS);
         response.headers_mut().insert(header::REFRESH, seconds);
@@ -176,7 +172,7 @@ fn topic_page(
     with_private: bool,
     before: Option<EventId>,
 ) -> TopicPage {
-    let wanted = Page {
+    let wanted = hub::HistoryQuery {
         // More than are shown: the stream goes on after the event before them, and the page says how many there are.
         count: RENDERED_EVENTS + MAX_OLDER,
         // Of each event, the page shows a little.
@@ -186,12 +182,11 @@ fn topic_page(
     };
     let snapshot = state.hub.snapshot(topic, &wanted);
     let newest = snapshot.events.iter().rev().take(RENDERED_EVENTS).rev();
-    let shown = PageEvent::newest(newest.map(|entry| &entry.event));
+    let shown = PageEvent::newest(newest.map(|entry| (&entry.event, rfc_3339(entry.published_at))));
     let before = &snapshot.events[..snapshot.events.len() - shown.len()];
     TopicPage {
         origin: origin(state, parts),
         topic: topic.to_string(),
-        is_clock: false,
         stream_path: topic_path(topic.as_str()),
         events: shown,
         before: before.last().map(|entry| entry.event.id.clone()),
@@ -200,16 +195,13 @@ fn topic_page(
         consumers: snapshot.subscribers,
         has_ended: snapshot.has_ended,
         filter: String::new(),
-        refusal: String::new(),
+        refusal: None,
+        rendered_at: rfc_3339(SystemTime::now()),
     }
 }
 
-async fn render_live(state: &AppState, held: Share, page: TopicPage) -> Response {
-    let options = state.site_config.leptos_options.clone();
-    render(StatusCode::OK, held, move || {
-        shell(options.clone(), page.clone())
-    })
-    .await
+fn rfc_3339(moment: SystemTime) -> String {
+    DateTime::<Utc>::from(moment).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// A request that was refused, for a browser.
@@ -219,28 +211,19 @@ pub(crate) async fn problem(
     held: Share,
     problem: RefusedRequest,
 ) -> Response {
-    let options = state.site_config.leptos_options.clone();
-    render(status, held, move || {
-        problem_shell(options.clone(), problem.clone())
-    })
-    .await
+    render(state, status, held, Page::Problem(problem)).await
 }
 
-async fn render<View>(
-    status: StatusCode,
-    held: Share,
-    view: impl Fn() -> View + Clone + Send + Sync + 'static,
-) -> Response
-where
-    View: IntoView + 'static,
-{
+async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -> Response {
+    let options = state.site_config.leptos_options.clone();
+    let view = move || app::document(options.clone(), page.clone());
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
         };
         response.set_status(status);
         response.insert_header(header::VARY, HeaderValue::from_static("accept"));
-        // A page shows one moment, and its policy names a nonce: nobody may keep it.
+        // A page shows one moment, and its policy names a nonce: no cache may keep it.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in SECURITY_HEADERS {
             response.insert_header(name, HeaderValue::from_static(value));

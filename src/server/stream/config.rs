@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
 
-use crate::hub::subscriber::SlowReader;
-use crate::server::stream::session::Pace;
+use crate::hub::subscriber::LagPolicy;
+use crate::server::stream::session::StreamTimings;
 
 /// The defaults of all streams.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct StreamConfig {
     /// How long a reader may take nothing before it counts as slow.
     pub(crate) write_timeout: Duration,
     /// What happens to a slow reader.
-    pub(crate) slow_reader: SlowReader,
+    pub(crate) slow_reader: LagPolicy,
     /// Whether streams are compressed for clients that accept gzip.
     pub(crate) is_gzip_offered: bool,
     /// Headers that every stream has beside its own.
@@ -30,8 +30,8 @@ pub(crate) struct StreamConfig {
 
 impl StreamConfig {
     /// The timings of a stream under this policy for slow readers.
-    pub(crate) fn pace(&self, slow_reader: SlowReader) -> Pace {
-        Pace {
+    pub(crate) fn timings(&self, slow_reader: LagPolicy) -> StreamTimings {
+        StreamTimings {
             retry: self.retry,
             heartbeat: self.heartbeat,
             lifetime: self.lifetime,
@@ -44,10 +44,10 @@ impl StreamConfig {
 
     /// How long a socket may take nothing before it is closed. A slow reader that keeps its stream keeps its socket for as long
     /// as a stream can last.
-    pub(crate) fn socket_timeout(&self, slow_reader: SlowReader) -> Duration {
+    pub(crate) fn socket_timeout(&self, slow_reader: LagPolicy) -> Duration {
         match slow_reader {
-            SlowReader::Disconnect => self.write_timeout,
-            SlowReader::Skip | SlowReader::Latest => self.write_timeout.max(self.lifetime),
+            LagPolicy::Disconnect => self.write_timeout,
+            LagPolicy::Skip | LagPolicy::Latest => self.write_timeout.max(self.lifetime),
         }
     }
 }

@@ -1,40 +1,43 @@
 //! The wire forms of batches: made once, written to every reader that stands at the same cursor and asked for the same.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::gzip::Checksum;
 use crate::hub::batch::{Batch, Format};
 
 /// Room for the head of a chunk: its size in hexadecimal digits, and a line break.
 const HEAD_BYTES: usize = 16 + 2;
 
 /// What ends a chunk.
-const CHUNK_END: &str = "\r\n";
+const CHUNK_END: &[u8] = b"\r\n";
 
-/// A batch in one format, ready to be written as a chunk of HTTP/1.1 (RFC 9112, section 7.1) or as part of any other body.
+/// A batch in one format, as a chunk of HTTP/1.1 (RFC 9112, section 7.1) around the bytes that any other body has.
 #[derive(Debug)]
 pub(crate) struct Encoded {
     chunk: Bytes,
     head_bytes: usize,
+    /// Of the bytes before they were compressed, if they are.
+    pub(super) checksum: Option<Checksum>,
 }
 
 impl Encoded {
     /// What `push` appends, which is some `capacity` bytes long and not empty.
-    pub(crate) fn new(capacity: usize, push: impl FnOnce(&mut String)) -> Self {
-        let mut text = String::with_capacity(HEAD_BYTES + capacity + CHUNK_END.len());
-        text.extend(std::iter::repeat_n(' ', HEAD_BYTES));
-        push(&mut text);
-        let bytes = text.len() - HEAD_BYTES;
-        text.push_str(CHUNK_END);
-        let mut chunk = text.into_bytes();
-        let head = format!("{bytes:x}\r\n");
+    pub(super) fn new(capacity: usize, push: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut chunk = Vec::with_capacity(HEAD_BYTES + capacity + CHUNK_END.len());
+        chunk.resize(HEAD_BYTES, 0);
+        push(&mut chunk);
+        let head = format!("{:x}\r\n", chunk.len() - HEAD_BYTES);
+        chunk.extend_from_slice(CHUNK_END);
         let unused = HEAD_BYTES - head.len();
         chunk[unused..HEAD_BYTES].copy_from_slice(head.as_bytes());
         Self {
             chunk: Bytes::from(chunk).slice(unused..),
             head_bytes: head.len(),
+            checksum: None,
         }
     }
 
@@ -43,7 +46,7 @@ impl Encoded {
         &self.chunk
     }
 
-    /// As part of any other body.
+    /// Without the chunk around it.
     pub(crate) fn bytes(&self) -> Bytes {
         let end = self.chunk.len() - CHUNK_END.len();
         self.chunk.slice(self.head_bytes..end)
@@ -51,19 +54,19 @@ impl Encoded {
 }
 
 /// Bytes as a chunk of HTTP/1.1.
-pub(crate) fn http1_chunk(bytes: &[u8]) -> Bytes {
+pub(super) fn http1_chunk(bytes: &[u8]) -> Bytes {
     let mut chunk = Vec::with_capacity(HEAD_BYTES + bytes.len() + CHUNK_END.len());
     // Writing into a vector cannot fail.
     let _ = write!(chunk, "{:x}\r\n", bytes.len());
     chunk.extend_from_slice(bytes);
-    chunk.extend_from_slice(CHUNK_END.as_bytes());
+    chunk.extend_from_slice(CHUNK_END);
     chunk.into()
 }
 
-/// Wire forms that a writer has used lately. It holds them for the readers that come next; batches themselves keep them
+/// Wire forms that a thread has used lately. It holds them for the readers that come next; batches themselves keep them
 /// weakly.
 #[derive(Default)]
-pub(crate) struct Recent {
+pub(crate) struct RecentlyEncoded {
     used: [Option<Used>; 4],
     next: usize,
 }
@@ -74,9 +77,9 @@ struct Used {
     encoded: Arc<Encoded>,
 }
 
-impl Recent {
+impl RecentlyEncoded {
     /// The batch in a format.
-    pub(crate) fn encoded(
+    pub(super) fn encoded(
         &mut self,
         batch: &Arc<Batch>,
         format: Format,
@@ -102,31 +105,23 @@ impl Recent {
     }
 }
 
-/// For tasks that write one stream each: what the tasks of a thread have used lately, so that a thousand of them that are
-/// woken by one event encode it once.
-pub(crate) mod recent {
-    use std::cell::RefCell;
+/// Batches with more text are encoded for each task: a thread holds on to what its tasks have used.
+const MAX_TEXT_BYTES: usize = 64 * 1_024;
 
-    use super::{Arc, Batch, Encoded, Format, Recent};
+thread_local! {
+    static OF_TASKS: RefCell<RecentlyEncoded> = RefCell::default();
+}
 
-    /// Batches with more text are encoded for each task: a thread holds on to what its tasks have used.
-    const MAX_TEXT_BYTES: usize = 64 * 1_024;
-
-    thread_local! {
-        static RECENT: RefCell<Recent> = RefCell::default();
+/// The batch in a format, for a task that writes one stream: a thousand of them that one event wakes encode it once.
+pub(super) fn encoded_for_task(
+    batch: &Arc<Batch>,
+    format: Format,
+    encode: impl FnOnce() -> Encoded,
+) -> Arc<Encoded> {
+    if batch.text_bytes() > MAX_TEXT_BYTES {
+        return batch.encoded(format, encode);
     }
-
-    /// The batch in a format.
-    pub(crate) fn encoded(
-        batch: &Arc<Batch>,
-        format: Format,
-        encode: impl FnOnce() -> Encoded,
-    ) -> Arc<Encoded> {
-        if batch.text_bytes() > MAX_TEXT_BYTES {
-            return batch.encoded(format, encode);
-        }
-        RECENT.with_borrow_mut(|recent| recent.encoded(batch, format, encode))
-    }
+    OF_TASKS.with_borrow_mut(|recent| recent.encoded(batch, format, encode))
 }
 
 #[cfg(test)]
@@ -137,7 +132,7 @@ mod tests {
     fn what_is_encoded_is_a_chunk_around_the_bytes() {
         for bytes in [1, 15, 16, 255, 256, 65_535, 65_536] {
             let text = "x".repeat(bytes);
-            let encoded = Encoded::new(0, |out| out.push_str(&text));
+            let encoded = Encoded::new(0, |out| out.extend_from_slice(text.as_bytes()));
             assert_eq!(encoded.bytes(), text);
             assert_eq!(*encoded.http1_chunk(), http1_chunk(text.as_bytes()));
             assert_eq!(

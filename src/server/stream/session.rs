@@ -1,7 +1,15 @@
-//! What a reader is to be sent next, and when its stream ends: events as the subscriber reads them, heartbeats when it is
-//! silent, the number of consumers. Every way in which a stream is written asks here; how it looks on the wire
-//! (`event_stream`, `websocket`), and how it gets there, is theirs. Whoever has a task for the stream waits in
-//! [`Delivery::next`]; whoever has many streams looks with [`Delivery::poll`] when a topic has news or the time has come.
+//! What a reader is sent next, and when its stream ends: events as the subscriber reads them, heartbeats when it is
+//! silent, the number of consumers. How that looks on the wire is left to [`super::wire`], and how it gets to a socket to
+//! `net`. A task with one stream waits in [`StreamSession::next`]; a writer thread with many looks with
+//! [`StreamSession::poll`] when a topic has news or the time has come:
+//!
+//! ```text
+//! while let Some(item) = session.poll(now, &mut memo)? {
+//!     session.begin_sending(bytes, batch, now, &mut stats);
+//!     session.progress(now);                       // each time that the socket takes some of it
+//!     if session.done(now) == Next::OnNews { break }   // when it has taken all
+//! }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +17,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::hub::batch::Batch;
-use crate::hub::subscriber::{Read, Subscriber};
+use crate::hub::subscriber::{ReadMemo, ReadOutcome, Subscriber};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::expiry::Expiry;
 use crate::server::limits::shares::{Exhausted, Share};
 use crate::server::limits::streams::StreamPermit;
-use crate::server::ops::metrics::{Metrics, Tally};
+use crate::server::ops::metrics::{DeliveryStats, Metrics};
 use crate::server::ops::notices::Kind;
 
-/// The shortest time between two numbers of consumers, so that a crowd that comes at once is told in a few.
+/// The shortest time between two numbers of consumers, so that a crowd that comes at once causes a few.
 const CONSUMERS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How much is read from the log at once, in bytes of text: what a reader that stops reading makes the server hold for
@@ -27,7 +35,7 @@ const BATCH_BYTES: usize = 64 * 1_024;
 
 /// How one stream is sent.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct StreamTimings {
     /// How long the reader waits before it connects again, before jitter.
     pub(crate) retry: Duration,
     /// The longest silence.
@@ -46,20 +54,20 @@ pub(crate) struct Pace {
 
 /// Something to send.
 #[derive(Debug)]
-pub(crate) enum Item {
+pub(crate) enum StreamItem {
     /// The next events.
     Batch(Arc<Batch>),
     /// Events are missing; the id is where the reader is now.
     Gap(Gap, EventId),
     /// How many consumers the topic has.
     Consumers(usize),
-    /// Nothing, but the silence has been long.
+    /// The silence has been long.
     Heartbeat,
 }
 
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum CloseReason {
     /// All streams are ended: the server stops, or was asked to.
     Closed,
     /// It has been open for its lifetime.
@@ -72,39 +80,70 @@ pub(crate) enum Ending {
     TooSlow,
     /// All its topics have ended.
     TopicEnded,
+    /// The reader has not answered a ping.
+    NoPong,
 }
 
-/// One stream on its way.
-pub(crate) struct Delivery {
+/// When a stream is polled next, after its reader has taken everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At once: there may be more to send.
+    Now,
+    /// When a topic has news, or when it is due.
+    OnNews,
+}
+
+/// What a reader is sent, from its first event to its last.
+pub(crate) struct StreamSession {
     subscriber: Subscriber,
     admission: StreamPermit,
-    pace: Pace,
+    heartbeat: Milliseconds,
+    idle_timeout: Milliseconds,
+    write_timeout: Milliseconds,
+    socket_timeout: Milliseconds,
     ends_at: Instant,
-    /// When something was handed over last, if the reader has not asked for more since. It asks at once unless its
-    /// socket is full.
-    handed_over: Option<Instant>,
+    expires_at: Option<Box<Expiry>>,
+    /// Set while something is not yet accepted by the socket; start of the stall clock.
+    sending_since: Option<Instant>,
     /// The reader has taken nothing for longer than the write timeout, and goes on now.
     has_stalled: bool,
     last_sent: Instant,
     last_event: Instant,
     opened_at: Instant,
     /// The number of consumers, for a reader that asked for it.
-    consumers: Option<Consumers>,
+    consumers: Option<Box<Consumers>>,
 }
 
 /// What a reader knows of the number of consumers.
 struct Consumers {
-    told: Option<usize>,
+    sent: Option<usize>,
     next_at: Instant,
 }
 
-impl Pace {
+/// A time in four bytes, since there are many streams. Longer ones are cut to 49 days.
+#[derive(Debug, Clone, Copy)]
+struct Milliseconds(u32);
+
+impl From<Duration> for Milliseconds {
+    fn from(duration: Duration) -> Self {
+        let rounded_up = duration.as_nanos().div_ceil(1_000_000);
+        Self(u32::try_from(rounded_up).unwrap_or(u32::MAX))
+    }
+}
+
+impl Milliseconds {
+    fn duration(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
+}
+
+impl StreamTimings {
     /// The same, but for a stream that ends with a token, if that comes first.
     pub(crate) fn until(self, expires_at: Option<Expiry>) -> Self {
         Self { expires_at, ..self }
     }
 
-    /// How long one reader waits before it comes back: spread over a fifth to either side, so that readers who lost one
+    /// How long one reader waits before it comes back: spread over a fifth to either side, so that readers that lost one
     /// server do not find the next at one moment.
     pub(crate) fn jittered_retry(&self) -> Duration {
         self.retry.mul_f64(0.8 + 0.4 * fastrand::f64())
@@ -116,27 +155,33 @@ impl Pace {
     }
 }
 
-impl Delivery {
+impl StreamSession {
     pub(crate) fn new(
         subscriber: Subscriber,
         admission: StreamPermit,
-        pace: Pace,
+        timings: StreamTimings,
         with_consumers: bool,
     ) -> Self {
         let now = Instant::now();
-        let lifetime_over = now + pace.jittered_lifetime();
-        let consumers = with_consumers.then_some(Consumers {
-            told: None,
-            next_at: now,
+        let lifetime_over = now + timings.jittered_lifetime();
+        let consumers = with_consumers.then(|| {
+            Box::new(Consumers {
+                sent: None,
+                next_at: now,
+            })
         });
         Self {
             subscriber,
             admission,
-            pace,
-            ends_at: pace
+            ends_at: timings
                 .expires_at
                 .map_or(lifetime_over, |end| end.at().min(lifetime_over)),
-            handed_over: None,
+            expires_at: timings.expires_at.map(Box::new),
+            heartbeat: timings.heartbeat.into(),
+            idle_timeout: timings.idle_timeout.into(),
+            write_timeout: timings.write_timeout.into(),
+            socket_timeout: timings.socket_timeout.into(),
+            sending_since: None,
             has_stalled: false,
             last_sent: now,
             last_event: now,
@@ -154,15 +199,18 @@ impl Delivery {
         (gap, self.subscriber.position())
     }
 
-    /// Waits for what is to be sent next, or says why nothing is any more. Dropping the future and calling again loses
-    /// nothing.
-    pub(crate) async fn next(&mut self) -> Result<Item, Ending> {
+    /// Waits for what is to be sent next. Dropping the future and calling again loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream ends.
+    pub(crate) async fn next(&mut self) -> Result<StreamItem, CloseReason> {
         loop {
             // Looked at before anything else, since a stream that always has something to read ends too.
             if self.is_closed() {
-                return Err(Ending::Closed);
+                return Err(CloseReason::Closed);
             }
-            if let Some(item) = self.poll(Instant::now())? {
+            if let Some(item) = self.poll(Instant::now(), &mut ReadMemo::default())? {
                 return Ok(item);
             }
             let due = self.due();
@@ -174,50 +222,85 @@ impl Delivery {
         }
     }
 
-    /// What is to be sent now, if anything is, or why nothing is any more. It does not look whether all streams have
-    /// been ended; see [`Self::is_closed`].
-    pub(crate) fn poll(&mut self, now: Instant) -> Result<Option<Item>, Ending> {
-        self.take(now);
-        self.handed_over = None;
+    /// What is to be sent now, if anything is. Whether all streams have been ended is not looked at; see
+    /// [`Self::is_closed`].
+    ///
+    /// # Errors
+    ///
+    /// Why the stream ends.
+    pub(crate) fn poll(
+        &mut self,
+        now: Instant,
+        memo: &mut ReadMemo,
+    ) -> Result<Option<StreamItem>, CloseReason> {
+        self.progress(now);
+        self.sending_since = None;
         if std::mem::take(&mut self.has_stalled) {
-            let read = self.fall_behind();
+            let read = self.handle_lag();
             if let Some(item) = self.item(read, now)? {
                 return Ok(Some(item));
             }
         }
-        if let Some(ending) = self.time_is_over(now) {
-            return Err(ending);
+        if let Some(reason) = self.time_is_over(now) {
+            return Err(reason);
         }
         while self.subscriber.is_ready() {
-            let read = self.subscriber.read(BATCH_BYTES);
+            let read = self.subscriber.read_shared(BATCH_BYTES, memo);
             if let Some(item) = self.item(read, now)? {
                 return Ok(Some(item));
             }
         }
-        if let Some(count) = self.consumers_to_tell(now) {
-            return Ok(Some(Item::Consumers(count)));
+        if let Some(count) = self.consumers_to_send(now) {
+            return Ok(Some(StreamItem::Consumers(count)));
         }
-        let is_silent = now >= self.last_sent + self.pace.heartbeat;
-        Ok(is_silent.then_some(Item::Heartbeat))
+        let is_silent = now >= self.last_sent + self.heartbeat.duration();
+        Ok(is_silent.then_some(StreamItem::Heartbeat))
     }
 
-    /// The reader has taken some of what was handed over.
-    pub(crate) fn take(&mut self, now: Instant) {
-        if let Some(at) = &mut self.handed_over {
-            self.has_stalled |= now.saturating_duration_since(*at) > self.pace.write_timeout;
-            *at = now;
+    /// So many bytes are sent from now on, and with them a batch if there is one. Every chunk is announced here before it is
+    /// written.
+    pub(crate) fn begin_sending(
+        &mut self,
+        bytes: usize,
+        batch: Option<&Batch>,
+        now: Instant,
+        stats: &mut DeliveryStats,
+    ) {
+        stats.sent_bytes += bytes as u64;
+        if let Some(batch) = batch {
+            let count = batch.entries().len() as u64;
+            stats.delivered += count;
+            // What was published before the reader came waited for the reader, not for the server.
+            if let Some(first) = batch.entries().first()
+                && first.appended_at() >= self.opened_at
+            {
+                let delay = now.saturating_duration_since(first.appended_at());
+                stats.delays.add(delay, count);
+            }
+        }
+        self.last_sent = now;
+        self.sending_since = Some(now);
+    }
+
+    /// The socket has taken some of what is sent: the stall clock starts again.
+    pub(crate) fn progress(&mut self, now: Instant) {
+        if let Some(since) = &mut self.sending_since {
+            self.has_stalled |=
+                now.saturating_duration_since(*since) > self.write_timeout.duration();
+            *since = now;
         }
     }
 
-    /// The reader has taken all of it; whether there is nothing to read, so that only time brings something to send.
-    pub(crate) fn rests(&mut self, now: Instant) -> bool {
-        self.take(now);
-        // One that had stalled, and has everything now, is looked at as one that has not lost anything.
-        let rests = !self.has_stalled && !self.subscriber.is_ready();
-        if rests {
-            self.handed_over = None;
+    /// The socket has taken all of it.
+    pub(crate) fn done(&mut self, now: Instant) -> Next {
+        self.progress(now);
+        // A reader that had stalled is handled by the next poll, as one that has not lost anything.
+        if self.has_stalled || self.subscriber.is_ready() {
+            Next::Now
+        } else {
+            self.sending_since = None;
+            Next::OnNews
         }
-        rests
     }
 
     /// Accounts for bytes that the reader does not take for now.
@@ -229,25 +312,30 @@ impl Delivery {
         let held = self.admission.hold(bytes);
         if held.is_err() {
             self.admission.metrics.slow_readers.inc();
-            Kind::SlowReader.notice(self.admission.client(), || {
+            Kind::LagPolicy.notice(self.admission.client(), || {
                 format!("a reader that left {bytes} bytes was disconnected: the server holds as much as --max-held-bytes or --max-held-bytes-per-address allows")
             });
         }
         held
     }
 
+    /// The heartbeat's interval.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.heartbeat.duration()
+    }
+
     /// How long the reader's socket may take nothing before it is closed.
     pub(crate) fn socket_timeout(&self) -> Duration {
-        self.pace.socket_timeout
+        self.socket_timeout.duration()
     }
 
     /// When there is something to be done even without any news.
     pub(crate) fn due(&self) -> Instant {
-        let due = (self.last_sent + self.pace.heartbeat)
-            .min(self.last_event + self.pace.idle_timeout)
+        let due = (self.last_sent + self.heartbeat.duration())
+            .min(self.last_event + self.idle_timeout.duration())
             .min(self.ends_at);
         match (&self.consumers, self.subscriber.consumers()) {
-            (Some(consumers), Some(count)) if consumers.told != Some(count) => {
+            (Some(consumers), Some(count)) if consumers.sent != Some(count) => {
                 due.min(consumers.next_at)
             }
             _ => due,
@@ -264,112 +352,85 @@ impl Delivery {
         &self.subscriber
     }
 
-    /// Whether it is told of the number of consumers.
+    /// Whether it sends the number of consumers.
     pub(crate) fn counts_consumers(&self) -> bool {
         self.consumers.is_some()
     }
 
-    /// Where what has been tallied is counted.
+    /// Where statistics are counted.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.admission.metrics
     }
 
-    /// So many bytes are handed over to be written now, and with them the last of a batch if there is one; whoever writes
-    /// says so for everything, and then asks for what is next as soon as it has been taken. Of what is large it says with
-    /// [`Self::take`] when some has been taken: then a reader that is slow is told from one that takes nothing.
-    pub(crate) fn hand_over(
-        &mut self,
-        bytes: usize,
-        batch: Option<&Batch>,
-        now: Instant,
-        tally: &mut Tally,
-    ) {
-        tally.sent_bytes += bytes as u64;
-        if let Some(batch) = batch {
-            let count = batch.entries().len() as u64;
-            tally.delivered += count;
-            // What was there before the reader came waited for the reader, not for the server.
-            if let Some(first) = batch.entries().first()
-                && first.appended_at() >= self.opened_at
-            {
-                let delay = now.saturating_duration_since(first.appended_at());
-                tally.delays.add(delay, count);
-            }
-        }
-        self.last_sent = now;
-        self.handed_over = Some(now);
-    }
-
-    /// A reader that is slow and may stay is counted here; one that may not, when its stream ends.
-    fn fall_behind(&mut self) -> Read {
-        let read = self.subscriber.fall_behind();
-        if !matches!(read, Read::TooSlow) {
+    /// Counts a slow reader that may stay; one that may not is counted when its stream ends.
+    fn handle_lag(&mut self) -> ReadOutcome {
+        let read = self.subscriber.handle_lag();
+        if !matches!(read, ReadOutcome::TooSlow) {
             self.count_as_slow("was sent on to the newest events");
         }
         read
     }
 
-    fn item(&mut self, read: Read, now: Instant) -> Result<Option<Item>, Ending> {
-        let metrics = &self.admission.metrics;
+    fn item(&mut self, read: ReadOutcome, now: Instant) -> Result<Option<StreamItem>, CloseReason> {
         match read {
-            Read::Batch(batch) => {
+            ReadOutcome::Batch(batch) => {
                 self.last_event = now;
-                Ok(Some(Item::Batch(batch)))
+                Ok(Some(StreamItem::Batch(batch)))
             }
-            Read::Gap(gap) => {
-                metrics.gaps.inc();
-                Ok(Some(Item::Gap(gap, self.subscriber.position())))
+            ReadOutcome::Gap(gap) => {
+                self.admission.metrics.gaps.inc();
+                Ok(Some(StreamItem::Gap(gap, self.subscriber.position())))
             }
-            Read::Nothing => Ok(None),
-            Read::TooSlow => {
+            ReadOutcome::Nothing => Ok(None),
+            ReadOutcome::TooSlow => {
                 self.count_as_slow("was disconnected");
-                Err(Ending::TooSlow)
+                Err(CloseReason::TooSlow)
             }
-            Read::End => Err(Ending::TopicEnded),
+            ReadOutcome::End => Err(CloseReason::TopicEnded),
         }
     }
 
     fn count_as_slow(&self, outcome: &str) {
         self.admission.metrics.slow_readers.inc();
-        Kind::SlowReader.notice(self.admission.client(), || {
-            let patience = humantime::format_duration(self.pace.write_timeout);
+        Kind::LagPolicy.notice(self.admission.client(), || {
+            let longest = humantime::format_duration(self.write_timeout.duration());
             format!(
-                "a reader that is too slow {outcome}: it took nothing for {patience} (--write-timeout), or its next event is no longer kept"
+                "a reader that is too slow {outcome}: it took nothing for {longest} (--write-timeout), or its next event is no longer kept"
             )
         });
     }
 
-    fn time_is_over(&self, now: Instant) -> Option<Ending> {
-        if self.pace.expires_at.is_some_and(|end| end.is_over(now)) {
-            Some(Ending::Expired)
+    fn time_is_over(&self, now: Instant) -> Option<CloseReason> {
+        if self.expires_at.as_ref().is_some_and(|end| end.is_over(now)) {
+            Some(CloseReason::Expired)
         } else if now >= self.ends_at {
-            Some(Ending::LifetimeOver)
-        } else if now >= self.last_event + self.pace.idle_timeout {
-            Some(Ending::Idle)
+            Some(CloseReason::LifetimeOver)
+        } else if now >= self.last_event + self.idle_timeout.duration() {
+            Some(CloseReason::Idle)
         } else {
             None
         }
     }
 
-    /// A number of consumers that the reader has not been told, if it may be told again.
-    fn consumers_to_tell(&mut self, now: Instant) -> Option<usize> {
+    /// A number of consumers that the reader does not know, if it may be sent again.
+    fn consumers_to_send(&mut self, now: Instant) -> Option<usize> {
         let consumers = self.consumers.as_mut()?;
         let count = self.subscriber.consumers()?;
-        if consumers.told == Some(count) || now < consumers.next_at {
+        if consumers.sent == Some(count) || now < consumers.next_at {
             return None;
         }
-        consumers.told = Some(count);
+        consumers.sent = Some(count);
         consumers.next_at = now + CONSUMERS_INTERVAL;
         Some(count)
     }
 }
 
-impl Drop for Delivery {
-    /// A reader that took nothing until its socket was closed was slow, and nobody asked again on its behalf.
+impl Drop for StreamSession {
+    /// Counts a stalled reader whose socket was closed before the next poll.
     fn drop(&mut self) {
         let was_stalled = self
-            .handed_over
-            .is_some_and(|at| at.elapsed() >= self.pace.write_timeout);
+            .sending_since
+            .is_some_and(|since| since.elapsed() >= self.write_timeout.duration());
         if was_stalled {
             self.count_as_slow("was disconnected");
         }

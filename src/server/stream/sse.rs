@@ -1,37 +1,21 @@
-//! A delivery as a stream of bytes in the event stream format: what is sent first, and how each item looks. What is sent
-//! when is decided by the delivery, the headers by the route, and how the bytes get to the reader by the connection:
-//! as the body of an answer, or by a thread that writes many streams, which a connection may offer to the body.
+//! How a stream looks in the event stream format (WHATWG HTML, section 9.2): its opening, each item, and each event with
+//! what the reader asked for beside it. Functions from facts to text; when something is sent is left to the session.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, stream};
-use tokio::time::Instant;
-
 use crate::hub::Entry;
-use crate::hub::batch::{Batch, Format};
-use crate::hub::subscriber::Subscriber;
-use crate::protocol::event::EventType;
+use crate::hub::batch::Batch;
+use crate::protocol::event::{EventId, EventType};
 use crate::protocol::event_stream::{
     push_comment, push_event_without_id, push_fields, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
 use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
-use crate::server::limits::shares::Share;
-use crate::server::limits::streams::StreamPermit;
-use crate::server::ops::metrics::Tally;
-use crate::server::stream::encoded::{Encoded, recent};
-use crate::server::stream::session::{Delivery, Ending, Item, Pace};
-
-/// How much a body gives at once, in bytes: a reader that takes so much within the write timeout is not too slow, however
-/// large an event is.
-const PIECE_BYTES: usize = 16 * 1_024;
+use crate::server::stream::session::{StreamSession, StreamTimings};
 
 /// What a reader asked for beside the topic's events.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Extras {
+pub(crate) struct StreamOptions {
     /// The number of consumers as events.
     pub(crate) consumers: bool,
     /// Heartbeats as events.
@@ -42,310 +26,100 @@ pub(crate) struct Extras {
     pub(crate) types: bool,
 }
 
-/// Sends what a subscriber reads until the stream has to end, as a body. The stream may be taken out of the body when its
-/// beginning has been sent, which the transfer is for.
-pub(crate) fn open(
-    subscriber: Subscriber,
-    admission: StreamPermit,
-    pace: Pace,
-    extras: Extras,
-) -> (
-    impl Stream<Item = Result<Bytes, Infallible>> + Send,
-    Transfer,
-) {
-    let stream = EventStream::new(subscriber, admission, pace, extras);
-    let transfer = Transfer::default();
-    let state = (stream, transfer.clone());
-    let body = stream::unfold(state, |(mut stream, transfer)| async move {
-        if stream.has_begun() && transfer.is_wanted() {
-            transfer.give(stream);
-            return std::future::pending().await;
-        }
-        stream
-            .next()
-            .await
-            .map(|chunk| (Ok(chunk), (stream, transfer)))
-    });
-    (body, transfer)
-}
-
-/// How long the reader of a stream may take nothing before its connection is closed, in the extensions of the answer.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience(pub(crate) Duration);
-
-/// The way of an event stream out of the body that it began in, to who writes it better. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct Transfer(Arc<Mutex<TransferState>>);
-
-#[derive(Default)]
-enum TransferState {
-    #[default]
-    Unwanted,
-    Wanted,
-    Given(Box<EventStream>),
-}
-
-impl Transfer {
-    /// Asks for the stream. It will be given when its beginning has been taken from the body, which then goes silent.
-    pub(crate) fn want(&self) {
-        *self.lock() = TransferState::Wanted;
-    }
-
-    /// Takes the stream, if it has been given.
-    pub(crate) fn take(&self) -> Option<Box<EventStream>> {
-        let mut state = self.lock();
-        match std::mem::take(&mut *state) {
-            TransferState::Given(stream) => Some(stream),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-
-    fn is_wanted(&self) -> bool {
-        matches!(*self.lock(), TransferState::Wanted)
-    }
-
-    fn give(&self, stream: EventStream) {
-        *self.lock() = TransferState::Given(Box::new(stream));
-    }
-
-    /// Never held across an await.
-    fn lock(&self) -> MutexGuard<'_, TransferState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a server that cannot serve a stream now sends in its place. An EventSource gives up for good on any status but
-/// 200, so it gets one, and is told when to come back.
-pub(crate) fn come_back_later(pace: Pace) -> String {
+/// 200, so it gets one, and the time after which it comes back.
+pub(crate) fn come_back_later(timings: StreamTimings) -> String {
     let mut out = String::new();
     push_comment(&mut out, "no place is free: come back later");
-    push_retry(&mut out, pace.jittered_retry().as_millis());
+    push_retry(&mut out, timings.jittered_retry().as_millis());
     out.push('\n');
     out
 }
 
-/// An event stream on its way.
-pub(crate) struct EventStream {
-    delivery: Delivery,
-    extras: Extras,
-    heartbeat: Duration,
-    /// What is sent before anything else.
-    opening: Option<Bytes>,
-    /// The rest of what a body gives in pieces, and the batch that ends with it.
-    rest: Bytes,
-    batch: Option<Arc<Batch>>,
-    /// Accounts for what is large and has not been taken.
-    held: Option<Box<Share>>,
+/// What is sent before anything else.
+pub(super) fn opening(
+    session: &mut StreamSession,
+    timings: &StreamTimings,
+    options: StreamOptions,
+) -> String {
+    let mut out = String::new();
+    push_comment(&mut out, "fairwind");
+    push_retry(&mut out, timings.jittered_retry().as_millis());
+    out.push('\n');
+    // The gap comes before the id that ends it: a reader that is cut off in between asks again and learns of it again.
+    let (gap, position) = session.start();
+    if let Some(gap) = gap {
+        push_gap(&mut out, &gap, &position);
+    } else {
+        push_id_and_dispatch(&mut out, &position);
+    }
+    if options.heartbeat {
+        push_heartbeat(&mut out, options, timings.heartbeat);
+    }
+    out
 }
 
-/// What is sent at once.
-pub(crate) enum Chunk {
-    /// Events: the same for all readers at one cursor that asked for the same.
-    Events(Arc<Batch>),
-    /// Bytes for this reader alone.
-    Own(Bytes),
-}
-
-impl EventStream {
-    fn new(subscriber: Subscriber, admission: StreamPermit, pace: Pace, extras: Extras) -> Self {
-        let mut delivery = Delivery::new(subscriber, admission, pace, extras.consumers);
-        let mut opening = String::new();
-        push_comment(&mut opening, "fairwind");
-        push_retry(&mut opening, pace.jittered_retry().as_millis());
-        opening.push('\n');
-        // The gap comes before the id that ends it: a reader that is cut off in between asks again and is told again.
-        let (gap, position) = delivery.start();
-        if let Some(gap) = gap {
-            push_gap(&mut opening, &gap);
-        }
-        push_id_and_dispatch(&mut opening, &position);
-        if extras.heartbeat {
-            push_heartbeat(&mut opening, pace.heartbeat);
-        }
-        Self {
-            delivery,
-            extras,
-            heartbeat: pace.heartbeat,
-            opening: Some(opening.into()),
-            rest: Bytes::new(),
-            batch: None,
-            held: None,
-        }
-    }
-
-    /// Waits for the next bytes; there are none when the stream has ended.
-    async fn next(&mut self) -> Option<Bytes> {
-        self.delivery.take(Instant::now());
-        if self.rest.is_empty() {
-            self.held = None;
-            (self.rest, self.batch) = match self.opening.take() {
-                Some(opening) => (opening, None),
-                None => match self.delivery.next().await {
-                    Ok(item) => match self.chunk(item) {
-                        Chunk::Events(batch) => {
-                            let encoded =
-                                recent::encoded(&batch, self.format(), || self.encode(&batch));
-                            (encoded.bytes(), Some(batch))
-                        }
-                        Chunk::Own(bytes) => (bytes, None),
-                    },
-                    Err(ending) => {
-                        tracing::debug!(?ending, "event stream ended");
-                        return None;
-                    }
-                },
-            };
-        }
-        if self.held.is_none() && self.rest.len() > PIECE_BYTES {
-            match self.delivery.hold(self.rest.len()) {
-                Ok(share) => self.held = Some(Box::new(share)),
-                Err(exhausted) => {
-                    tracing::debug!(?exhausted, "event stream ended: its reader is behind");
-                    return None;
-                }
-            }
-        }
-        let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
-        let batch = if self.rest.is_empty() {
-            self.batch.take()
-        } else {
-            None
-        };
-        let mut tally = Tally::default();
-        self.delivery
-            .hand_over(piece.len(), batch.as_deref(), Instant::now(), &mut tally);
-        self.delivery.metrics().count(&mut tally);
-        Some(piece)
-    }
-
-    /// What is to be written now, if anything is, or why the stream ends. The writer says how long a chunk is with
-    /// [`Self::hand_over`], and writes all of it before it asks again; [`Self::delivery`] says when that is.
-    pub(crate) fn poll(&mut self, now: Instant) -> Result<Option<Chunk>, Ending> {
-        let item = self.delivery.poll(now)?;
-        Ok(item.map(|item| self.chunk(item)))
-    }
-
-    /// A chunk of so many bytes, and of these events, is written now.
-    pub(crate) fn hand_over(
-        &mut self,
-        bytes: usize,
-        batch: Option<&Batch>,
-        now: Instant,
-        tally: &mut Tally,
-    ) {
-        self.delivery.hand_over(bytes, batch, now, tally);
-    }
-
-    /// The reader has taken some of the last chunk.
-    pub(crate) fn take(&mut self, now: Instant) {
-        self.delivery.take(now);
-    }
-
-    /// The reader has taken all of the last chunk; whether there is nothing else for it yet.
-    pub(crate) fn rests(&mut self, now: Instant) -> bool {
-        self.delivery.rests(now)
-    }
-
-    /// Whether the opening has been given, as a whole.
-    fn has_begun(&self) -> bool {
-        self.opening.is_none() && self.rest.is_empty()
-    }
-
-    /// What is sent when.
-    pub(crate) fn delivery(&self) -> &Delivery {
-        &self.delivery
-    }
-
-    /// How an item looks.
-    fn chunk(&self, item: Item) -> Chunk {
-        let mut out = String::new();
-        match item {
-            Item::Batch(batch) => return Chunk::Events(batch),
-            Item::Gap(gap, position) => {
-                push_gap(&mut out, &gap);
-                push_id_and_dispatch(&mut out, &position);
-            }
-            Item::Consumers(count) => push_named(&mut out, CONSUMERS_EVENT, &count.to_string()),
-            Item::Heartbeat if self.extras.heartbeat => push_heartbeat(&mut out, self.heartbeat),
-            Item::Heartbeat => out.push_str(":\n\n"),
-        }
-        Chunk::Own(out.into())
-    }
-
-    /// The format of this stream's events.
-    pub(crate) fn format(&self) -> Format {
-        let has_log_ids = self.delivery.subscriber().is_of_several();
-        let flags = [self.extras.types, self.extras.topics, has_log_ids];
-        Format(
-            flags
-                .into_iter()
-                .fold(EVENT_STREAM, |format, flag| format << 1 | u8::from(flag)),
-        )
-    }
-
-    /// A batch in that format.
-    pub(crate) fn encode(&self, batch: &Batch) -> Encoded {
-        let of_each = if self.extras.types || self.extras.topics {
-            96
-        } else {
-            48
-        };
-        let capacity = batch.text_bytes() + batch.entries().len() * of_each;
-        Encoded::new(capacity, |out| {
-            for entry in batch.entries() {
-                self.push_entry(out, entry);
-            }
-        })
-    }
-
-    /// An event after what the reader wants to know of it.
-    fn push_entry(&self, out: &mut String, entry: &Entry) {
-        let event_type = &entry.event.event_type;
-        if self.extras.topics {
-            push_named(out, TOPIC_EVENT, entry.topic.as_str());
-        }
-        // The end of a topic is the server's own event: it keeps its type.
-        let is_named = self.extras.types && !entry.is_end && !event_type.is_message();
-        if is_named {
-            push_named(out, TYPE_EVENT, event_type.as_str());
-        }
-        let shown_type = if is_named {
-            &EventType::default()
-        } else {
-            event_type
-        };
-        push_fields(out, shown_type, &entry.event.data);
-        // The delay is for the readers of this topic: on a stream of several it would keep a reader from the others.
-        if let Some(retry) = entry.retry.filter(|_| !self.extras.topics) {
-            push_retry(out, retry.as_millis());
-        }
-        let subscriber = self.delivery.subscriber();
-        if subscriber.is_of_several() {
-            push_id_and_dispatch(out, &subscriber.id_of(entry));
-        } else {
-            push_id_and_dispatch(out, &entry.event.id);
-        }
-    }
-}
-
-/// The formats of event streams begin with this bit; see [`EventStream::format`].
-const EVENT_STREAM: u8 = 1;
-
-/// A heartbeat that a page can hear: it says how long a silence can be.
-fn push_heartbeat(out: &mut String, interval: Duration) {
-    push_named(out, HEARTBEAT_EVENT, &interval.as_millis().to_string());
-}
-
-fn push_gap(out: &mut String, gap: &Gap) {
+/// Events are missing, up to a position.
+pub(super) fn push_gap(out: &mut String, gap: &Gap, position: &EventId) {
     // Two ids, which are plain texts: this cannot fail.
-    push_named(
-        out,
-        GAP_EVENT,
-        &serde_json::to_string(gap).unwrap_or_default(),
-    );
+    let data = serde_json::to_string(gap).unwrap_or_default();
+    push_named(out, GAP_EVENT, &data);
+    push_id_and_dispatch(out, position);
+}
+
+/// The number of consumers.
+pub(super) fn push_consumers(out: &mut String, count: usize) {
+    push_named(out, CONSUMERS_EVENT, &count.to_string());
+}
+
+/// A heartbeat: a comment, or an event that says how long a silence can be, for a page that wants to hear it.
+pub(super) fn push_heartbeat(out: &mut String, options: StreamOptions, interval: Duration) {
+    if options.heartbeat {
+        push_named(out, HEARTBEAT_EVENT, &interval.as_millis().to_string());
+    } else {
+        out.push_str(":\n\n");
+    }
+}
+
+/// The events of a batch as a session's reader knows them.
+pub(super) fn events(batch: &Batch, options: StreamOptions, session: &StreamSession) -> String {
+    let of_each = if options.types || options.topics {
+        96
+    } else {
+        32
+    };
+    let capacity = batch.text_bytes() + batch.entries().len() * of_each;
+    let mut out = String::with_capacity(capacity);
+    let subscriber = session.subscriber();
+    for entry in batch.entries() {
+        push_entry(&mut out, entry, options);
+        if subscriber.is_of_several() {
+            push_id_and_dispatch(&mut out, &subscriber.id_of(entry));
+        } else {
+            push_id_and_dispatch(&mut out, &entry.event.id);
+        }
+    }
+    out
+}
+
+/// An event without its id, after what the reader wants to know of it.
+fn push_entry(out: &mut String, entry: &Entry, options: StreamOptions) {
+    let event_type = &entry.event.event_type;
+    if options.topics {
+        push_named(out, TOPIC_EVENT, entry.topic.as_str());
+    }
+    // The end of a topic is the server's own event: it keeps its type.
+    let is_named = options.types && !entry.is_end && !event_type.is_message();
+    if is_named {
+        push_named(out, TYPE_EVENT, event_type.as_str());
+        push_fields(out, &EventType::default(), &entry.event.data);
+    } else {
+        push_fields(out, event_type, &entry.event.data);
+    }
+    // The delay is for the readers of this topic: on a stream of several it would keep a reader from the others.
+    if let Some(retry) = entry.retry.filter(|_| !options.topics) {
+        push_retry(out, retry.as_millis());
+    }
 }
 
 fn push_named(out: &mut String, event_type: &'static str, data: &str) {
@@ -356,22 +130,25 @@ fn push_named(out: &mut String, event_type: &'static str, data: &str) {
 mod tests {
     use std::pin::Pin;
 
-    use futures_util::{FutureExt, StreamExt};
+    use bytes::Bytes;
+    use futures_util::{FutureExt, Stream, StreamExt};
     use regex::Regex;
     use tokio_util::sync::CancellationToken;
 
+    use tokio::time::Instant;
+
     use super::*;
-    use crate::hub::publication::{Conditions, Publication};
-    use crate::hub::subscriber::{SlowReader, Start, Subscription};
+    use crate::hub::publish::{Preconditions, PublishRequest};
+    use crate::hub::subscriber::{LagPolicy, Start, Subscriber, Subscription};
     use crate::hub::topic::Topic;
-    use crate::hub::{Hub, Limits, Page};
-    use crate::protocol::event::EventId;
-    use crate::server::limits::streams::{StreamLimits, StreamRegistry};
+    use crate::hub::{HistoryQuery, Hub, Limits};
+    use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
     use crate::server::ops::metrics::Metrics;
+    use crate::server::stream::wire::WireStream;
 
-    type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
+    type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>;
 
-    const PACE: Pace = Pace {
+    const TIMINGS: StreamTimings = StreamTimings {
         retry: Duration::from_secs(2),
         heartbeat: Duration::from_secs(15),
         lifetime: Duration::from_secs(3_600),
@@ -389,10 +166,6 @@ mod tests {
         }
     }
 
-    fn registry() -> StreamRegistry {
-        StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default())
-    }
-
     fn hub() -> Hub {
         Hub::new(Limits {
             events: 1_000,
@@ -407,38 +180,44 @@ mod tests {
     fn publish(hub: &Hub, data: &str) {
         hub.publish(
             &Topic::clock(),
-            Publication::text(data),
-            Conditions::default(),
+            PublishRequest::text(data),
+            Preconditions::default(),
         )
         .now_or_never()
         .expect("a log in memory commits at once")
         .expect("published");
     }
 
-    fn subscribe(hub: &Hub, start: Start, slow_reader: SlowReader) -> Subscriber {
+    fn subscribe(hub: &Hub, start: Start, slow_reader: LagPolicy) -> Subscriber {
         hub.subscribe(&Subscription::public(Topic::clock(), start, slow_reader))
             .expect("a subscriber")
     }
 
     fn start(
         hub: &Hub,
-        slow_reader: SlowReader,
-        pace: Pace,
-        extras: Extras,
+        slow_reader: LagPolicy,
+        timings: StreamTimings,
+        options: StreamOptions,
     ) -> (Chunks, StreamRegistry) {
-        let streams = registry();
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
         let admission = streams.admit(None, 1).expect("a place");
         let subscriber = subscribe(hub, Start::Now, slow_reader);
-        (body(subscriber, admission, pace, extras), streams)
+        (body(subscriber, admission, timings, options), streams)
     }
 
-    fn body(subscriber: Subscriber, admission: StreamPermit, pace: Pace, extras: Extras) -> Chunks {
-        let (body, _) = open(subscriber, admission, pace, extras);
-        Box::pin(body)
+    fn body(
+        subscriber: Subscriber,
+        admission: StreamPermit,
+        timings: StreamTimings,
+        options: StreamOptions,
+    ) -> Chunks {
+        let session = StreamSession::new(subscriber, admission, timings, options.consumers);
+        let stream = WireStream::events(session, &timings, options, None);
+        Box::pin(stream.into_body().into_data_stream())
     }
 
     async fn next(chunks: &mut Chunks) -> String {
-        let chunk = chunks.next().await.expect("a chunk").expect("infallible");
+        let chunk = chunks.next().await.expect("a chunk").expect("no error");
         String::from_utf8(chunk.to_vec()).expect("UTF-8")
     }
 
@@ -446,11 +225,16 @@ mod tests {
     async fn the_first_bytes_are_a_comment_the_retry_delay_and_a_priming_id() {
         let hub = hub();
         publish(&hub, "1");
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, _streams) = start(
+            &hub,
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         let id = hub
             .snapshot(
                 &Topic::clock(),
-                &Page {
+                &HistoryQuery {
                     max_bytes: usize::MAX,
                     count: 1,
                     before: None,
@@ -473,7 +257,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_heartbeat_follows_a_silence_and_an_event_puts_it_off() {
         let hub = hub();
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, _streams) = start(
+            &hub,
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         next(&mut chunks).await;
         let started = Instant::now();
         assert_eq!(next(&mut chunks).await, ":\n\n");
@@ -487,11 +276,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_visible_heartbeat_says_how_long_a_silence_can_be() {
-        let extras = Extras {
+        let options = StreamOptions {
             heartbeat: true,
-            ..Extras::default()
+            ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub(), SlowReader::Disconnect, PACE, extras);
+        let (mut chunks, _streams) = start(&hub(), LagPolicy::Disconnect, TIMINGS, options);
         let heartbeat = "event: heartbeat\ndata: 15000\n\n";
         let opening = next(&mut chunks).await;
         assert!(opening.ends_with(&format!("\n\n{heartbeat}")), "{opening}");
@@ -501,15 +290,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn consumers_are_told_at_once_and_then_when_their_number_changes() {
         let hub = hub();
-        let extras = Extras {
+        let options = StreamOptions {
             consumers: true,
-            ..Extras::default()
+            ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, extras);
+        let (mut chunks, _streams) = start(&hub, LagPolicy::Disconnect, TIMINGS, options);
         next(&mut chunks).await;
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
         let crowd: Vec<_> = (0..100)
-            .map(|_| subscribe(&hub, Start::Now, SlowReader::Disconnect))
+            .map(|_| subscribe(&hub, Start::Now, LagPolicy::Disconnect))
             .collect();
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 101\n\n");
         drop(crowd);
@@ -519,18 +308,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn types_are_named_before_their_events_which_are_messages_then() {
         let hub = hub();
-        let extras = Extras {
+        let options = StreamOptions {
             types: true,
             topics: true,
-            ..Extras::default()
+            ..StreamOptions::default()
         };
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, extras);
+        let (mut chunks, _streams) = start(&hub, LagPolicy::Disconnect, TIMINGS, options);
         next(&mut chunks).await;
-        let news = Publication {
+        let news = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
-            ..Publication::text("a\nb")
+            ..PublishRequest::text("a\nb")
         };
-        hub.publish(&Topic::clock(), news, Conditions::default())
+        hub.publish(&Topic::clock(), news, Preconditions::default())
             .await
             .expect("published");
         publish(&hub, "plain");
@@ -549,15 +338,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_delay_that_a_publisher_sets_is_sent_with_its_event() {
         let hub = hub();
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, _streams) = start(
+            &hub,
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         next(&mut chunks).await;
-        let news = Publication {
+        let news = PublishRequest {
             event_type: EventType::new("news").expect("a type"),
             retry: Some(Duration::from_millis(1_500)),
-            ..Publication::text("1")
+            ..PublishRequest::text("1")
         };
         let clock = Topic::clock();
-        let published = hub.publish(&clock, news, Conditions::default()).await;
+        let published = hub.publish(&clock, news, Preconditions::default()).await;
         let id = published.expect("published").id;
         assert_eq!(
             next(&mut chunks).await,
@@ -568,7 +362,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_within_the_last_fifth_of_its_lifetime() {
         let hub = hub();
-        let (mut chunks, _streams) = start(&hub, SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, _streams) = start(
+            &hub,
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         let started = Instant::now();
         tokio::spawn(async move {
             loop {
@@ -586,7 +385,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_without_events_ends_after_the_idle_timeout() {
-        let (mut chunks, _streams) = start(&hub(), SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, _streams) = start(
+            &hub(),
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         let started = Instant::now();
         while chunks.next().await.is_some() {}
         assert_eq!(started.elapsed().as_secs(), 1_800);
@@ -594,7 +398,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn closing_all_streams_ends_each() {
-        let (mut chunks, streams) = start(&hub(), SlowReader::Disconnect, PACE, Extras::default());
+        let (mut chunks, streams) = start(
+            &hub(),
+            LagPolicy::Disconnect,
+            TIMINGS,
+            StreamOptions::default(),
+        );
         next(&mut chunks).await;
         streams.close_all();
         assert!(chunks.next().await.is_none());
@@ -603,17 +412,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_took_nothing_for_the_write_timeout_loses_the_messages_or_the_stream() {
         for (policy, expected) in [
-            (SlowReader::Skip, Some("event: gap\n")),
-            (SlowReader::Latest, Some("data: 3\n")),
-            (SlowReader::Disconnect, None),
+            (LagPolicy::Skip, Some("event: gap\n")),
+            (LagPolicy::Latest, Some("data: 3\n")),
+            (LagPolicy::Disconnect, None),
         ] {
             let hub = hub();
-            let (mut chunks, _streams) = start(&hub, policy, PACE, Extras::default());
+            let (mut chunks, _streams) = start(&hub, policy, TIMINGS, StreamOptions::default());
             next(&mut chunks).await;
             for number in ["1", "2", "3"] {
                 publish(&hub, number);
             }
-            tokio::time::sleep(PACE.write_timeout + Duration::from_secs(1)).await;
+            tokio::time::sleep(TIMINGS.write_timeout + Duration::from_secs(1)).await;
             match expected {
                 Some(expected) => {
                     assert!(next(&mut chunks).await.starts_with(expected), "{policy:?}")
@@ -628,11 +437,11 @@ mod tests {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
-        let streams = registry();
-        let subscriber = subscribe(&hub, Start::After(unknown), SlowReader::Disconnect);
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
+        let subscriber = subscribe(&hub, Start::After(unknown), LagPolicy::Disconnect);
         let position = subscriber.position().to_string();
         let admission = streams.admit(None, 1).expect("a place");
-        let mut chunks = body(subscriber, admission, PACE, Extras::default());
+        let mut chunks = body(subscriber, admission, TIMINGS, StreamOptions::default());
         let opening = next(&mut chunks).await;
         let gap = format!(
             "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\n\nid: {position}\n\n"

@@ -50,7 +50,7 @@ struct Watched {
     body: Body,
     request: OpenRequest,
     /// How long its reader may take nothing.
-    patience: Duration,
+    stall_limit: Duration,
 }
 
 impl Activity {
@@ -86,16 +86,18 @@ impl Activity {
     pub(super) fn verdict(&self) -> Verdict {
         let state = self.lock();
         if state.open.is_empty() {
-            return match state.idle_since.elapsed() >= self.idle_timeout {
-                true => Verdict::Idle,
-                false => Verdict::Fine,
+            return if state.idle_since.elapsed() >= self.idle_timeout {
+                Verdict::Idle
+            } else {
+                Verdict::Fine
             };
         }
         let now = Instant::now();
         let is_stalled = state.open.values().flatten().any(|until| now >= *until);
-        match is_stalled {
-            true => Verdict::Stalled,
-            false => Verdict::Fine,
+        if is_stalled {
+            Verdict::Stalled
+        } else {
+            Verdict::Fine
         }
     }
 
@@ -106,10 +108,10 @@ impl Activity {
 
 impl OpenRequest {
     /// The body of its answer, watched: its reader may take nothing for so long, or for the connection's write timeout.
-    pub(super) fn watch(self, body: Body, patience: Option<Duration>) -> Body {
+    pub(super) fn watch(self, body: Body, stall_limit: Option<Duration>) -> Body {
         Body::new(Watched {
             body,
-            patience: patience.unwrap_or(self.activity.write_timeout),
+            stall_limit: stall_limit.unwrap_or(self.activity.write_timeout),
             request: self,
         })
     }
@@ -139,7 +141,7 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let is_handed_over = matches!(polled, Poll::Ready(Some(_)));
-        let until = is_handed_over.then(|| Instant::now() + self.patience);
+        let until = is_handed_over.then(|| Instant::now() + self.stall_limit);
         self.request.may_wait_until(until);
         polled
     }

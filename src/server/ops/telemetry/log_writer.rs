@@ -137,10 +137,7 @@ impl<To: Write> Output<To> {
     fn run(mut self) {
         let mut batch = Vec::new();
         while self.shared.take(&mut batch) {
-            let written = match self.report() {
-                true => self.write(&batch),
-                false => 0,
-            };
+            let written = if self.report() { self.write(&batch) } else { 0 };
             self.shared.count_dropped(&batch[written..]);
             batch.clear();
             batch.shrink_to(MAX_WAITING_BYTES / 16);

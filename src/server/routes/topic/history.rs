@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::topic::Topic;
-use crate::hub::{Entry, Hub, Page};
+use crate::hub::{Entry, HistoryQuery, Hub};
 use crate::protocol::event::EventId;
 use crate::protocol::topic_path;
 use crate::server::auth::Caller;
@@ -86,7 +86,7 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
     state.access.authorize_read(&reader, topic)?;
     let snapshot = state.hub.snapshot(
         topic,
-        &Page {
+        &HistoryQuery {
             count,
             max_bytes: MAX_BYTES,
             before,

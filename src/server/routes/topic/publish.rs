@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::publish_body::{PublishBody, PublishBodyError};
-use crate::hub::publication::{Conditions, Published};
+use crate::hub::publish::{Preconditions, PublishReceipt};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::problem::ProblemCode;
@@ -163,7 +163,7 @@ async fn stream(
         for publication in events.take() {
             match publication {
                 Some(publication) => {
-                    let published = publish(state, &topic, publication, Conditions::default())
+                    let published = publish(state, &topic, publication, Preconditions::default())
                         .await
                         .map_err(|problem| receipt.with(problem))?;
                     receipt.published += 1;
@@ -235,7 +235,7 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, Problem> {
     })
 }
 
-fn receipt(published: &Published) -> Response {
+fn receipt(published: &PublishReceipt) -> Response {
     let body = Receipt {
         id: &published.id,
         topic: published.topic.as_str(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::event_fields::{EventFields, JsonEvent};
-use crate::hub::publication::{Publication, RETRY_BOUNDS, check_id};
+use crate::hub::publish::{PublishRequest, RETRY_BOUNDS, check_id};
 use crate::protocol::event_stream_parser::{EventStreamParser, ParsedEvent, TooLarge};
 use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
@@ -20,7 +20,7 @@ pub(crate) struct PublishBody {
     /// Fields of every event that does not say otherwise.
     defaults: EventFields,
     /// What has been read: a publication, or nothing where an event is left out.
-    read: Vec<Option<Publication>>,
+    read: Vec<Option<PublishRequest>>,
     has_content: bool,
     is_over: bool,
 }
@@ -156,14 +156,14 @@ impl PublishBody {
     }
 
     /// What has been read since the last time.
-    pub(crate) fn take(&mut self) -> Vec<Option<Publication>> {
+    pub(crate) fn take(&mut self) -> Vec<Option<PublishRequest>> {
         std::mem::take(&mut self.read)
     }
 }
 
 /// A stream may come from another server, whose own events are no news here, whose own ids mean nothing, and whose `retry`
 /// may be out of the bounds that readers here are given.
-fn from_event_stream(event: ParsedEvent, defaults: &EventFields) -> Option<Publication> {
+fn from_event_stream(event: ParsedEvent, defaults: &EventFields) -> Option<PublishRequest> {
     let has_type = !event.event_type.is_empty();
     let fields = EventFields {
         id: event.id.filter(|id| check_id(id.clone()).is_ok()),
@@ -185,7 +185,7 @@ fn from_line(
     line_number: usize,
     max_bytes: usize,
     defaults: &EventFields,
-) -> Result<Option<Option<Publication>>, PublishBodyError> {
+) -> Result<Option<Option<PublishRequest>>, PublishBodyError> {
     if line.trim_ascii().is_empty() {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
-use crate::hub::publication::{Conditions, ExpectedNewest, IdempotencyKey};
+use crate::hub::publish::{ExpectedNewest, IdempotencyKey, Preconditions};
 use crate::protocol::event::EventId;
 use crate::server::auth::Publisher;
 use crate::server::http::client_address::ClientAddress;
@@ -22,7 +22,7 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// # Errors
 ///
 /// A problem if a header cannot be read.
-pub(super) fn read(parts: &Parts, publisher: &Publisher) -> Result<Conditions, Problem> {
+pub(super) fn read(parts: &Parts, publisher: &Publisher) -> Result<Preconditions, Problem> {
     let headers = &parts.headers;
     let newest = if headers.contains_key(header::IF_MATCH) {
         Some(ExpectedNewest {
@@ -43,7 +43,7 @@ pub(super) fn read(parts: &Parts, publisher: &Publisher) -> Result<Conditions, P
     }
     let client = ClientAddress::of_request(&parts.extensions);
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    Ok(Conditions {
+    Ok(Preconditions {
         newest,
         idempotency: idempotency.map(|key| IdempotencyKey {
             key,

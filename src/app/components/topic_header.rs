@@ -10,13 +10,13 @@ const SHORT: usize = 48;
 
 /// The heading of a topic's page and what is newest.
 #[component]
-pub fn TopicFace(
+pub fn TopicHeader(
     /// The topic's name.
     topic: String,
     /// The stream whose newest message it shows.
     stream: EventStream,
 ) -> impl IntoView {
-    let newest = stream.newest;
+    let newest = stream.log.newest;
     let is_long = move |text: &String| text.chars().nth(SHORT).is_some() || text.contains('\n');
     let is_none = Signal::derive(move || newest.with(String::is_empty));
     let short = Signal::derive(move || {
@@ -27,13 +27,16 @@ pub fn TopicFace(
         })
     });
     let long = Signal::derive(move || {
-        newest.with(|text| match is_long(text) {
-            true => text.clone(),
-            false => String::new(),
+        newest.with(|text| {
+            if is_long(text) {
+                text.clone()
+            } else {
+                String::new()
+            }
         })
     });
     view! {
-        <div class="topic-face">
+        <div class="topic-header">
             <h1 class="topic-name" dir="auto">{topic}</h1>
             <section class="newest" aria-labelledby="newest-heading">
                 <h2 id="newest-heading" class="label">{messages::NEWEST_HEADING}</h2>

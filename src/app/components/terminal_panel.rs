@@ -8,7 +8,7 @@ use crate::app::messages;
 
 /// The command and the link.
 #[component]
-pub fn Elsewhere(
+pub fn TerminalPanel(
     /// The stream; its command stands here when the clipboard refused it.
     stream: EventStream,
     /// Scheme and authority of the server.
@@ -16,7 +16,7 @@ pub fn Elsewhere(
     /// Path of the stream.
     stream_path: String,
     /// Path of the stream as a browser opens it.
-    raw_path: String,
+    stream_link: String,
 ) -> impl IntoView {
     let plain = curl::plain(&origin, &stream_path);
     let command = Signal::derive(move || {
@@ -26,11 +26,11 @@ pub fn Elsewhere(
             .unwrap_or_else(|| plain.clone())
     });
     view! {
-        <section class="elsewhere" aria-labelledby="elsewhere-heading">
-            <h2 id="elsewhere-heading" class="label">{messages::ELSEWHERE_HEADING}</h2>
+        <section class="terminal" aria-labelledby="terminal-heading">
+            <h2 id="terminal-heading" class="label">{messages::TERMINAL_HEADING}</h2>
             // It scrolls sideways when it is long, so the keyboard must get there.
-            <pre class="command" role="group" aria-labelledby="elsewhere-heading" tabindex="0"><code id=COMMAND_ELEMENT_ID>{command}</code></pre>
-            <a class="raw" href=raw_path>{messages::RAW_STREAM}</a>
+            <pre class="command" role="group" aria-labelledby="terminal-heading" tabindex="0"><code id=COMMAND_ELEMENT_ID>{command}</code></pre>
+            <a class="raw" href=stream_link>{messages::RAW_STREAM}</a>
         </section>
     }
 }

@@ -1,22 +1,22 @@
-//! One fact of the connection: a name and a value that changes.
+//! One stat of the connection: a name and a value that changes.
 
 use leptos::prelude::*;
 
 /// A name and its value, as a pair of a `<dl>`.
 #[component]
-pub fn Fact(
-    /// What tests know the fact by.
+pub fn Stat(
+    /// What tests know the stat by.
     key: &'static str,
-    /// The fact's name.
+    /// The stat's name.
     name: &'static str,
-    /// The fact's value.
+    /// The stat's value.
     #[prop(into)]
     value: Signal<String>,
 ) -> impl IntoView {
     view! {
-        <div class="fact">
+        <div class="stat">
             <dt>{name}</dt>
-            <dd data-fact=key>{value}</dd>
+            <dd data-stat=key>{value}</dd>
         </div>
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody publishes, under which conditions, and what becomes of it.
+//! A request to publish an event, its preconditions, its receipt, and why it is refused.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,9 +8,18 @@ use super::topic::Topic;
 use crate::protocol::event::{EventId, EventType};
 use crate::protocol::{EARLIEST, RESERVED_EVENTS};
 
-/// What somebody publishes.
+/// An event to publish.
+///
+/// ```
+/// use fairwind::hub::publish::PublishRequest;
+///
+/// let typing = PublishRequest {
+///     is_ephemeral: true,
+///     ..PublishRequest::text("typing")
+/// };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publication {
+pub struct PublishRequest {
     /// The event's id, if the publisher has one of its own; the log's otherwise.
     pub id: Option<EventId>,
     /// The event's type.
@@ -19,25 +28,25 @@ pub struct Publication {
     pub data: String,
     /// How long readers wait from now on before they connect again, if the publisher says so.
     pub retry: Option<Duration>,
-    /// Whether only those see it who may read the topic's private events.
+    /// Whether only readers that may read the topic's private events get it.
     pub is_private: bool,
-    /// Whether those see it who come later. What is not kept reaches only who is reading when it is published.
-    pub is_kept: bool,
+    /// Whether it goes to connected readers only. An ephemeral event is not retained, so readers that come later do not get it.
+    pub is_ephemeral: bool,
     /// Other topics that the event belongs to as well: their readers get it too. Preconditions and idempotency keys are
     /// about the topic that it is published to.
     pub also_in: Vec<Topic>,
 }
 
-/// What must hold for something to be published.
+/// What must hold for an event to be published.
 #[derive(Debug, Clone, Default)]
-pub struct Conditions {
+pub struct Preconditions {
     /// What the topic's newest event must be, so that two publishers do not overwrite each other.
     pub newest: Option<ExpectedNewest>,
     /// Publishing again under this key within [`IDEMPOTENCY_AGE`] gives the first result instead of a second event.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// A precondition on the newest event of a topic: the newest that is kept, as the publisher sees the topic. A snapshot
+/// A precondition on the newest event of a topic: the newest that is retained, as the publisher sees the topic. A snapshot
 /// shows the same event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedNewest {
@@ -60,20 +69,20 @@ pub struct IdempotencyKey {
 /// How long the result under an idempotency key is remembered.
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(3_600);
 
-/// What became of a publication.
+/// The receipt of a published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishReceipt {
     /// The event's id.
     pub id: EventId,
     /// The topic that it was published to.
     pub topic: Topic,
-    /// How many subscribers the topic had when the event entered the log.
+    /// How many subscribers it reached: those of its topics and of the patterns that match them, when it was staged.
     pub subscribers: usize,
     /// Whether it had been published before under the same key, and this is the first result.
     pub is_repeat: bool,
 }
 
-/// Why something could not be published.
+/// Why an event was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// The topic has ended.
@@ -107,7 +116,7 @@ pub enum PublishError {
     Unavailable(#[from] Unavailable),
 }
 
-impl Publication {
+impl PublishRequest {
     /// A kept, public message with an id of the log's.
     pub fn text(data: impl Into<String>) -> Self {
         Self {
@@ -116,7 +125,7 @@ impl Publication {
             data: data.into(),
             retry: None,
             is_private: false,
-            is_kept: true,
+            is_ephemeral: false,
             also_in: Vec::new(),
         }
     }

@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+// Makes the site small that `cargo leptos build --release --frontend-only --js-minify=false` has built, before the server
+// embeds it: exports that no page calls go, functions that are alike stand side by side, the long names that the glue and
+// the WebAssembly know each other by become short ones, and every file is compressed. Without it the page works as well.
+//
+// Where the files are, and wasm-opt's flags, are in `[package.metadata.leptos]` in Cargo.toml.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+
+import { transformSync } from 'esbuild';
+
+import { bySimilarity } from './order.mjs';
+import { exportsOf, functionsOf, importsOf, keepExports, nameFunctions, rename } from './wasm.mjs';
+
+/** Names as this script gives them. esbuild gives none that begins with a dollar sign and a digit. */
+const SHORT = /^\$\d+$/;
+
+const manifest = JSON.parse(run('cargo', ['metadata', '--no-deps', '--locked', '--format-version=1']));
+const settings = manifest.packages[0].metadata.leptos;
+const site = settings['site-root'];
+const base = join(site, settings['site-pkg-dir'], settings['output-name']);
+
+const built = { wasm: readFileSync(`${base}.wasm`), glue: readFileSync(`${base}.js`, 'utf8') };
+if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
+  const { wasm, glue } = shrink(built);
+  writeFileSync(`${base}.wasm`, wasm);
+  writeFileSync(`${base}.js`, glue);
+}
+for (const file of readdirSync(site, { recursive: true })) compress(join(site, file));
+
+function shrink({ wasm, glue }) {
+  const needed = withoutClasses(glue);
+  const used = wordsOf(needed);
+  const small = optimize(inOrder(keepExports(wasm, (exported) => used.has(exported))));
+  const pruned = withoutImports(needed, new Set(importsOf(small)));
+  const minified = transformSync(pruned, { minify: true, format: 'esm', target: 'es2022' }).code;
+  return shortNames(small, minified);
+}
+
+/** The module without what no export leads to, its functions in the order of their names. */
+function optimize(wasm) {
+  const folder = mkdtempSync('target/shrink-');
+  try {
+    const [from, to] = [join(folder, 'from.wasm'), join(folder, 'to.wasm')];
+    writeFileSync(from, wasm);
+    // cargo-leptos has optimized it until nothing changed any more: once is enough for what is left.
+    const flags = settings['wasm-opt-features'].filter((flag) => flag !== '--converge');
+    run('wasm-opt', [...flags, '--strip-target-features', from, '-o', to]);
+    return readFileSync(to);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The module with names for its functions that sort as they are to stand. */
+function inOrder(wasm) {
+  const names = [];
+  for (const [rank, index] of bySimilarity(functionsOf(wasm)).entries()) names[index] = String(rank).padStart(6, '0');
+  return nameFunctions(wasm, names);
+}
+
+/** The glue without the classes that dependencies export for code which Fairwind does not use. */
+function withoutClasses(glue) {
+  // What begins at a line's start goes on until the next such line; a line that closes something belongs to it.
+  const parts = glue.split(/^(?=[^\s})\]])/m);
+  const classes = parts.flatMap((part) => /^export class (\w+)/.exec(part)?.[1] ?? []);
+  const isOfClass = (part) => classes.some((name) => new RegExp(`^(?:export class|const|if \\(Symbol.dispose\\)) ${name}`).test(part));
+  return parts.filter((part) => !isOfClass(part)).join('');
+}
+
+/** The glue without the functions that the WebAssembly does not import any more. */
+function withoutImports(glue, imported) {
+  // Each goes on until the next of them, or the end of the object that they are in.
+  const each = /^ {8}(\w+): function\([\s\S]*?(?=^ {8}\w|^ {4}\})/gm;
+  return glue.replaceAll(each, (part, name) => (imported.has(name) ? part : ''));
+}
+
+/** Both with short names in place of those by which they import from each other. */
+function shortNames(wasm, glue) {
+  const known = wordsOf(glue);
+  // What the page's script calls keeps its name.
+  const outside = wordsOf((glue.match(/export\s*\{[^}]*\}|export (?:async )?function [\w$]+/g) ?? []).join(' '));
+  const short = new Map();
+  for (const name of new Set([...importsOf(wasm), ...exportsOf(wasm)])) {
+    if (!known.has(name)) throw new Error(`the glue does not know ${name}`);
+    if (!outside.has(name)) short.set(name, `$${short.size}`);
+  }
+  const inGlue = glue.replaceAll(/[\w$]+/g, (word) => short.get(word) ?? word);
+  return { wasm: rename(wasm, (name) => short.get(name) ?? name), glue: Buffer.from(inGlue) };
+}
+
+function wordsOf(text) {
+  return new Set(text.match(/[\w$]+/g));
+}
+
+/** Writes the forms of a file that clients take, unless it is one of them, or a type that only editors read. */
+function compress(path) {
+  if (/\.(?:br|gz|d\.ts)$/.test(path) || !statSync(path).isFile()) return;
+  const content = readFileSync(path);
+  const params = { [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+  writeFileSync(`${path}.br`, brotliCompressSync(content, { params }));
+  writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+}
+
+function run(command, parameters) {
+  return execFileSync(command, parameters, { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 }).toString();
+}

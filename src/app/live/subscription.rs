@@ -1,0 +1,274 @@
+//! A topic's page in the browser: composes the client, the feed, the form and the exports, and performs the reader's
+//! actions. What a page of another kind would write anew.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+
+use super::client::{Client, ClientEvent};
+use super::log_feed::LogFeed;
+use super::{
+    Action, EventStream, FILTER_ELEMENT_ID, export, publisher, set_if_changed, stream_url,
+};
+use crate::app::connection::ConnectionEvent;
+use crate::app::filter::Filter;
+use crate::app::log_buffer::{Content, LogBuffer};
+use crate::app::messages;
+use crate::browser::tabs::Tabs;
+use crate::browser::timer::Interval;
+use crate::browser::{clock, document, json, location};
+use crate::protocol::event::EventId;
+use crate::protocol::gap::Gap;
+use crate::protocol::page::TopicPage;
+use crate::protocol::{CONSUMERS_EVENT, END_EVENT, FILTER, GAP_EVENT, HEARTBEAT_EVENT, TYPE_EVENT};
+
+/// The type of an event without one.
+const MESSAGE_EVENT: &str = "message";
+
+/// What the page listens for.
+const EVENT_TYPES: [&str; 6] = [
+    MESSAGE_EVENT,
+    TYPE_EVENT,
+    CONSUMERS_EVENT,
+    HEARTBEAT_EVENT,
+    GAP_EVENT,
+    END_EVENT,
+];
+
+/// How often ages and countdowns are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+pub(super) fn connect(stream: EventStream, page: &TopicPage) {
+    let page = page.clone();
+    Effect::new(move |_| {
+        let subscription = SendWrapper::new(Subscription::start(stream, &page));
+        on_cleanup(move || drop(subscription));
+        document::mark_hydrated();
+    });
+}
+
+/// Everything that lives as long as the page does. Callbacks hold it weakly.
+struct Subscription {
+    stream: EventStream,
+    origin: String,
+    topic: String,
+    stream_path: String,
+    client: Rc<Client>,
+    feed: Rc<LogFeed>,
+    /// The type of the next message, if the stream has named one.
+    next_type: RefCell<Option<String>>,
+    /// When the last event arrived, as a number and as text.
+    arrival: RefCell<(f64, Arc<str>)>,
+    ticker: RefCell<Option<Interval>>,
+    /// Counts the pages that share this browser's connections.
+    tabs: RefCell<Option<Tabs>>,
+}
+
+impl Subscription {
+    fn start(stream: EventStream, page: &TopicPage) -> Rc<Self> {
+        let subscription = Rc::new_cyclic(|this: &Weak<Self>| {
+            let on_event = {
+                let this = Weak::clone(this);
+                move |event| {
+                    if let Some(subscription) = this.upgrade() {
+                        subscription.on_event(event);
+                    }
+                }
+            };
+            Self {
+                stream,
+                origin: page.origin.clone(),
+                topic: page.topic.clone(),
+                stream_path: page.stream_path.clone(),
+                client: Client::new(
+                    stream.connection,
+                    stream_url(&page.stream_path),
+                    page.last_event_id.as_str().to_owned(),
+                    &EVENT_TYPES,
+                    Box::new(on_event),
+                ),
+                feed: LogFeed::new(stream.log),
+                next_type: RefCell::new(None),
+                arrival: RefCell::new((0.0, "".into())),
+                ticker: RefCell::new(None),
+                tabs: RefCell::new(None),
+            }
+        });
+        let this = Rc::downgrade(&subscription);
+        let on_tick = {
+            let this = Weak::clone(&this);
+            move || {
+                if let Some(subscription) = this.upgrade() {
+                    subscription.client.tick();
+                    subscription.feed.tick();
+                }
+            }
+        };
+        subscription.ticker.replace(Interval::every(TICK, on_tick));
+
+        let performer = SendWrapper::new(Weak::clone(&this));
+        let on_action = Callback::new(move |action| {
+            if let Some(subscription) = performer.upgrade() {
+                subscription.handle(action);
+            }
+        });
+        stream.on_action.set_value(Some(on_action));
+        stream.is_disabled.set(false);
+        subscription.tabs.replace(Tabs::count(move |tabs| {
+            if let Some(subscription) = this.upgrade() {
+                let crowded = if tabs > 1 { tabs } else { 0 };
+                set_if_changed(subscription.stream.crowded_tabs, crowded);
+            }
+        }));
+        // What was typed before the page was hydrated counts.
+        subscription.filter();
+        if !page.has_ended {
+            subscription.client.transition(ConnectionEvent::Connect);
+        }
+        subscription
+    }
+
+    fn on_event(&self, event: ClientEvent) {
+        match event {
+            ClientEvent::Opened => {
+                self.next_type.take();
+            }
+            ClientEvent::Closing => self.feed.finish(),
+            ClientEvent::Changing(connection) => {
+                if let Some(words) = messages::connection_said(&connection) {
+                    self.announce(words);
+                }
+            }
+            ClientEvent::Event {
+                event_type,
+                data,
+                last_event_id,
+            } => match event_type.as_str() {
+                TYPE_EVENT => {
+                    self.next_type.replace(Some(data));
+                }
+                MESSAGE_EVENT => {
+                    let event_type = self.next_type.take().unwrap_or(event_type);
+                    let now = self.arrival_time();
+                    self.feed
+                        .push(Content::message(last_event_id, event_type, data, now));
+                }
+                END_EVENT => {
+                    self.feed.push(Content::End);
+                    self.client.transition(ConnectionEvent::Ended);
+                }
+                GAP_EVENT => {
+                    if let Some(gap) = read_gap(&data) {
+                        self.feed.push(Content::gap(gap));
+                    }
+                }
+                CONSUMERS_EVENT => {
+                    if let Ok(count) = data.parse() {
+                        self.stream.consumers.try_set(count);
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// The time of day. Events that arrive together share its text.
+    fn arrival_time(&self) -> Arc<str> {
+        let now = clock::time_of_day();
+        let mut arrival = self.arrival.borrow_mut();
+        if arrival.0 != now {
+            *arrival = (now, clock::rfc_3339(now).into());
+        }
+        Arc::clone(&arrival.1)
+    }
+
+    fn announce(&self, words: impl Into<String>) {
+        self.stream.announcement.set(words.into());
+    }
+
+    fn handle(&self, action: Action) {
+        match action {
+            Action::TogglePause if self.feed.is_paused() => self.resume(),
+            Action::TogglePause => {
+                self.change(LogBuffer::pause);
+                self.announce(messages::SAID_PAUSED);
+            }
+            Action::Clear => {
+                self.change(LogBuffer::clear);
+                self.announce(if self.feed.is_paused() {
+                    messages::SAID_CLEARED_PAUSED
+                } else {
+                    messages::SAID_CLEARED
+                });
+            }
+            Action::ToggleConnection => self.client.transition(if self.client.is_over() {
+                ConnectionEvent::Connect
+            } else {
+                ConnectionEvent::Disconnect
+            }),
+            Action::TryNow => self.client.transition(ConnectionEvent::TryNow),
+            Action::CopyAs(language) => {
+                export::copy_stream(self.stream, language, &self.origin, &self.stream_path);
+            }
+            Action::CopyMessage(sequence) => export::copy_message(self.stream, sequence),
+            Action::Download => export::download(self.stream, &self.topic),
+            Action::Filter => self.filter(),
+            Action::Publish => publisher::publish(&self.stream_path, self.stream.publishing),
+            Action::LeaveEnd => self.change(LogBuffer::leave_end),
+            Action::ReachEnd => self.change(LogBuffer::reach_end),
+            Action::Jump => {
+                self.change(LogBuffer::reach_end);
+                self.jump();
+            }
+        }
+    }
+
+    /// Changes the list, and then the document.
+    fn change(&self, change: fn(&mut LogBuffer)) {
+        self.stream.log.buffer.update_untracked(change);
+        self.feed.update();
+    }
+
+    fn jump(&self) {
+        self.stream.log.jumps.update(|jumps| *jumps += 1);
+    }
+
+    fn resume(&self) {
+        let waiting = self.stream.log.buffer.with_untracked(LogBuffer::waiting);
+        self.change(LogBuffer::resume);
+        self.feed.show_newest();
+        self.jump();
+        self.announce(messages::said_resumed(waiting));
+    }
+
+    /// Takes over what is in the field of the filter, if there is one and it has changed.
+    fn filter(&self) {
+        let buffer = self.stream.log.buffer;
+        if let Some(text) = document::value_of(FILTER_ELEMENT_ID)
+            && buffer.with_untracked(|log| log.filter().text() != text)
+        {
+            location::replace_parameter(FILTER, &text);
+            buffer.update_untracked(|log| log.set_filter(Filter::read(&text)));
+            self.feed.update();
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.stream.on_action.try_set_value(None);
+    }
+}
+
+fn read_gap(data: &str) -> Option<Gap> {
+    let [requested, resumed_from] = json::texts(data, ["requested", "resumed_from"]);
+    Some(Gap {
+        requested: EventId::new(requested?).ok()?,
+        resumed_from: EventId::new(resumed_from?).ok()?,
+    })
+}
