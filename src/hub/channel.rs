@@ -445,9 +445,9 @@ impl ChannelLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
 
     #[derive(Clone, Copy)]
     enum Kind {
@@ -457,12 +457,12 @@ mod tests {
     use Kind::{Ephemeral, Kept};
 
     fn entry(number: u64, kind: Kind) -> Arc<Entry> {
-        let publication = Publication {
-            is_kept: matches!(kind, Kept),
-            ..Publication::text("x")
+        let publication = PublishRequest {
+            is_ephemeral: matches!(kind, Ephemeral),
+            ..PublishRequest::text("x")
         };
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
-        let draft = Draft::new(publication);
+        let draft = UnsequencedEntry::new(publication);
         Arc::new(draft.finish(&Topic::clock(), &epochs, Offset::from_number(number)))
     }
 
@@ -487,7 +487,7 @@ mod tests {
             },
         };
         match log.after(standpoint, Offset::from_number(100), max_bytes) {
-            Found::Batch(batch) => batch,
+            LogRead::Batch(batch) => batch,
             _ => panic!("there are events"),
         }
     }

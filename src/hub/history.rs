@@ -119,18 +119,18 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::entry::Draft;
+    use crate::hub::entry::UnsequencedEntry;
     use crate::hub::position::{Epoch, Epochs};
-    use crate::hub::publication::Publication;
+    use crate::hub::publish::PublishRequest;
     use crate::hub::topic::Topic;
 
     fn entry(number: u64, is_private: bool) -> Arc<Entry> {
-        let publication = Publication {
+        let publication = PublishRequest {
             is_private,
-            ..Publication::text("x")
+            ..PublishRequest::text("x")
         };
         let epochs = Epochs::new(Epoch::new("e").expect("a name"));
-        let draft = Draft::new(publication);
+        let draft = UnsequencedEntry::new(publication);
         Arc::new(draft.finish(&Topic::clock(), &epochs, Offset::from_number(number)))
     }
 
