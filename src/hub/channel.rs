@@ -441,3 +441,124 @@ impl ChannelLog {
         LogRead::Batch(batch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::entry::UnsequencedEntry;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publish::PublishRequest;
+
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Kept,
+        Ephemeral,
+    }
+    use Kind::{Ephemeral, Kept};
+
+    fn entry(number: u64, kind: Kind) -> Arc<Entry> {
+        let publication = PublishRequest {
+            is_ephemeral: matches!(kind, Ephemeral),
+            ..PublishRequest::text("x")
+        };
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        let draft = UnsequencedEntry::new(publication);
+        Arc::new(draft.finish(&Topic::clock(), &epochs, Offset::from_number(number)))
+    }
+
+    /// A log with readers that has these events.
+    fn log(kinds: &[Kind]) -> ChannelLog {
+        let mut log = ChannelLog::new(Offset::START);
+        log.open_tail(Offset::START);
+        for (number, kind) in (1..).zip(kinds) {
+            log.push(&entry(number, *kind));
+        }
+        log
+    }
+
+    /// What a reader at the start reads that came when the newest event had an offset.
+    fn read(log: &mut ChannelLog, came_at: u64, max_bytes: usize) -> Arc<Batch> {
+        let standpoint = Standpoint {
+            cursor: Offset::START,
+            acknowledged: Offset::START,
+            view: View {
+                visibility: &Visibility::Public,
+                replayed_through: Offset::from_number(came_at),
+            },
+        };
+        match log.after(standpoint, Offset::from_number(100), max_bytes) {
+            LogRead::Batch(batch) => batch,
+            _ => panic!("there are events"),
+        }
+    }
+
+    fn numbers(batch: &Batch) -> Vec<u64> {
+        let entries = batch.entries().iter();
+        entries.map(|entry| entry.offset.number()).collect()
+    }
+
+    #[test]
+    fn readers_at_one_cursor_share_a_batch_if_it_is_not_too_large_for_them() {
+        let mut log = log(&[Kept, Kept, Kept]);
+        let each = entry(1, Kept).text_bytes();
+        let two = read(&mut log, 0, 2 * each);
+        assert_eq!(numbers(&two), [1, 2]);
+        assert_eq!(two.through(), Offset::from_number(2));
+        assert!(Arc::ptr_eq(&two, &read(&mut log, 0, 2 * each)));
+        let one = read(&mut log, 0, 2 * each - 1);
+        assert_eq!(numbers(&one), [1]);
+        assert!(
+            Arc::ptr_eq(&one, &read(&mut log, 0, 1)),
+            "one event is the least"
+        );
+        drop(one);
+        let all = read(&mut log, 0, usize::MAX);
+        assert_eq!(numbers(&all), [1, 2, 3]);
+        assert_eq!(all.through(), Offset::from_number(100));
+        assert!(
+            Arc::ptr_eq(&all, &read(&mut log, 3, usize::MAX)),
+            "a reader that came later"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_came_later_shares_no_batch_with_ephemeral_events() {
+        let mut log = log(&[Kept, Ephemeral, Kept]);
+        let live = read(&mut log, 0, usize::MAX);
+        assert_eq!(numbers(&live), [1, 2, 3]);
+        assert!(Arc::ptr_eq(&live, &read(&mut log, 0, usize::MAX)));
+        assert_eq!(numbers(&read(&mut log, 3, usize::MAX)), [1, 3]);
+    }
+
+    #[test]
+    fn a_live_reader_shares_no_batch_that_leaves_ephemeral_events_out() {
+        let mut log = log(&[Kept, Ephemeral, Kept]);
+        let late = read(&mut log, 3, usize::MAX);
+        assert_eq!(numbers(&late), [1, 3]);
+        assert_eq!(numbers(&read(&mut log, 0, usize::MAX)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_ephemeral_event_is_lost_for_readers_that_came_before_it() {
+        let mut log = log(&[Kept, Ephemeral]);
+        log.trim_tail(Offset::from_number(2));
+        let lost = |came_at| {
+            log.lost_through(View {
+                visibility: &Visibility::Public,
+                replayed_through: Offset::from_number(came_at),
+            })
+        };
+        assert_eq!(
+            [1, 2, 3].map(lost),
+            [Offset::from_number(2), Offset::START, Offset::START]
+        );
+    }
+
+    #[test]
+    fn only_ids_of_publishers_are_remembered_by_name() {
+        let mut log = log(&[Kept, Ephemeral]);
+        assert!(log.own_ids.is_empty());
+        assert!(log.evict().is_some());
+        assert!(log.own_ids.is_empty());
+    }
+}

@@ -115,3 +115,69 @@ impl History {
             .map(|entry| entry.offset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::entry::UnsequencedEntry;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publish::PublishRequest;
+    use crate::hub::topic::Topic;
+
+    fn entry(number: u64, is_private: bool) -> Arc<Entry> {
+        let publication = PublishRequest {
+            is_private,
+            ..PublishRequest::text("x")
+        };
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        let draft = UnsequencedEntry::new(publication);
+        Arc::new(draft.finish(&Topic::clock(), &epochs, Offset::from_number(number)))
+    }
+
+    #[test]
+    fn a_history_counts_what_it_has_and_what_a_reader_sees_of_it() {
+        let mut history = History::new(Offset::from_number(3));
+        assert_eq!(history.evicted_through(), Offset::from_number(3));
+        let entries = [(4, true), (5, false), (7, true)]
+            .map(|(number, is_private)| entry(number, is_private));
+        for entry in &entries {
+            history.push(Arc::clone(entry));
+        }
+        let state = |history: &History| {
+            let newest = |with_private| {
+                history
+                    .newest(with_private)
+                    .map(|entry| entry.offset.number())
+            };
+            (
+                history.count(true),
+                history.count(false),
+                newest(true),
+                newest(false),
+            )
+        };
+        assert_eq!(state(&history), (3, 1, Some(7), Some(5)));
+        assert_eq!(
+            history.bytes(),
+            entries.iter().map(|entry| entry.bytes()).sum::<usize>()
+        );
+        let at = |number| history.at(Offset::from_number(number)).is_some();
+        assert_eq!(
+            [3, 4, 5, 6, 7, 8].map(at),
+            [false, true, true, false, true, false]
+        );
+        let found = history.first_since(entries[1].published_at);
+        assert!(found.is_some_and(|found| found <= Offset::from_number(5)));
+        let later = SystemTime::now() + std::time::Duration::from_secs(60);
+        assert_eq!(history.first_since(later), None);
+        history.evict();
+        assert_eq!(state(&history), (2, 1, Some(7), Some(5)));
+        history.evict();
+        assert_eq!(state(&history), (1, 0, Some(7), None));
+        assert_eq!(history.evicted_through(), Offset::from_number(5));
+        history.evict();
+        assert_eq!(state(&history), (0, 0, None, None));
+        assert!(history.is_empty() && history.evict().is_none());
+        assert_eq!(history.bytes(), 0);
+    }
+}

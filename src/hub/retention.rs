@@ -425,15 +425,26 @@ mod tests {
         assert_eq!(small.log().history.count(true), 1);
         // Without large topics, the oldest event of all goes first.
         let retention = self::retention(100, limits);
-        let channels: Vec<_> = (0..42).map(channel).collect();
+        let channels: Vec<_> = (0..41).map(channel).collect();
         for (number, channel) in channels.iter().enumerate() {
             retention.append(channel, &entry(number as u64 + 101, true));
         }
+        // Larger than the others, and not large.
+        retention.append(&channels[5], &entry(142, true));
         let emptied: Vec<_> = retention
             .run(Offset::from_number(142))
             .iter()
             .map(|channel| channel.id.0)
             .collect();
         assert_eq!(emptied, [0, 1]);
+        // As large as the share, and not larger.
+        let retention = self::retention(100, 48 * bytes);
+        let channels: Vec<_> = (0..47).map(channel).collect();
+        for (number, channel) in channels.iter().chain([&channels[5]; 2]).enumerate() {
+            retention.append(channel, &entry(number as u64 + 101, true));
+        }
+        let emptied = retention.run(Offset::from_number(149));
+        assert_eq!(emptied.len(), 1);
+        assert_eq!(channels[5].log().history.count(true), 3);
     }
 }

@@ -140,3 +140,64 @@ impl TailBudget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::channel::{ChannelLog, Matcher};
+    use crate::hub::entry::UnsequencedEntry;
+    use crate::hub::position::{Epoch, Epochs};
+    use crate::hub::publish::PublishRequest;
+    use crate::hub::topic::Topic;
+    use crate::hub::watch::ChannelId;
+
+    fn channel(number: u64) -> Arc<Channel> {
+        let matcher = Matcher::Topic(Topic::clock());
+        let log = ChannelLog::new(Offset::START);
+        let channel = Arc::new(Channel::new(ChannelId(number), matcher, log));
+        channel.add_subscriber(Offset::START);
+        channel
+    }
+
+    fn entry(number: u64) -> Arc<Entry> {
+        let epochs = Epochs::new(Epoch::new("e").expect("a name"));
+        let entry = UnsequencedEntry::new(PublishRequest::text("x"));
+        Arc::new(entry.finish(&Topic::clock(), &epochs, Offset::from_number(number)))
+    }
+
+    #[test]
+    fn tails_take_exactly_their_budget() {
+        for count in [1, 3] {
+            let channels: SmallVec<[_; 1]> = (0..count as u64).map(channel).collect();
+            let mut budget = TailBudget::new(2 * (entry(1).bytes() + count * PLACE_BYTES));
+            for (number, tail_start) in [(1, 0), (2, 0), (3, 1), (4, 2)] {
+                let entry = entry(number);
+                for channel in &channels {
+                    channel.log().push(&entry);
+                }
+                budget.add(&entry, channels.clone());
+                for channel in &channels {
+                    let start = channel.log().tail_start();
+                    assert_eq!(start, Offset::from_number(tail_start), "{count} channels");
+                }
+            }
+            budget.trim_older_than(Instant::now() + std::time::Duration::from_secs(1));
+            assert_eq!((budget.bytes, budget.places.len()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn the_newest_event_stays_however_large_it_is() {
+        let channel = channel(1);
+        let mut budget = TailBudget::new(1);
+        for number in [1, 2] {
+            let entry = entry(number);
+            channel.log().push(&entry);
+            budget.add(&entry, SmallVec::from_elem(Arc::clone(&channel), 1));
+            assert_eq!(channel.log().tail_start(), entry.offset.previous());
+        }
+        let appended_at = budget.places[0].appended_at;
+        budget.trim_older_than(appended_at);
+        assert_eq!(budget.places.len(), 1, "it is not older than itself");
+    }
+}

@@ -176,7 +176,8 @@ impl Grouped {
         let Some((range, answer)) = self.take_read() else {
             return false;
         };
-        match self.0.lock().page(&range) {
+        let page = self.0.lock().page(&range);
+        match page {
             Some(page) => answer.found(page),
             None => answer.failed(),
         }

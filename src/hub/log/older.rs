@@ -24,7 +24,8 @@ pub trait OlderEvents: Send + Sync + 'static {
     /// goes back. [`Offset::START`] if the log has them all.
     fn lost_through(&self, of: &Matcher) -> Offset;
 
-    /// Reads on a thread of the log, and answers once. An answer that is dropped counts as a failure.
+    /// Reads on a thread of the log, and answers once, with none of the log's locks held: the thread that answers may go on to
+    /// serve the reader. An answer that is dropped counts as a failure.
     fn read(&self, range: OlderRange, answer: OlderAnswer);
 }
 

@@ -139,3 +139,95 @@ fn a_pattern_finds_the_topics_that_have_events_after_the_cursor() {
     let _reader = reader_of_pattern(&hub, "t/*");
     assert_eq!(found(0), 2);
 }
+
+#[test]
+fn it_is_known_whether_an_event_has_woken_a_thread() {
+    struct Wakes(bool);
+    impl watch::Watcher for Wakes {
+        fn wake(&self, _: ChannelId, _: TopicChange) -> watch::Woken {
+            if self.0 {
+                watch::Woken::Thread
+            } else {
+                watch::Woken::Nothing
+            }
+        }
+    }
+    let hub = Hub::new(Limits::default());
+    let readers = ["a", "b"].map(|name| reader(&hub, name, Start::Now).expect("room"));
+    let listen = |wakes: [bool; 2]| -> Vec<_> {
+        let with = |(reader, wakes): (&Subscriber, bool)| {
+            let topic = reader.topics().next().expect("a topic");
+            reader.listen(topic, Arc::new(Wakes(wakes)))
+        };
+        readers.iter().zip(wakes).map(with).collect()
+    };
+    let reached = || -> Reached {
+        let mut state = hub.0.state.lock();
+        ["a", "b"]
+            .iter()
+            .map(|name| state.topic(&topic(name)))
+            .collect()
+    };
+    for wakes in [[false, false], [true, false], [false, true]] {
+        let _listening = listen(wakes);
+        assert_eq!(notify(reached()), wakes.contains(&true), "{wakes:?}");
+    }
+}
+
+#[test]
+fn a_reader_of_one_topic_knows_events_by_their_own_ids_and_others_by_the_logs() {
+    let hub = Hub::new(Limits::default());
+    let one = reader(&hub, "a", Start::Now).expect("room");
+    assert!(!one.is_of_several());
+    assert!(reader_of_pattern(&hub, "a*").is_of_several());
+}
+
+#[test]
+fn a_reader_with_a_gap_is_ready_although_there_is_no_event() {
+    let hub = Hub::new(Limits::default());
+    let unknown = EventId::new("unknown").expect("an id");
+    let mut reader = reader(&hub, "a", Start::After(unknown)).expect("room");
+    assert!(reader.is_ready());
+    assert!(reader.take_gap().is_some());
+    assert!(!reader.is_ready());
+}
+
+#[test]
+fn readers_at_one_place_share_what_they_read_in_the_history_and_in_the_tail() {
+    let hub = Hub::new(Limits::default());
+    for data in ["1", "2"] {
+        publish(&hub, "a", text(data)).expect("taken");
+    }
+    let batch = |reader: &mut Subscriber| match reader.read(1_000) {
+        ReadOutcome::Batch(batch) => batch,
+        other => panic!("expected events, got {other:?}"),
+    };
+    let mut readers = [(); 2].map(|()| reader(&hub, "a", Start::Earliest).expect("room"));
+    let [first, second] = readers.each_mut().map(batch);
+    assert!(Arc::ptr_eq(&first, &second));
+    let mut readers = [(); 2].map(|()| reader_of_pattern(&hub, "a*"));
+    publish(&hub, "a", text("3")).expect("taken");
+    let [first, second] = readers.each_mut().map(batch);
+    assert!(Arc::ptr_eq(&first, &second));
+}
+
+#[test]
+fn an_ephemeral_event_with_an_own_id_is_a_place_to_resume_from_while_it_is_in_the_tail() {
+    let hub = Hub::new(Limits::default());
+    let live = reader(&hub, "a", Start::Now).expect("room");
+    let id = EventId::new("own").expect("an id");
+    let ephemeral = PublishRequest {
+        id: Some(id.clone()),
+        is_ephemeral: true,
+        ..text("1")
+    };
+    publish(&hub, "a", ephemeral).expect("taken");
+    publish(&hub, "a", text("2")).expect("taken");
+    let has_gap = || {
+        let mut reader = reader(&hub, "a", Start::After(id.clone())).expect("room");
+        reader.take_gap().is_some()
+    };
+    assert!(!has_gap());
+    drop(live);
+    assert!(has_gap(), "the tail has gone");
+}
