@@ -1,5 +1,7 @@
 //! Fairwind in another axum program: `examples/mount.rs`, run as its readers run it.
 
+#![allow(clippy::expect_used)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
