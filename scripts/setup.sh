@@ -73,13 +73,24 @@ build_release() {
   say "Building both halves in release mode (about 5 minutes from nothing, 1 minute after a change) ..."
   mkdir -p target/release
   touch "$stamp.started"
+  rm -rf target/site.before
+  [ ! -d target/site ] || mv target/site target/site.before
   cargo leptos build --release --cargo-locked --frontend-only --js-minify=false
   node scripts/shrink.mjs
+  keep_times target/site.before target/site
   cargo leptos build --release --cargo-locked --server-only
   # The stamp is as old as the build's start: what was edited meanwhile counts as newer.
   cksum <target/release/fairwind >"$stamp"
   touch -r "$stamp.started" "$stamp"
   rm "$stamp.started"
+}
+
+# Files of a folder that are as they were have the time that they had: cargo compiles nothing again for their sake.
+keep_times() { # BEFORE NOW
+  local file
+  (cd "$2" && find . -type f) | while IFS= read -r file; do
+    ! cmp -s "$1/$file" "$2/$file" || touch -r "$1/$file" "$2/$file"
+  done
 }
 
 # --- each need: silent when it is met ---------------------------------------------------------------------------------
