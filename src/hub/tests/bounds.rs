@@ -335,3 +335,22 @@ fn a_read_of_several_topics_is_just_as_large_as_it_may_be() {
     assert_eq!(read(bytes - 1).0, 2);
     assert_eq!(read(1).0, 1);
 }
+
+#[test]
+fn a_reader_of_one_topic_that_resumes_after_an_own_id_stands_at_it() {
+    let hub = Hub::new(Limits::default());
+    let own = EventId::new("own").expect("an id");
+    let event = PublishRequest {
+        id: Some(own.clone()),
+        ..text("1")
+    };
+    publish(&hub, "a", event).expect("taken");
+    let by_log_id = Start::After(hub.id(Offset::from_number(1)));
+    for (start, position) in [
+        (Start::After(own.clone()), own.clone()),
+        (by_log_id, hub.id(Offset::from_number(1))),
+    ] {
+        let reader = reader(&hub, "a", start).expect("room");
+        assert_eq!(reader.position(), position);
+    }
+}
