@@ -354,3 +354,32 @@ fn a_reader_of_one_topic_that_resumes_after_an_own_id_stands_at_it() {
         assert_eq!(reader.position(), position);
     }
 }
+
+#[test]
+fn a_gap_ends_no_earlier_than_the_newest_loss_of_any_topic() {
+    let hub = Hub::new(Limits {
+        events: 1,
+        tail_bytes: 1,
+        ..Limits::default()
+    });
+    let wanted = |name| WantedTopic {
+        topic: topic(name),
+        with_private: false,
+    };
+    let subscription = Subscription {
+        topics: ["a", "b"].map(wanted).to_vec(),
+        ..Subscription::public(topic("a"), Start::Now, LagPolicy::Skip)
+    };
+    let mut reader = hub.subscribe(&subscription).expect("room");
+    let in_both = PublishRequest {
+        also_in: vec![topic("b")],
+        ..text("1")
+    };
+    publish(&hub, "a", in_both).expect("taken");
+    publish(&hub, "b", private("2")).expect("taken");
+    let ReadOutcome::Gap(gap) = reader.handle_lag() else {
+        panic!("one of the topics has lost an event");
+    };
+    assert_eq!(gap.resumed_from, hub.id(Offset::from_number(2)));
+    assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
+}
