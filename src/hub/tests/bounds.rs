@@ -32,6 +32,10 @@ fn reader(hub: &Hub, name: &str, start: Start) -> Result<Subscriber, SubscribeEr
 }
 
 fn reader_of_pattern(hub: &Hub, pattern: &str) -> Subscriber {
+    lagging_reader(hub, pattern, LagPolicy::Disconnect)
+}
+
+fn lagging_reader(hub: &Hub, pattern: &str, policy: LagPolicy) -> Subscriber {
     let wanted = WantedPattern {
         pattern: Pattern::new(pattern).expect("a pattern"),
         visibility: Visibility::Public,
@@ -40,7 +44,7 @@ fn reader_of_pattern(hub: &Hub, pattern: &str) -> Subscriber {
         topics: Vec::new(),
         patterns: vec![wanted],
         start: Start::Now,
-        slow_reader: LagPolicy::Disconnect,
+        slow_reader: policy,
     })
     .expect("a subscriber")
 }
@@ -230,4 +234,152 @@ fn an_ephemeral_event_with_an_own_id_is_a_place_to_resume_from_while_it_is_in_th
     assert!(!has_gap());
     drop(live);
     assert!(has_gap(), "the tail has gone");
+}
+
+fn private(data: &str) -> PublishRequest {
+    PublishRequest {
+        is_private: true,
+        ..text(data)
+    }
+}
+
+/// The data of the events of a batch.
+fn data(read: ReadOutcome) -> Vec<String> {
+    match read {
+        ReadOutcome::Batch(batch) => {
+            let entries = batch.entries().iter();
+            entries.map(|entry| entry.event.data.clone()).collect()
+        }
+        other => panic!("expected events, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_lagging_reader_of_a_pattern_is_sent_the_newest_event_of_a_topic_whatever_topics_share_it() {
+    let hub = Hub::new(Limits {
+        tail_bytes: 1,
+        ..Limits::default()
+    });
+    let mut reader = lagging_reader(&hub, "t/*", LagPolicy::Latest);
+    let in_both = PublishRequest {
+        also_in: vec![topic("t/a")],
+        ..text("1")
+    };
+    publish(&hub, "t/z", in_both).expect("taken");
+    publish(&hub, "t/z", text("2")).expect("taken");
+    publish(&hub, "t/b", text("3")).expect("taken");
+    assert_eq!(data(reader.handle_lag()), ["2", "3"]);
+}
+
+#[test]
+fn a_lagging_reader_of_a_pattern_is_not_sent_again_what_it_has_read() {
+    let hub = Hub::new(Limits::default());
+    let mut reader = lagging_reader(&hub, "t/*", LagPolicy::Latest);
+    publish(&hub, "t/a", text("1")).expect("taken");
+    assert_eq!(data(reader.read(1_000)), ["1"]);
+    publish(&hub, "t/b", text("2")).expect("taken");
+    publish(&hub, "t/b", text("3")).expect("taken");
+    assert_eq!(data(reader.handle_lag()), ["3"]);
+}
+
+#[test]
+fn a_lagging_reader_of_a_pattern_has_no_gap_if_one_event_waits_in_a_history() {
+    let hub = Hub::new(Limits {
+        tail_bytes: 1,
+        ..Limits::default()
+    });
+    let mut reader = lagging_reader(&hub, "*", LagPolicy::Skip);
+    publish(&hub, "a", text("1")).expect("taken");
+    assert_eq!(data(reader.read(1_000)), ["1"]);
+    publish(&hub, "a", text("2")).expect("taken");
+    publish(&hub, "b", private("hidden")).expect("taken");
+    assert_eq!(data(reader.handle_lag()), ["2"]);
+}
+
+#[test]
+fn a_lagging_reader_of_a_pattern_has_no_gap_for_what_its_tail_still_has() {
+    let hub = Hub::new(Limits {
+        events: 1,
+        ..Limits::default()
+    });
+    let mut reader = lagging_reader(&hub, "*", LagPolicy::Skip);
+    publish(&hub, "a", private("evicted")).expect("taken");
+    publish(&hub, "a", text("2")).expect("taken");
+    assert_eq!(data(reader.handle_lag()), ["2"]);
+}
+
+#[test]
+fn a_read_of_several_topics_is_just_as_large_as_it_may_be() {
+    let hub = Hub::new(Limits::default());
+    for name in ["a", "b", "c"] {
+        publish(&hub, name, text("x")).expect("taken");
+    }
+    let wanted = |name| WantedTopic {
+        topic: topic(name),
+        with_private: false,
+    };
+    let subscription = Subscription {
+        topics: ["a", "b", "c"].map(wanted).to_vec(),
+        ..Subscription::public(topic("a"), Start::Earliest, LagPolicy::Disconnect)
+    };
+    let read = |max_bytes| {
+        let mut reader = hub.subscribe(&subscription).expect("room");
+        match reader.read(max_bytes) {
+            ReadOutcome::Batch(batch) => (batch.entries().len(), batch.text_bytes()),
+            other => panic!("expected events, got {other:?}"),
+        }
+    };
+    let (count, bytes) = read(usize::MAX);
+    assert_eq!(count, 3);
+    assert_eq!(read(bytes).0, 3);
+    assert_eq!(read(bytes - 1).0, 2);
+    assert_eq!(read(1).0, 1);
+}
+
+#[test]
+fn a_reader_of_one_topic_that_resumes_after_an_own_id_stands_at_it() {
+    let hub = Hub::new(Limits::default());
+    let own = EventId::new("own").expect("an id");
+    let event = PublishRequest {
+        id: Some(own.clone()),
+        ..text("1")
+    };
+    publish(&hub, "a", event).expect("taken");
+    let by_log_id = Start::After(hub.id(Offset::from_number(1)));
+    for (start, position) in [
+        (Start::After(own.clone()), own.clone()),
+        (by_log_id, hub.id(Offset::from_number(1))),
+    ] {
+        let reader = reader(&hub, "a", start).expect("room");
+        assert_eq!(reader.position(), position);
+    }
+}
+
+#[test]
+fn a_gap_ends_no_earlier_than_the_newest_loss_of_any_topic() {
+    let hub = Hub::new(Limits {
+        events: 1,
+        tail_bytes: 1,
+        ..Limits::default()
+    });
+    let wanted = |name| WantedTopic {
+        topic: topic(name),
+        with_private: false,
+    };
+    let subscription = Subscription {
+        topics: ["a", "b"].map(wanted).to_vec(),
+        ..Subscription::public(topic("a"), Start::Now, LagPolicy::Skip)
+    };
+    let mut reader = hub.subscribe(&subscription).expect("room");
+    let in_both = PublishRequest {
+        also_in: vec![topic("b")],
+        ..text("1")
+    };
+    publish(&hub, "a", in_both).expect("taken");
+    publish(&hub, "b", private("2")).expect("taken");
+    let ReadOutcome::Gap(gap) = reader.handle_lag() else {
+        panic!("one of the topics has lost an event");
+    };
+    assert_eq!(gap.resumed_from, hub.id(Offset::from_number(2)));
+    assert!(matches!(reader.read(1_000), ReadOutcome::Nothing));
 }
