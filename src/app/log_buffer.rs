@@ -3,7 +3,8 @@
 //!
 //! While a reader follows a busy topic, only the newest [`SMALLEST_WINDOW`] rows are in the document: older ones leave the
 //! view before they can be read. As soon as the list stands still (paused, scrolled away from its end, or the topic is
-//! quiet again) the window grows by [`WINDOW_STEP`] rows at a time until all rows are there. Scrolling, the browser's own
+//! quiet again) the window grows by half at a time, and by [`WINDOW_STEP`] rows at least, until all rows are there: an update
+//! lays out the whole list, so few large ones are done sooner than many small ones. Scrolling, the browser's own
 //! search, the keyboard and a screen reader therefore always work on real rows, and no row's height has to be guessed.
 
 use std::collections::VecDeque;
@@ -27,7 +28,7 @@ pub const SMALLEST_WINDOW: usize = 50;
 /// How many rows that come together are highlighted at most.
 const MOST_HIGHLIGHTED: usize = 5;
 
-/// How many older rows one update adds to the document: what a slow machine lays out within a frame or two.
+/// How many older rows one update adds to the document at least: what a slow machine lays out within a frame or two.
 pub const WINDOW_STEP: usize = 25;
 
 /// One row of the list. Cheap to clone, and never changed.
@@ -328,8 +329,8 @@ impl LogBuffer {
         self.revision += 1;
     }
 
-    /// Fits the window to the pace, once per update of the document: an update adds at most [`WINDOW_STEP`] older
-    /// rows.
+    /// Fits the window to the pace, once per update of the document: an update adds at most half as many
+    /// rows as there are.
     pub fn fit_window(&mut self, pace: Pace) -> Growth {
         let added = std::mem::take(&mut self.added);
         let before = self.window;
@@ -345,9 +346,10 @@ impl LogBuffer {
         } else if pace == Pace::Busy && !self.is_held() {
             self.window = self.window.saturating_sub(4 * WINDOW_STEP);
         } else if self.window < self.kept.passing {
-            self.window = self
-                .window
-                .saturating_add(WINDOW_STEP.saturating_sub(added));
+            let step = WINDOW_STEP.max(self.window / 2);
+            let wider = self.window.saturating_add(step.saturating_sub(added));
+            // No wider than what there is, so that it shrinks from there when the topic is busy again.
+            self.window = wider.min(self.kept.passing + WINDOW_STEP);
         }
         self.window = self.window.clamp(SMALLEST_WINDOW, CAPACITY);
         if self.window.min(self.kept.passing) != before.min(self.kept.passing) {
@@ -768,11 +770,11 @@ mod tests {
             Some(u64::try_from(CAPACITY).unwrap_or_default() - 1)
         );
         assert!(log.revision() >= revision);
-        let mut updates = 0;
+        let mut sizes = vec![window(&log)];
         while log.fit_window(Pace::Calm) == Growth::Continues {
-            updates += 1;
-            assert_eq!(window(&log), SMALLEST_WINDOW + updates * WINDOW_STEP);
+            sizes.push(window(&log));
         }
+        assert_eq!(sizes, [50, 75, 112, 168, 252, 378, 567, 850]);
         assert_eq!(window(&log), CAPACITY);
         push_many(&mut log, CAPACITY..CAPACITY + 1);
         assert_eq!(log.fit_window(Pace::Calm), Growth::Complete);

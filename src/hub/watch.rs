@@ -279,4 +279,38 @@ mod counts {
         drop(plain_listening);
         assert_eq!(channel.watchers.0.lock().counting, 0);
     }
+
+    /// Asks for the publisher's thread, and wakes another one there or not.
+    struct Borrower(Woken);
+
+    impl Watcher for Borrower {
+        fn wake(&self, _: ChannelId, _: TopicChange) -> Woken {
+            Woken::Caller
+        }
+
+        fn lend_thread(&self, _: ChannelId) -> Woken {
+            self.0
+        }
+    }
+
+    #[test]
+    fn what_a_watcher_does_on_the_lent_thread_counts_as_well() {
+        let channel = channel();
+        let register = |woken| {
+            let watcher: Arc<dyn Watcher> = Arc::new(Borrower(woken));
+            WatchGuard::new(Arc::clone(&channel), watcher, false)
+        };
+        let first = register(Woken::Nothing);
+        assert!(!channel.notify(TopicChange::Events));
+        let second = register(Woken::Thread);
+        assert!(channel.notify(TopicChange::Events));
+        let third = register(Woken::Thread);
+        assert!(
+            channel.notify(TopicChange::Events),
+            "two are as good as one"
+        );
+        drop((second, third));
+        assert!(!channel.notify(TopicChange::Events));
+        drop(first);
+    }
 }
