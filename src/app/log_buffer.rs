@@ -446,6 +446,11 @@ impl LogBuffer {
         self.newest.as_deref()
     }
 
+    /// Whether every row that passes the filter is in the document.
+    pub fn is_whole(&self) -> bool {
+        self.window >= self.kept.passing
+    }
+
     /// Whether no row that is kept passes the filter.
     pub fn is_empty(&self) -> bool {
         self.kept.passing == 0

@@ -37,8 +37,8 @@ pub fn MessageLog(
     let log = stream.log.buffer;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
-    // The scroll position of the list's start, if the keyboard has brought the reader there.
-    let start = StoredValue::new(None);
+    // Whether the keyboard has brought the reader to the start of the list, whose rows are still being added.
+    let stays_at_start = StoredValue::new(false);
 
     let note = Signal::derive(move || log.with(messages::list_note));
     let is_not_empty = Signal::derive(move || log.with(|log| !log.is_empty()));
@@ -86,7 +86,7 @@ pub fn MessageLog(
     };
     // A browser glides to the end or the beginning, and stops half-way when a row is added meanwhile.
     let on_key = move |event: KeyboardEvent| {
-        start.set_value(None);
+        stays_at_start.set_value(false);
         let Some(scroller) = scroller.get_untracked() else {
             return;
         };
@@ -99,20 +99,27 @@ pub fn MessageLog(
                 is_at_end.set(false);
                 stream.perform(Action::LeaveEnd);
                 scroller.set_scroll_top(-scroller.scroll_height());
-                start.set_value(Some(scroller.scroll_top()));
+                stays_at_start.set_value(true);
             }
             _ => return,
         }
         event.prevent_default();
     };
-    // While older rows are added to the document above a reader at the start, the list stays at its start, until the reader
-    // scrolls. In the next frame: the rows are in the document then.
+    // While older rows are added to the document above a reader that has gone to the start, the list stays at its start, until
+    // all are there. In the next frame: the rows are in the document then.
     Effect::new(move |_| {
         let _ = stream.log.revision.get();
+        let is_whole = log.with_untracked(LogBuffer::is_whole);
         request_animation_frame(move || {
-            stay_at_start(start, scroller);
+            stay_at_start(stays_at_start, scroller);
             // Once more when the rows there have been laid out.
-            request_animation_frame(move || stay_at_start(start, scroller));
+            request_animation_frame(move || {
+                stay_at_start(stays_at_start, scroller);
+                // From now on the reader alone moves the list.
+                if is_whole {
+                    let _ = stays_at_start.try_set_value(false);
+                }
+            });
         });
     });
     Effect::new(move |_| {
@@ -165,15 +172,11 @@ pub fn MessageLog(
     }
 }
 
-/// Scrolls to the start of a list that was at its start, and has grown there.
-fn stay_at_start(start: StoredValue<Option<i32>>, scroller: NodeRef<html::Div>) {
-    if let Some(at) = start.try_get_value().flatten()
+/// Scrolls to the start of a list that stays there, and has grown.
+fn stay_at_start(stays_at_start: StoredValue<bool>, scroller: NodeRef<html::Div>) {
+    if stays_at_start.try_get_value() == Some(true)
         && let Some(scroller) = scroller.try_get_untracked().flatten()
     {
-        let is_there = scroller.scroll_top() <= at;
-        if is_there {
-            scroller.set_scroll_top(-scroller.scroll_height());
-        }
-        start.set_value(is_there.then(|| scroller.scroll_top()));
+        scroller.set_scroll_top(-scroller.scroll_height());
     }
 }
