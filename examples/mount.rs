@@ -7,9 +7,9 @@ const PAGE: &str =
     "<p id=t><script>new EventSource('/topics/time').onmessage = e => t.append(e.data)</script>";
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fairwind = fairwind::server::Mount::new(["--clock-interval=off"])?;
-    let (hub, time) = (fairwind.hub().clone(), Topic::new("time").expect("a name"));
+    let (hub, time) = (fairwind.hub().clone(), Topic::new("time")?);
     tokio::spawn(async move {
         for seconds in 0.. {
             let event = PublishRequest::text(format!("{seconds} s "));
@@ -23,5 +23,5 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+    Ok(axum::serve(listener, service).await?)
 }
