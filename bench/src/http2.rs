@@ -20,7 +20,7 @@ const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
 
-/// The largest window that there is: no server shall have to wait for room.
+/// The largest window that there is: a server never waits for the client to grant it more.
 const WINDOW: u32 = (1 << 31) - 1;
 const FIRST_WINDOW: u32 = 65_535;
 

@@ -39,7 +39,7 @@ use subscription::connect;
 /// A topic's event stream as a page sees it: signals to show and controls to call. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct EventStream {
-    /// Whether controls do nothing: until the page is hydrated, and without JavaScript for ever.
+    /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
     pub is_disabled: RwSignal<bool>,
     /// The connection.
     pub connection: ConnectionSignals,
@@ -77,7 +77,7 @@ pub struct LogSignals {
     pub buffer: RwSignal<LogBuffer>,
     /// Changes whenever the rows of the document do.
     pub revision: RwSignal<u64>,
-    /// Counts how often the list shall go to its newest row, wherever the reader is.
+    /// Counts the requests to scroll the list to its newest row, wherever the reader is.
     pub jumps: RwSignal<u32>,
     /// The newest message's data, or its beginning; stands still while paused.
     pub newest: RwSignal<String>,

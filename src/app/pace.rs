@@ -50,7 +50,7 @@ impl UpdateMeter {
         self.rest_until = now + ((now - began) * REST).clamp(0.0, LONGEST_REST);
     }
 
-    /// How many milliseconds the next update shall wait; 0 if it may begin.
+    /// How many milliseconds the next update waits; 0 if it may begin.
     pub fn rest(&self, now: f64) -> f64 {
         (self.rest_until - now).clamp(0.0, LONGEST_REST)
     }

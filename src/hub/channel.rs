@@ -177,8 +177,8 @@ impl Channel {
 
     /// Notifies the watchers. Those that wake up lock the hub and the log, so both are free by then. Returns whether a
     /// thread has been woken.
-    pub(super) fn notify(&self, news: TopicChange) -> bool {
-        self.watchers.notify(self.id, news)
+    pub(super) fn notify(&self, change: TopicChange) -> bool {
+        self.watchers.notify(self.id, change)
     }
 
     /// Returns `true` to the first that puts the channel on retention's list.

@@ -33,6 +33,24 @@ pub(super) trait Store: Sized + Send + Sync + 'static {
     fn settle(&self);
 }
 
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a topic")
+}
+
+fn ephemeral(text: &str) -> PublishRequest {
+    PublishRequest {
+        is_ephemeral: true,
+        ..PublishRequest::text(text)
+    }
+}
+
+fn private(text: &str) -> PublishRequest {
+    PublishRequest {
+        is_private: true,
+        ..PublishRequest::text(text)
+    }
+}
+
 /// A hub and its log.
 struct World<S> {
     hub: Hub,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventId};
 
-/// How much of an event's data a page has, in bytes: twenty events of a megabyte shall not make every page that heavy.
+/// How much of an event's data a page has, in bytes: it keeps a page small whose twenty events are a megabyte each.
 pub const MAX_RENDERED_BYTES: usize = 4_096;
 
 /// How much a page's events weigh together, at most: see [`PageEvent::weight`]. A page is in memory as a whole until its

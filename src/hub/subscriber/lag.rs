@@ -57,7 +57,7 @@ impl Subscriber {
             let last = newest.last().map(|entry| entry.offset);
             // A gap that ended before a loss of another topic would not report that loss.
             goes_on_with = last.filter(|last| *last > lost_through);
-            // The end of a topic is sent even if the gap ends after it: the reader would wait for more for ever.
+            // The end of a topic is sent even if the gap ends after it: without it, the reader would never stop waiting.
             newest.retain(|entry| entry.is_end || Some(entry.offset) == goes_on_with);
         }
         if !has_lost && waiting <= newest.len() {

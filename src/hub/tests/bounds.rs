@@ -5,10 +5,6 @@ use super::super::subscriber::WantedPattern;
 use super::super::visibility::Visibility;
 use super::*;
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn publish(
     hub: &Hub,
     name: &str,
@@ -235,13 +231,6 @@ fn an_ephemeral_event_with_an_own_id_is_a_place_to_resume_from_while_it_is_in_th
     assert!(!has_gap());
     drop(live);
     assert!(has_gap(), "the tail has gone");
-}
-
-fn private(data: &str) -> PublishRequest {
-    PublishRequest {
-        is_private: true,
-        ..text(data)
-    }
 }
 
 /// The data of the events of a batch.

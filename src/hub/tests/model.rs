@@ -191,10 +191,6 @@ fn bounds() -> impl Strategy<Value = Limits> {
     })
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn own_id(number: usize) -> EventId {
     EventId::new(OWN_IDS[number]).expect("an id")
 }

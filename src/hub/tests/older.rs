@@ -17,29 +17,11 @@ struct World {
     log: Grouped,
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn limits() -> Limits {
     Limits {
         events: 3,
         tail_bytes: 1,
         ..Limits::default()
-    }
-}
-
-fn ephemeral(text: &str) -> PublishRequest {
-    PublishRequest {
-        is_ephemeral: true,
-        ..PublishRequest::text(text)
-    }
-}
-
-fn private(text: &str) -> PublishRequest {
-    PublishRequest {
-        is_private: true,
-        ..PublishRequest::text(text)
     }
 }
 

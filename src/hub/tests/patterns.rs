@@ -7,10 +7,6 @@ use super::super::subscriber::WantedPattern;
 use super::super::visibility::{Rights, TopicRights, Visibility};
 use super::*;
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn wanted(pattern: &str, visibility: Visibility) -> WantedPattern {
     WantedPattern {
         pattern: Pattern::new(pattern).expect("a pattern"),
@@ -48,20 +44,6 @@ fn end(hub: &Hub, name: &str) {
     let topic = topic(name);
     let ended = hub.end(&topic).now_or_never();
     ended.expect("committed at once").expect("an end");
-}
-
-fn ephemeral(text: &str) -> PublishRequest {
-    PublishRequest {
-        is_ephemeral: true,
-        ..PublishRequest::text(text)
-    }
-}
-
-fn private(text: &str) -> PublishRequest {
-    PublishRequest {
-        is_private: true,
-        ..PublishRequest::text(text)
-    }
 }
 
 /// Everything that there is to read.

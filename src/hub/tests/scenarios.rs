@@ -14,10 +14,6 @@ fn limits() -> Limits {
     }
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn send<S: Store>(hub: &World<S>, topic: &Topic, publication: PublishRequest) -> PublishReceipt {
     hub.publish_now(topic, publication, Preconditions::default())
         .expect("a request that is taken")
@@ -188,7 +184,7 @@ pub(super) async fn an_expired_id_is_told_as_a_gap<S: Store>() {
     let (hub, a) = (World::<S>::open(limits()), topic("a"));
     let ids = publish(&hub, &a, 1..=7);
     gap(subscribe(&hub, &a, Start::After(ids[0].clone())).read(1));
-    // Event 2 was the last to be dropped: who has it has missed nothing.
+    // The hub dropped event 2 last: a subscriber that resumes after it has missed nothing.
     assert_eq!(
         data(&mut subscribe(&hub, &a, Start::After(ids[1].clone()))),
         ["3", "4", "5", "6", "7"]

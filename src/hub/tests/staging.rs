@@ -10,10 +10,6 @@ fn limits() -> Limits {
     }
 }
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).expect("a topic")
-}
-
 fn open() -> (Hub, Grouped) {
     <Grouped as Store>::open(limits())
 }

@@ -311,8 +311,8 @@ impl Server {
         }
     }
 
-    /// What a connection begins with, or nothing when the server stops before. A client that connects and sends nothing,
-    /// or half of a beginning, is not served for ever.
+    /// What a connection begins with, or nothing when the server stops before. The server closes a connection whose
+    /// client sends nothing, or half of a beginning, for too long.
     async fn beginning<T>(
         &self,
         read: impl Future<Output = io::Result<T>>,

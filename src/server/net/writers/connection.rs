@@ -77,7 +77,7 @@ pub(super) enum Received {
     /// Something that is answered, so that there is something to be written.
     Answered,
     /// An event, which is to be published; [`Connection::reply`] takes the answer.
-    PublishRequest(Arc<dyn Publisher>, String),
+    ToPublish(Arc<dyn Publisher>, String),
     /// Something for which the connection is closed.
     Closes(Progress),
 }
@@ -340,7 +340,7 @@ impl Connection {
                             websocket.is_publishing = true;
                             websocket.has_unread = true;
                             let publisher = websocket.client.publisher();
-                            return ControlFlow::Break(Received::PublishRequest(publisher, text));
+                            return ControlFlow::Break(Received::ToPublish(publisher, text));
                         }
                         Heard::Ping(payload) => {
                             let pong = websocket::pong_frame(&payload);

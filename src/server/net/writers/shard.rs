@@ -242,7 +242,7 @@ impl Shard {
             Received::Nothing => self.set_timer(key),
             Received::Answered if member.connection.is_blocked() => self.set_timer(key),
             Received::Answered => self.advance(key),
-            Received::PublishRequest(publisher, text) => {
+            Received::ToPublish(publisher, text) => {
                 let (id, handle) = (member.id, Arc::clone(&self.handle));
                 self.runtime.spawn(async move {
                     let text = publisher.publish(text).await;
