@@ -113,7 +113,73 @@ impl UnsequencedEntry {
     }
 }
 
+/// The facts of an event as a log has stored them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredEvent {
+    /// Its place.
+    pub offset: Offset,
+    /// The topic that it was published to.
+    pub topic: Topic,
+    /// What was published.
+    pub publication: PublishRequest,
+    /// Whether it is the topic's last event.
+    pub is_end: bool,
+    /// When it was published, by the wall clock.
+    pub published_at: SystemTime,
+}
+
+/// One moment on the wall clock and on the monotonic clock: what ties the times of stored events to this process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    wall: SystemTime,
+    monotonic: Instant,
+}
+
+impl Moment {
+    /// This moment.
+    pub(super) fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            monotonic: Instant::now(),
+        }
+    }
+
+    /// When something was appended that has this time on the wall clock; now, if that time has not come yet.
+    fn appended_at(self, published_at: SystemTime) -> Instant {
+        let age = self.wall.duration_since(published_at).unwrap_or_default();
+        self.monotonic.checked_sub(age).unwrap_or(self.monotonic)
+    }
+}
+
+impl StoredEvent {
+    /// The event as it was before the restart.
+    pub(super) fn restore(self, epochs: &Epochs, now: Moment) -> Entry {
+        let draft = UnsequencedEntry {
+            publication: self.publication,
+            is_end: self.is_end,
+        };
+        Entry {
+            published_at: self.published_at,
+            appended_at: now.appended_at(self.published_at),
+            ..draft.finish(&self.topic, epochs, self.offset)
+        }
+    }
+}
+
 impl Entry {
+    /// The request that published it.
+    pub fn publication(&self) -> PublishRequest {
+        PublishRequest {
+            id: self.has_own_id.then(|| self.event.id.clone()),
+            event_type: self.event.event_type.clone(),
+            data: self.event.data.clone(),
+            retry: self.retry,
+            is_private: self.is_private,
+            is_ephemeral: self.is_ephemeral,
+            also_in: self.also_in.to_vec(),
+        }
+    }
+
     /// What the event costs while it is in the log, in bytes: its texts, and what the allocator and the log's
     /// tables add. The topic's name is not counted, since all events of a topic share it.
     pub fn bytes(&self) -> usize {
