@@ -862,6 +862,11 @@ impl Shared {
 }
 
 impl Submitted {
+    /// Whether the hub has refused the event. The log may fail all others.
+    pub fn is_refused(&self) -> bool {
+        self.answer.is_err()
+    }
+
     /// The answer, when the log has committed what it rests on. Dropping the future leaves the event as it is.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
@@ -56,6 +56,7 @@ use self::site::{assets, pages};
 use self::state::AppState;
 use crate::feeds;
 use crate::hub::Hub;
+use crate::hub::log::disk::DiskLog;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
@@ -187,15 +188,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with an empty hub, which stops when `shutdown` is cancelled.
+    /// A server with a hub that has what its log has, and is empty without one. It stops when `shutdown` is cancelled.
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used.
+    /// When the certificate or its key cannot be used, or the log cannot be opened.
     pub fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
         Ok(Self {
-            hub: Hub::new(settings.hub_limits()),
+            hub: open_hub(&settings)?,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),
@@ -243,11 +244,16 @@ impl Server {
             metrics: self.metrics,
             shutdown: self.shutdown,
         };
-        connections::serve(listener, service).await?;
+        let served = connections::serve(listener, service).await;
         // The clock ends with the shutdown; its panic would have been reported by the supervisor.
         if let Some(clock) = clock {
             let _ = clock.await;
         }
+        // No publisher is left. What is staged becomes durable.
+        let hub = self.hub.clone();
+        let closed = tokio::task::spawn_blocking(move || hub.close()).await;
+        served?;
+        closed.map_err(io::Error::other)?;
         self.supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
@@ -322,6 +328,25 @@ fn reload(tls: Option<&Tls>, keys: &Keys) {
     if tls.is_none() && keys.is_empty() {
         tracing::info!("nothing to reload: there is no certificate and no key");
     }
+}
+
+/// The hub, over a log on disk if the settings name a folder for one.
+fn open_hub(settings: &Settings) -> io::Result<Hub> {
+    let limits = settings.hub_limits();
+    let Some(folder) = &settings.data else {
+        return Ok(Hub::new(limits));
+    };
+    let started = Instant::now();
+    let opened = DiskLog::open(folder, settings.disk_config(), &limits);
+    let (log, recovered) = opened.map_err(io::Error::other)?;
+    let (newest, in_memory) = (recovered.newest.number(), recovered.entries.len());
+    let hub = Hub::open(limits, log, recovered);
+    tracing::info!(
+        "the log in {} is open after {} ms: the newest event is {newest}, {in_memory} events are in memory",
+        folder.display(),
+        started.elapsed().as_millis()
+    );
+    Ok(hub)
 }
 
 /// Every stream is an open file, and many systems allow a process no more than 1,024 unless it asks.
