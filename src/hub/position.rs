@@ -45,6 +45,9 @@ impl Offset {
     /// Before the first event.
     pub const START: Self = Self(0);
 
+    /// The first event's.
+    pub const FIRST: Self = Self(1);
+
     /// After every event there will ever be.
     pub const END: Self = Self(u64::MAX);
 

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 
+use super::log::disk::simulated::SimulatedDisk;
 use super::log::disk::tests::SteppedLog;
-use super::log::disk::tests::simulated::SimulatedDisk;
 use super::log::older::{Matcher, OlderAnswer, OlderPage, OlderRange};
 use super::publish::IdempotencyKey;
 use super::subscriber::{LagPolicy, ReadOutcome, Start, WantedTopic};

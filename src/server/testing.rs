@@ -280,13 +280,14 @@ mod tests {
     /// A target's name, and what it does with its input.
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
         ("topic", topic),
         ("query", query),
         ("event_stream", event_stream),
         ("ndjson", ndjson),
         ("claims", claims),
         ("request", request),
+        ("log", crate::hub::log::disk::testing::file),
     ];
 
     /// What requests are made of.

@@ -33,8 +33,12 @@ mod recovery;
 mod segment;
 mod segments;
 mod select;
+#[cfg(any(test, fuzzing))]
+pub(in crate::hub) mod simulated;
 mod stage_queue;
 pub mod storage;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 mod writer;
 
 /// What `stage_queue` needs; its test puts a model checker's in their place.

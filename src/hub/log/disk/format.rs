@@ -295,6 +295,13 @@ pub(super) fn put_event(
     put_record(out, EVENT, body, seed);
 }
 
+/// Appends a topic's record, and an event's with any body.
+#[cfg(any(test, fuzzing))]
+pub(super) fn put_any(out: &mut Vec<u8>, topic: &[u8], body: &[u8], seed: &Hasher) {
+    put_record(out, TOPIC, topic, seed);
+    put_record(out, EVENT, body, seed);
+}
+
 fn put_record(out: &mut Vec<u8>, kind: u8, body: &[u8], seed: &Hasher) {
     out.push(kind);
     put(out, body.len() as u64);

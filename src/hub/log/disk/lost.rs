@@ -163,7 +163,7 @@ impl LostEvents {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::simulated::SimulatedDisk;
+    use super::super::simulated::SimulatedDisk;
     use super::*;
     use crate::hub::pattern::Pattern;
 

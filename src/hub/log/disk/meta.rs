@@ -87,7 +87,7 @@ impl Meta {
         text + &format!("crc {crc:08x}\n")
     }
 
-    fn parse(text: &str) -> Result<Self, MetaError> {
+    pub(super) fn parse(text: &str) -> Result<Self, MetaError> {
         let version = text
             .lines()
             .next()
@@ -142,7 +142,7 @@ pub(super) fn this_boot() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::simulated::SimulatedDisk;
+    use super::super::simulated::SimulatedDisk;
     use super::*;
 
     fn meta() -> Meta {

@@ -1,6 +1,6 @@
 //! The way of staged events from publishers to the thread that writes them. Publishers add one event each, under the hub's
 //! lock; the thread takes as many as have come while it wrote those before, which makes a group without any timer. Only this
-//! is shared between threads by hand; `tests/stage_queue.rs` tries every way in which they can meet.
+//! is shared between threads by hand; `tests/threads` tries every way in which they can meet.
 
 use std::collections::VecDeque;
 use std::time::Duration;

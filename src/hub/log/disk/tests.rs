@@ -1,16 +1,15 @@
-//! The log on disk over a disk that is simulated: see [`simulated`].
+//! The log on disk over a disk that is simulated: see [`super::simulated`].
 
 mod crashes;
 mod files;
-pub(in crate::hub) mod simulated;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use self::simulated::SimulatedDisk;
 use super::segments::Segments;
+use super::simulated::SimulatedDisk;
 use super::stage_queue::Work;
 use super::writer::{MAX_FRAME_BYTES, MAX_FRAME_EVENTS, Writer};
 use super::{DamagePolicy, DiskConfig, OpenError, Staging, SyncPolicy, older, open_writer};

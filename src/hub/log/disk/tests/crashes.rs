@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 
 use super::super::meta::Meta;
-use super::simulated::{Faults, SimulatedDisk};
+use super::super::simulated::{Faults, SimulatedDisk};
 use super::*;
 use crate::hub::publish::{
     ExpectedNewest, IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest,

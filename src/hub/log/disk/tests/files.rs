@@ -2,8 +2,8 @@
 
 use futures_util::FutureExt;
 
+use super::super::simulated::{Faults, SimulatedDisk};
 use super::super::storage::{Folder, FolderError};
-use super::simulated::{Faults, SimulatedDisk};
 use super::*;
 use crate::hub::log::UnavailableKind;
 use crate::hub::log::disk::DiskLog;

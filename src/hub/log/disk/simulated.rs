@@ -9,6 +9,9 @@
 //!   power cut takes it.
 //! * The disk may be full.
 
+// A test that uses the disk wrongly is to fail at once.
+#![allow(clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
