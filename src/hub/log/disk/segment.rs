@@ -144,6 +144,12 @@ impl From<io::Error> for ReadError {
     }
 }
 
+/// An error after which nothing can be appended any more, whatever its kind: a file system may say that it is full when it
+/// syncs, and what it has dropped then it does not write again.
+fn final_error(error: io::Error) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
 /// The error of a segment that is damaged at a position.
 pub(super) fn damaged(header: &Header, position: u64) -> io::Error {
     let name = file_name(header.first);
@@ -419,8 +425,8 @@ impl SegmentWriter {
         let file = storage.create(&name)?;
         let written = file
             .write_at(0, &header.encode())
-            .and_then(|()| file.sync())
-            .and_then(|()| storage.sync_names());
+            .and_then(|()| file.sync().map_err(final_error))
+            .and_then(|()| storage.sync_names().map_err(final_error));
         if let Err(error) = written {
             // An empty segment may stay behind: the next start removes it.
             let _ = storage.remove(&name);
@@ -528,7 +534,7 @@ impl SegmentWriter {
     ///
     /// When that fails: then nothing can be appended any more.
     pub(super) fn cut(&self) -> io::Result<()> {
-        self.file.set_length(self.length)
+        self.file.set_length(self.length).map_err(final_error)
     }
 
     /// Makes durable what has been appended.
@@ -537,7 +543,7 @@ impl SegmentWriter {
     ///
     /// When that fails: then nothing can be appended any more.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync()
+        self.file.sync().map_err(final_error)
     }
 
     /// Shows readers what has been appended.

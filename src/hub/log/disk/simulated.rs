@@ -324,7 +324,7 @@ impl Storage for SimulatedDisk {
         let mut state = self.0.lock();
         state.operate()?;
         if state.sync_fails() {
-            return Err(io::Error::other("the sync failed"));
+            return Err(io::ErrorKind::StorageFull.into());
         }
         state.durable_names = state.names.clone();
         state.changes.clear();
@@ -392,7 +392,8 @@ impl StoredFile for Handle {
         if fails {
             let dirty = std::mem::take(&mut file.dirty);
             file.dropped.extend(dirty);
-            return Err(io::Error::other("the sync failed"));
+            // As a file system does that finds out late.
+            return Err(io::ErrorKind::StorageFull.into());
         }
         file.sync();
         Ok(())
