@@ -146,6 +146,10 @@ pub struct Totals {
     pub bytes: usize,
     /// How many events have been published, kept or not.
     pub published: u64,
+    /// How many bytes the log has stored; 0 for a log in memory.
+    pub stored: u64,
+    /// Whether the log can take events.
+    pub is_ready: bool,
 }
 
 /// There is no such topic: it has neither events nor subscribers.
@@ -483,6 +487,8 @@ impl Hub {
             bytes: self.0.retention.bytes(),
             // Offsets count from 1.
             published: self.committed().number(),
+            stored: self.0.log.stored_bytes(),
+            is_ready: self.0.log.health().is_ok(),
         }
     }
 

@@ -96,6 +96,11 @@ pub trait Log: Send + Sync + 'static {
         Ok(())
     }
 
+    /// How many bytes it has stored.
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+
     /// Takes no more events, and commits or fails what it has. Calling it again changes nothing.
     fn close(&self) {}
 }

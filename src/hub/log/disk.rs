@@ -121,6 +121,7 @@ impl DiskConfig {
 /// A log on disk. Dropping it closes it.
 pub struct DiskLog {
     staging: Staging,
+    segments: Arc<Segments>,
     older: Arc<OlderReader>,
     /// Until it is started.
     writer: Mutex<Option<Writer>>,
@@ -182,6 +183,7 @@ impl DiskLog {
         let older = OlderReader::start(Arc::clone(&writer.segments))?;
         let log = Self {
             staging: writer.staging.clone(),
+            segments: Arc::clone(&writer.segments),
             older: Arc::new(older),
             writer: Mutex::new(Some(writer)),
             thread: Mutex::new(None),
@@ -236,6 +238,7 @@ fn open_writer(
         newest,
         active: None,
         has_failed: false,
+        retained_at: None,
     };
     Ok((writer, recovered))
 }
@@ -302,6 +305,10 @@ impl Log for DiskLog {
 
     fn health(&self) -> Result<(), Unavailable> {
         self.staging.health()
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.segments.bytes()
     }
 
     fn close(&self) {

@@ -47,6 +47,12 @@ impl Segments {
         self.list.read().clone()
     }
 
+    /// How many bytes all segments have.
+    pub(super) fn bytes(&self) -> u64 {
+        let list = self.list.read();
+        list.iter().map(|segment| segment.state().length).sum()
+    }
+
     /// The segments that may have an event after `after` and up to `through`, oldest first.
     pub(super) fn between(&self, after: Offset, through: Offset) -> Vec<Arc<Segment>> {
         let list = self.list.read();

@@ -24,8 +24,8 @@ pub(super) const MAX_FRAME_EVENTS: usize = 4_096;
 /// Most bytes of one frame's events; a single event may have more.
 pub(super) const MAX_FRAME_BYTES: usize = 1 << 20;
 
-/// How long the thread waits for events before it looks whether the oldest segment has expired.
-const AGE_PAUSE: Duration = Duration::from_secs(1);
+/// How long the thread waits at most before it looks whether the oldest segment has expired.
+const MAX_AGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A segment is complete after this part of the time for which events are kept, so that it can be removed not much later
 /// than its first event expires.
@@ -41,6 +41,8 @@ pub(super) struct Writer {
     pub(super) active: Option<Active>,
     /// Whether nothing will ever be committed again.
     pub(super) has_failed: bool,
+    /// When the oldest segments were looked at; nothing if that is due.
+    pub(super) retained_at: Option<Instant>,
 }
 
 /// The segment that is written.
@@ -76,10 +78,15 @@ impl Writer {
             .and_then(|active| active.unsynced_since);
         match (self.config.sync, unsynced) {
             (SyncPolicy::Every(interval), Some(since)) => {
-                interval.saturating_sub(since.elapsed()).min(AGE_PAUSE)
+                interval.saturating_sub(since.elapsed()).min(self.age_pause())
             }
-            _ => AGE_PAUSE,
+            _ => self.age_pause(),
         }
+    }
+
+    /// How often the thread looks at the ages of segments.
+    fn age_pause(&self) -> Duration {
+        (self.config.history_age / AGE_SHARE).min(MAX_AGE_PAUSE)
     }
 
     /// Writes a group, and commits it.
@@ -152,6 +159,7 @@ impl Writer {
         }
         self.segments.complete(&active.writer.segment)?;
         self.active = None;
+        self.retained_at = None;
         Ok(())
     }
 
@@ -177,7 +185,11 @@ impl Writer {
         {
             self.complete()?;
         }
-        self.retain();
+        let pause = self.age_pause();
+        if self.retained_at.is_none_or(|since| since.elapsed() >= pause) {
+            self.retain();
+            self.retained_at = Some(Instant::now());
+        }
         Ok(())
     }
 
@@ -187,7 +199,6 @@ impl Writer {
         let oldest_to_keep = oldest_to_keep.map_or(0, milliseconds);
         loop {
             let all = self.segments.all();
-            let bytes: u64 = all.iter().map(|segment| segment.state().length).sum();
             let is_active = |segment| {
                 let active = self.active.as_ref();
                 active.is_some_and(|active| Arc::ptr_eq(&active.writer.segment, segment))
@@ -196,7 +207,7 @@ impl Writer {
                 break;
             };
             let has_expired = oldest.state().newest_time < oldest_to_keep;
-            if bytes <= self.config.history_bytes && !has_expired {
+            if self.segments.bytes() <= self.config.history_bytes && !has_expired {
                 break;
             }
             if let Err(error) = self.segments.remove_oldest() {
