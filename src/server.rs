@@ -6,7 +6,8 @@
 //! * `http`: what a request says, and how a problem is reported
 //! * `stream`: what a reader is sent next, and how it looks on the wire
 //! * `net`: sockets, TLS, and the threads that write streams
-//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
+//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `direct_publish` is the short way to
+//!   one of them; `state` is what routes share
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -17,6 +18,7 @@ pub mod settings;
 pub mod testing;
 
 mod auth;
+mod direct_publish;
 mod http;
 mod limits;
 mod mount;
@@ -40,6 +42,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::auth::{AccessPolicy, AnonymousPublish, Keys};
+use self::direct_publish::DirectPublish;
 use self::limits::connections::ConnectionLimiter;
 use self::limits::request_rate::RequestRates;
 use self::limits::shares::Shares;
@@ -231,8 +234,10 @@ impl Server {
         let state = self.state(listener.local_addr()?);
         let clock = self.start_clock();
         self.start_tasks(&state);
+        let config = self.settings.router_config();
         let service = Service {
-            router: router::router(state, &self.settings.router_config()),
+            router: router::router(state.clone(), &config),
+            direct_publish: DirectPublish::new(state, config),
             tls: self.tls,
             config: self.settings.connection_config(),
             limiter: ConnectionLimiter::new(

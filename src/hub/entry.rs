@@ -1,6 +1,8 @@
 //! An event in the log: the facts that are kept of it; and an event on its way there. How it looks on the wire is decided
 //! by its readers.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -43,6 +45,24 @@ pub struct Entry {
     /// How long readers wait from now on before they connect again, if the publisher says so.
     pub retry: Option<Duration>,
     appended_at: Instant,
+}
+
+/// The index of the first event after a cursor, in events in their order. Most readers have read all but the newest event,
+/// so that is looked at first: to halve a long queue finds most of it outside the processor's caches.
+pub(super) fn index_after(entries: &VecDeque<Arc<Entry>>, cursor: Offset) -> usize {
+    let is_read = |index: usize| {
+        entries
+            .get(index)
+            .is_none_or(|entry| entry.offset <= cursor)
+    };
+    let newest = entries.len().saturating_sub(1);
+    if is_read(newest) {
+        entries.len()
+    } else if newest == 0 || is_read(newest - 1) {
+        newest
+    } else {
+        entries.partition_point(|entry| entry.offset <= cursor)
+    }
 }
 
 /// An event that has no place yet: everything that can be done before the hub is locked has been done.

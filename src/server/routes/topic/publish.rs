@@ -70,11 +70,21 @@ pub(in crate::server::routes) async fn post(
     let (parts, body) = request.into_parts();
     request_body::check_coding(&parts.headers)?;
     match BodyType::of(&parts.headers) {
-        BodyType::Form { boundary } => form::post(state, topic, &parts, body, boundary).await,
-        BodyType::EventStream => {
-            stream(state, topic, &parts, body, PublishBody::event_stream).await
+        // In boxes, so that the future of one event is short: it is moved several times.
+        BodyType::Form { boundary } => {
+            Box::pin(form::post(state, topic, &parts, body, boundary)).await
         }
-        BodyType::Ndjson => stream(state, topic, &parts, body, PublishBody::ndjson).await,
+        BodyType::EventStream => {
+            Box::pin(stream(
+                state,
+                topic,
+                &parts,
+                body,
+                PublishBody::event_stream,
+            ))
+            .await
+        }
+        BodyType::Ndjson => Box::pin(stream(state, topic, &parts, body, PublishBody::ndjson)).await,
         BodyType::Unnamed | BodyType::Other => one(state, topic, &parts, body).await,
     }
 }
