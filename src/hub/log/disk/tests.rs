@@ -2,6 +2,7 @@
 
 mod crashes;
 mod files;
+mod inspect;
 pub(in crate::hub) mod simulated;
 
 use std::sync::{Arc, OnceLock};
