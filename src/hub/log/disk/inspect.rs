@@ -629,27 +629,21 @@ fn check_index(
     report: &mut Report,
 ) {
     let name = index_name(header.first);
-    match read_index(storage, header, length) {
-        Some((stored, stored_last)) => {
-            if stored != *index || stored_last != last {
-                let text = "it does not agree with its segment: remove the file, and it is made again when it is needed";
-                report.damage(&name, None, text);
-            }
+    let text = match read_index(storage, header, length) {
+        Some((stored, stored_last)) if stored == *index && stored_last == last => return,
+        Some(_) => {
+            let text = "it does not agree with its segment: remove the file, and it is made again when it is needed";
+            return report.damage(&name, None, text);
         }
-        None if is_complete => match storage.open(&name) {
-            Ok(_) => report.note(
-                &name,
-                None,
-                "it is not of this state of its segment, and is made again when it is needed",
-            ),
-            Err(_) => report.note(
-                &name,
-                None,
-                "it is missing, and is made again when it is needed",
-            ),
+        None if !is_complete => return,
+        None => match storage.open(&name) {
+            Ok(_) => {
+                "it is damaged or of another state of its segment, and is made again when it is needed"
+            }
+            Err(_) => "it is missing, and is made again when it is needed",
         },
-        None => {}
-    }
+    };
+    report.note(&name, None, text);
 }
 
 /// Checks that the end of the log is where the small files say that it must be.

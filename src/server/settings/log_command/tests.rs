@@ -69,7 +69,7 @@ impl TestFolder {
         let condition = dump(&self.0, topic.as_ref(), form, &mut out, &mut remarks);
         assert_eq!(condition, Ok(Condition::Whole));
         let out = String::from_utf8(out).expect("text");
-        let lines = out.lines().map(|line| serde_json::from_str(line));
+        let lines = out.lines().map(serde_json::from_str);
         let lines = lines.collect::<Result<_, _>>().expect("JSON");
         (lines, String::from_utf8(remarks).expect("text"))
     }

@@ -10,9 +10,11 @@ use futures_util::FutureExt;
 use super::super::inspect::{
     LoggedEvent, Report, check, check_storage, read_events, read_stored_events, sync_times,
 };
+use super::super::segment::{State, read_header, read_index, write_index};
 use super::super::storage::Storage;
 use super::simulated::SimulatedDisk;
 use super::*;
+use crate::hub::HistoryQuery;
 use crate::hub::log::disk::DiskLog;
 use crate::hub::publish::{IdempotencyKey, Preconditions, PublishRequest};
 use crate::hub::topic::Topic;
@@ -234,19 +236,23 @@ fn an_index_that_is_missing_is_noted_and_one_that_lies_is_damage() {
     let found = report(&disk);
     assert!(found.is_whole());
     assert_eq!(found.notes[0].file, indexes[0]);
-    // One place further, with a checksum that is right.
-    let mut bytes = vec![0; length(&disk, &indexes[1])];
-    let file = Storage::open(&disk, &indexes[1]).expect("a file");
-    file.read_at(0, &mut bytes).expect("its bytes");
-    let end = bytes.len() - 4;
-    bytes[end - 1] ^= 1;
-    let crc = crc32fast::hash(&bytes[..end]).to_le_bytes();
-    bytes[end..].copy_from_slice(&crc);
-    disk.write(&indexes[1], 0, &bytes);
+    // The index of another segment, with a checksum that is right.
+    let headers = [1, 2].map(|number: usize| {
+        let file = Storage::open(&disk, &names(&disk, ".log")[number]).expect("a file");
+        read_header(&*file).expect("bytes").expect("a header")
+    });
+    let lengths = [1, 2].map(|number: usize| length(&disk, &names(&disk, ".log")[number]) as u64);
+    let (_, last) = read_index(&disk, &headers[0], lengths[0]).expect("an index");
+    let (wrong, _) = read_index(&disk, &headers[1], lengths[1]).expect("an index");
+    let state = State {
+        length: lengths[0],
+        last,
+        newest_time: 0,
+    };
+    write_index(&disk, &headers[0], state, &wrong).expect("a file");
     let found = report(&disk);
-    assert_eq!(found.damage.len() + found.notes.len(), 2, "{found:?}");
-    let both = found.damage.iter().chain(&found.notes);
-    assert!(both.clone().any(|found| found.file == indexes[1]));
+    assert_eq!(found.damage.len(), 1, "{found:?}");
+    assert_eq!(found.damage[0].file, indexes[1]);
 }
 
 #[test]
@@ -419,10 +425,28 @@ async fn the_copy_of_a_folder_in_use_has_every_event_that_was_committed_before()
         assert!(offsets.iter().copied().eq(first..=last), "{offsets:?}");
         assert!((300..=newest).contains(&last), "{last} {newest}");
         assert!(round >= 4 || first == 1, "{first}");
-        // The copy opens as it is, while the server goes on.
+        // The copy opens as it is. But its meta does not know that the server has gone on, so ids would be given twice.
         let (log, recovered) = DiskLog::open(&backup.0, config, &Limits::default()).expect("whole");
         assert_eq!(recovered.newest.number(), last);
+        drop(log);
+        std::fs::remove_file(backup.0.join("meta")).expect("a file");
+        let restoring = DiskConfig {
+            on_damage: DamagePolicy::Gap,
+            ..config
+        };
+        let opened = DiskLog::open(&backup.0, restoring, &Limits::default());
+        let (log, recovered) = opened.expect("whole but for meta");
+        assert_eq!(recovered.newest.number(), last);
         let restored = Hub::open(Limits::default(), log, recovered);
+        assert_ne!(restored.epoch(), hub.epoch());
+        let newest = HistoryQuery {
+            count: 1,
+            max_bytes: 1_000,
+            before: None,
+            with_private: false,
+        };
+        let events = restored.snapshot(&of, &newest).events;
+        assert_eq!(events[0].event.data, last.to_string());
         let request = PublishRequest::text("restored");
         let receipt = restored.publish(&of, request, Preconditions::default());
         receipt.await.expect("taken");
