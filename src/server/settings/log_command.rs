@@ -209,7 +209,7 @@ fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             let places = if count == 1 { "place" } else { "places" };
             writeln!(
                 out,
-                "damaged in {count} {places}: restore the folder from a copy, or start the server with --on-damage gap: what is lost becomes a gap for its readers. 'fairwind log dump' prints what can still be read; keep a copy of the folder until then"
+                "damaged in {count} {places}: restore the folder from a copy, or start the server with --on-damage gap: what is lost becomes a gap for its readers. 'fairwind log dump' prints what can still be read. Copy the folder before such a start, which cuts the segment off at the damage"
             )
         }
     }
