@@ -1,6 +1,6 @@
 //! The server: from settings to a running HTTP server, and back to a clean stop.
 //!
-//! * [`settings`]: the command line: flags, environment and `Leptos.toml`, and the token command
+//! * [`settings`]: the command line: flags, environment and `Leptos.toml`, and the subcommands
 //! * `auth`: who a client is, and what it may publish and read
 //! * `limits`: bounds per client and in total
 //! * `http`: what a request says, and how a problem is reported
@@ -54,7 +54,7 @@ use self::ops::metrics::Metrics;
 use self::ops::supervision::Supervisor;
 use self::ops::{notices, signals, telemetry};
 use self::settings::values::ClockInterval;
-use self::settings::{Settings, token_command};
+use self::settings::{Settings, log_command, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
 use crate::feeds;
@@ -64,10 +64,12 @@ use crate::hub::log::disk::DiskLog;
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
 
-/// The whole program: runs the token command if the command line asks for it; otherwise reads the settings and serves until
+/// The whole program: runs a subcommand if the command line asks for one; otherwise reads the settings and serves until
 /// a signal stops it.
 pub fn main() -> ExitCode {
-    if let Some(code) = token_command::run(std::env::args_os()) {
+    let arguments = std::env::args_os;
+    let code = token_command::run(arguments()).or_else(|| log_command::run(arguments()));
+    if let Some(code) = code {
         return code;
     }
     let settings = match Settings::load() {

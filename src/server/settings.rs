@@ -9,10 +9,12 @@
 //! * [`values`]: the types of settings that are no plain numbers, and how they are read
 //! * [`sources`]: flags, environment and file, and which of them a value came from
 //! * `configs`: what each part of the server is given of them
-//! * `token_command`: `fairwind token`
+//! * `subcommand`, `token_command`, `log_command`: `fairwind token` and `fairwind log`
 
 mod configs;
+pub(super) mod log_command;
 pub mod sources;
+mod subcommand;
 pub(super) mod token_command;
 pub mod values;
 
@@ -260,9 +262,10 @@ impl Settings {
         arguments: Vec<OsString>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
-        // The subcommand is listed by --help; the program runs it before it reads any settings.
+        // The subcommands are listed by --help; the program runs them before it reads any settings.
         let command = Self::command()
             .subcommand(token_command::command())
+            .subcommand(log_command::command())
             .args_conflicts_with_subcommands(true);
         sources::parse(command, &arguments, environment)
     }

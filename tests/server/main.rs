@@ -14,6 +14,7 @@ mod crowd;
 mod encoder;
 mod http;
 mod limits;
+mod log_command;
 mod metrics;
 mod problems;
 mod process;

@@ -9,6 +9,7 @@
 //! * `older`: the threads that read what the hub's memory no longer has
 //! * `meta`, `lost`: small files beside the segments: epochs, and which events are gone
 //! * `recovery`, `select`: what a start finds, and what of it belongs into memory
+//! * [`inspect`]: a look at a folder from outside
 //!
 //! # The folder
 //!
@@ -26,6 +27,7 @@
 mod bytes;
 mod format;
 mod index;
+pub mod inspect;
 mod lost;
 mod meta;
 mod older;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use clap::{ArgGroup, CommandFactory, Parser};
 use serde_json::{Map, Value};
 
+use super::subcommand;
 use super::values::duration;
 use crate::hub::topic::Topic;
 use crate::server::auth::SigningKey;
@@ -60,28 +61,14 @@ pub(crate) fn command() -> clap::Command {
 
 /// Runs the subcommand if the command line, whose first item is the program's name, asks for it.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    let mut arguments = arguments.into_iter().skip(1).peekable();
-    if arguments.peek()? != NAME {
-        return None;
-    }
-    let command = match TokenCommand::try_parse_from(arguments) {
+    let command: TokenCommand = match subcommand::parse(NAME, arguments)? {
         Ok(command) => command,
-        Err(error) => {
-            // Nothing can be done if it cannot be printed.
-            let _ = error.print();
-            return Some(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)));
-        }
+        Err(code) => return Some(code),
     };
     let printed = command
         .token()
         .and_then(|token| writeln!(io::stdout(), "{token}").map_err(|error| error.to_string()));
-    Some(match printed {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    })
+    Some(subcommand::exit_code(printed.map(|()| ExitCode::SUCCESS)))
 }
 
 impl TokenCommand {

@@ -130,6 +130,11 @@ impl LostEvents {
         self.floor
     }
 
+    /// The newest event of all segments that have been removed.
+    pub(super) fn covered(&self) -> Offset {
+        self.covered
+    }
+
     /// The newest event that a topic, or any topic that matches, may have lost.
     pub(super) fn through(&self, of: &Matcher) -> Offset {
         match of {

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod files;
+mod inspect;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

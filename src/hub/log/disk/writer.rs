@@ -77,9 +77,9 @@ impl Writer {
             .as_ref()
             .and_then(|active| active.unsynced_since);
         match (self.config.sync, unsynced) {
-            (SyncPolicy::Every(interval), Some(since)) => {
-                interval.saturating_sub(since.elapsed()).min(self.age_pause())
-            }
+            (SyncPolicy::Every(interval), Some(since)) => interval
+                .saturating_sub(since.elapsed())
+                .min(self.age_pause()),
             _ => self.age_pause(),
         }
     }
@@ -186,7 +186,10 @@ impl Writer {
             self.complete()?;
         }
         let pause = self.age_pause();
-        if self.retained_at.is_none_or(|since| since.elapsed() >= pause) {
+        if self
+            .retained_at
+            .is_none_or(|since| since.elapsed() >= pause)
+        {
             self.retain();
             self.retained_at = Some(Instant::now());
         }
