@@ -159,6 +159,11 @@ impl Epochs {
         &self.newest().0
     }
 
+    /// The first offset of the epoch that new events belong to.
+    pub fn newest_first(&self) -> Offset {
+        self.newest().1
+    }
+
     /// The id of an offset, in the epoch that the offset belongs to: `#<epoch>-<offset>`.
     pub fn id(&self, offset: Offset) -> EventId {
         let later = self.ranges.partition_point(|(_, first)| *first <= offset);

@@ -55,7 +55,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use self::meta::{Meta, this_boot};
+use self::meta::this_boot;
 use self::older::OlderReader;
 pub use self::recovery::OpenError;
 use self::segments::Segments;
@@ -205,9 +205,10 @@ fn open_writer(
     let recovery::Opened {
         segments,
         lost,
-        epochs,
+        meta,
         newest,
     } = opened;
+    let epochs = meta.epochs.clone();
     let floor = lost.floor();
     let segments = Segments::new(storage, epochs.clone(), segments, lost);
     let Selection {
@@ -216,8 +217,10 @@ fn open_writer(
         evicted_floor,
         keys,
     } = select(&segments, limits, config.on_damage)?;
+    // From here on the folder is one that a run has open.
+    meta.write(&*segments.storage)?;
     let recovered = Recovered {
-        epochs: epochs.clone(),
+        epochs,
         newest,
         entries,
         evicted,
@@ -230,12 +233,7 @@ fn open_writer(
             queue: Arc::new(StageQueue::new()),
             trouble: Arc::default(),
         },
-        meta: Meta {
-            epochs,
-            is_always_synced: config.sync == SyncPolicy::Always,
-            boot: boot.to_owned(),
-            is_closed: false,
-        },
+        meta,
         config,
         newest,
         active: None,

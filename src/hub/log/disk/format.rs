@@ -15,6 +15,7 @@
 //!   those of ephemeral events, which have no record unless they have an idempotency key.
 //! * A frame names the checksum of the one before, and every checksum (CRC-32) covers the segment's random salt. So bytes
 //!   of another segment, or bytes that a publisher made up, are never taken for a frame.
+//! * Every version has this header, so that a later one can be told from damage.
 //! * A record has a checksum of its own, since readers of old events read single records.
 
 use std::time::{Duration, SystemTime};
@@ -73,7 +74,7 @@ pub(super) struct Header {
 /// Why bytes are no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeaderError {
-    /// They are of this later version of the format.
+    /// They are of this other version of the format.
     Version(u32),
     /// They are damaged, or of something else.
     Damaged,
@@ -158,8 +159,8 @@ impl Header {
             Some((has_magic, version, header, is_whole))
         };
         match read() {
-            Some((true, version, ..)) if version > VERSION => Err(HeaderError::Version(version)),
             Some((true, VERSION, header, true)) => Ok(header),
+            Some((true, version, _, true)) => Err(HeaderError::Version(version)),
             _ => Err(HeaderError::Damaged),
         }
     }

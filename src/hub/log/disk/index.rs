@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::bytes::{Reader, put, put_bytes};
-use super::format::{Header, Record};
+use super::format::{FrameHead, Header, Record};
 use crate::hub::channel::Matcher;
 use crate::hub::position::Offset;
 use crate::hub::topic::Topic;
@@ -89,15 +89,17 @@ impl Index {
         }
     }
 
-    /// Adds what a whole frame has. Nothing is returned if a record is none.
+    /// Adds what a whole frame has. Nothing is returned if a record is none, or events are not in the frame's order.
     pub(super) fn add_records(
         &mut self,
         mut records: &[u8],
         position: u32,
+        head: &FrameHead,
         header: &Header,
         seed: &crc32fast::Hasher,
     ) -> Option<()> {
         let length = records.len();
+        let mut next = head.first;
         while !records.is_empty() {
             let position = position.checked_add((length - records.len()).try_into().ok()?)?;
             match Record::next(&mut records, header, seed)? {
@@ -107,9 +109,12 @@ impl Index {
                         offset: relative(event.offset, header)?,
                         position,
                     };
-                    if event.topics().any(|number| number >= self.topics.len()) {
+                    let is_in_order = (next..=head.last).contains(&event.offset);
+                    let has_topics = event.topics().all(|number| number < self.topics.len());
+                    if !is_in_order || !has_topics {
                         return None;
                     }
+                    next = event.offset.next();
                     let has_key = event.key.is_some();
                     let (is_ephemeral, time) = (event.is_ephemeral, event.published_at);
                     self.add_event(place, event.topics(), is_ephemeral, has_key, time);
@@ -211,7 +216,8 @@ impl Index {
 impl Place {
     /// The event's offset.
     pub(super) fn offset(self, header: &Header) -> Offset {
-        Offset::from_number(header.first.number() + u64::from(self.offset))
+        let first = header.first.number();
+        Offset::from_number(first.saturating_add(u64::from(self.offset)))
     }
 }
 

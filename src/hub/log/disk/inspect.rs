@@ -25,7 +25,7 @@ use super::format::{
 };
 use super::index::{Index, Place, relative};
 use super::lost::LostEvents;
-use super::meta::{Meta, MetaError, this_boot};
+use super::meta::{Meta, MetaError, Run, this_boot};
 use super::segment::{
     Window, file_name, find_frame, first_of, index_name, read_header, read_index, topics_of,
 };
@@ -436,7 +436,8 @@ impl<'a> Walk<'a> {
 struct Papers {
     /// Whether everything that was committed must be there.
     is_proven: bool,
-    is_closed: bool,
+    /// The newest offset, if the last run has closed the log.
+    closed_at: Option<Offset>,
     epochs: Option<Epochs>,
     /// Every topic has lost what there was up to here.
     floor: Offset,
@@ -451,7 +452,7 @@ pub(super) fn check_storage(storage: &dyn Storage, boot: &str) -> io::Result<Rep
     let mut report = Report::default();
     let mut papers = Papers {
         is_proven: true,
-        is_closed: false,
+        closed_at: None,
         epochs: None,
         floor: lost.as_ref().map_or(Offset::START, LostEvents::floor),
         covered: lost.as_ref().map_or(Offset::START, LostEvents::covered),
@@ -462,9 +463,8 @@ pub(super) fn check_storage(storage: &dyn Storage, boot: &str) -> io::Result<Rep
     }
     match Meta::read(storage) {
         Ok(meta) => {
-            let is_same_boot = !boot.is_empty() && meta.boot == boot;
-            papers.is_proven = meta.is_closed || meta.is_always_synced || is_same_boot;
-            papers.is_closed = meta.is_closed;
+            papers.is_proven = meta.proves_all(&Run::of(storage, boot));
+            papers.closed_at = meta.closed_at;
             papers.epochs = Some(meta.epochs);
         }
         Err(error) => report.damage("meta", None, meta_text(&error)),
@@ -595,7 +595,7 @@ fn check_segment(
     }
     if let Some(at) = end.torn_at {
         let bytes = length - at;
-        if is_last && !papers.is_closed || may_be_torn {
+        if is_last && papers.closed_at.is_none() || may_be_torn {
             let text = format!(
                 "the last {bytes} bytes are the beginning of a commit: it was never committed, and the next start cuts it off"
             );
@@ -605,7 +605,7 @@ fn check_segment(
             report.damage(&name, at, text);
         }
     }
-    let is_complete = !is_last || papers.is_closed;
+    let is_complete = !is_last || papers.closed_at.is_some();
     if !end.is_damaged && end.torn_at.is_none() {
         check_index(
             storage,
@@ -659,6 +659,15 @@ fn check_end(papers: &Papers, last: Option<Offset>, report: &mut Report) {
         report.damage("lost", None, text);
     }
     let end = last.unwrap_or_default().max(removed);
+    if let Some(closed_at) = papers.closed_at
+        && closed_at > end
+    {
+        let (closed_at, end) = (closed_at.number(), end.number());
+        let text = format!(
+            "the log was closed at offset {closed_at}, and ends with offset {end}: the newest segments are missing"
+        );
+        report.damage("meta", None, text);
+    }
     if let Some(epochs) = &papers.epochs
         && let [_, .., (epoch, first)] = epochs.ranges()
         && *first > end.next()

@@ -4,8 +4,9 @@
 //! ```text
 //! fairwind log 1
 //! epoch NAME FIRST-OFFSET      one for each epoch, in order
-//! run SYNC BOOT                how the server that has the folder, or had it last, makes events durable; which boot it was
-//! closed                       it has stopped, and everything is durable
+//! run SYNC BOOT FOLDER         how the server that has the folder, or had it last, makes events durable; which boot of which
+//!                              machine it was; and which folder, so that a copy is told from the original
+//! closed OFFSET                it has stopped, and everything is durable up to this offset
 //! crc CHECKSUM                 of all lines before
 //! ```
 
@@ -25,9 +26,28 @@ pub(super) struct Meta {
     pub(super) epochs: Epochs,
     /// Whether an event was durable before it was committed.
     pub(super) is_always_synced: bool,
-    /// Names the boot of the machine; empty if the system has no name for it.
+    pub(super) run: Run,
+    /// The newest offset, if the last run has closed the log.
+    pub(super) closed_at: Option<Offset>,
+}
+
+/// What tells one run from another that has the same files: each is empty if the system has no name for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Names the boot of the machine: a process that has died has left its writes to the system, a machine has not.
     pub(super) boot: String,
-    pub(super) is_closed: bool,
+    /// Names the folder; see [`Storage::identity`].
+    pub(super) folder: String,
+}
+
+impl Run {
+    /// A run with a folder, on this machine as it has been booted.
+    pub(super) fn of(storage: &dyn Storage, boot: &str) -> Self {
+        Self {
+            boot: boot.to_owned(),
+            folder: storage.identity(),
+        }
+    }
 }
 
 /// Why the file says nothing.
@@ -41,6 +61,14 @@ pub(super) enum MetaError {
 }
 
 impl Meta {
+    /// Whether everything that was ever committed must be in the folder, for a run that opens it now. The original of a copy
+    /// may have gone on.
+    pub(super) fn proves_all(&self, now: &Run) -> bool {
+        let is_same_boot = !now.boot.is_empty() && self.run.boot == now.boot;
+        let was_durable = self.closed_at.is_some() || self.is_always_synced || is_same_boot;
+        was_durable && self.run.folder == now.folder
+    }
+
     pub(super) fn read(storage: &dyn Storage) -> Result<Self, MetaError> {
         let file = match storage.open(NAME) {
             Ok(file) => file,
@@ -79,9 +107,10 @@ impl Meta {
         } else {
             "later"
         };
-        text += &format!("run {sync} {}\n", self.boot);
-        if self.is_closed {
-            text += "closed\n";
+        let Run { boot, folder } = &self.run;
+        text += &format!("run {sync} {} {}\n", word(boot), word(folder));
+        if let Some(newest) = self.closed_at {
+            text += &format!("closed {}\n", newest.number());
         }
         let crc = crc32fast::hash(text.as_bytes());
         text + &format!("crc {crc:08x}\n")
@@ -107,7 +136,7 @@ impl Meta {
         }
         let mut ranges = Vec::new();
         let mut run = None;
-        let mut is_closed = false;
+        let mut closed_at = None;
         for line in content.lines().skip(1) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
@@ -116,25 +145,39 @@ impl Meta {
                     ranges.push((Epoch::new(name)?, Offset::from_number(first.parse().ok()?)));
                 }
                 "run" => {
-                    let (sync, boot) = rest.split_once(' ')?;
-                    run = Some((sync == "always", boot.to_owned()));
+                    let (sync, rest) = rest.split_once(' ')?;
+                    let (boot, folder) = rest.split_once(' ')?;
+                    let [boot, folder] = [boot, folder].map(from_word);
+                    run = Some((sync == "always", Run { boot, folder }));
                 }
-                "closed" => is_closed = true,
+                "closed" => closed_at = Some(Offset::from_number(rest.parse().ok()?)),
                 _ => return None,
             }
         }
-        let (is_always_synced, boot) = run?;
+        let (is_always_synced, run) = run?;
         Some(Self {
             epochs: Epochs::of(ranges)?,
             is_always_synced,
-            boot,
-            is_closed,
+            run,
+            closed_at,
         })
     }
 }
 
-/// Names this boot of the machine: a process that died has left its writes to the system, a machine that died has not. Empty
-/// if the system has no name for it.
+/// A name as one word of a line.
+fn word(name: &str) -> &str {
+    if name.is_empty() { "-" } else { name }
+}
+
+fn from_word(word: &str) -> String {
+    if word == "-" {
+        String::new()
+    } else {
+        word.to_owned()
+    }
+}
+
+/// Names this boot of the machine; empty if the system has no name for it.
 pub(super) fn this_boot() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     name.unwrap_or_default().trim().to_owned()
@@ -152,8 +195,11 @@ mod tests {
         Meta {
             epochs,
             is_always_synced: true,
-            boot: "b00t".to_owned(),
-            is_closed: false,
+            run: Run {
+                boot: "b00t".to_owned(),
+                folder: String::new(),
+            },
+            closed_at: None,
         }
     }
 
@@ -161,11 +207,15 @@ mod tests {
     fn what_is_written_is_read() {
         let disk = SimulatedDisk::new(1);
         assert!(matches!(Meta::read(&disk), Err(MetaError::Missing)));
-        for is_closed in [false, true] {
+        for closed_at in [None, Some(Offset::from_number(9))] {
             for boot in ["b00t", ""] {
-                let meta = Meta {
-                    is_closed,
+                let run = Run {
                     boot: boot.to_owned(),
+                    folder: "f".to_owned(),
+                };
+                let meta = Meta {
+                    closed_at,
+                    run,
                     ..meta()
                 };
                 meta.write(&disk).expect("a file");

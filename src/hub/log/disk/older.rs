@@ -82,7 +82,13 @@ impl OlderReader {
         };
         self.shared.changed.notify_all();
         drop(reads);
-        for thread in self.threads.lock().drain(..) {
+        let threads: Vec<_> = self.threads.lock().drain(..).collect();
+        // One of them may hold the hub last, while it serves a reader.
+        let this = thread::current().id();
+        for thread in threads
+            .into_iter()
+            .filter(|thread| thread.thread().id() != this)
+        {
             // A panic has been reported by the thread itself.
             let _ = thread.join();
         }
@@ -370,7 +376,12 @@ pub(super) fn note_damage(
             );
         }
     }
-    if !is_known {
+    let is_of_ephemeral = || {
+        let keyed = index.keyed();
+        let found = keyed.binary_search_by_key(&position, |place| u64::from(place.position));
+        found.is_ok()
+    };
+    if !is_known && !is_of_ephemeral() {
         // What stands there no longer says whose it is.
         lost.raise_floor(segment.state().last);
     }

@@ -8,14 +8,15 @@
 //!   them as written. So the whole frames of the last segment are copied to a new file, which is made durable. A segment that
 //!   is complete was durable before the next one began.
 //! * **Epochs.** If everything committed is here, ids stay valid. A run that does not sync always, and whose machine has gone
-//!   down, may have lost events: then the ids after the end of the log become unknown.
+//!   down, may have lost events: then the ids after the end of the log become unknown. So do those of a copy of a folder,
+//!   whose original may have gone on.
 
 use std::io;
 use std::sync::Arc;
 
 use super::format::{HEADER_BYTES, Header, HeaderError};
 use super::lost::LostEvents;
-use super::meta::{Meta, MetaError};
+use super::meta::{Meta, MetaError, Run};
 use super::segment::{
     Scan, Segment, State, file_name, find_frame, first_of, index_name, read_header, read_index,
     scan, write_index,
@@ -58,7 +59,8 @@ pub(super) struct Opened {
     /// The segments, oldest first.
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) lost: LostEvents,
-    pub(super) epochs: Epochs,
+    /// What the file `meta` is to say from now on.
+    pub(super) meta: Meta,
     /// The newest offset that may have been used.
     pub(super) newest: Offset,
 }
@@ -82,7 +84,7 @@ struct Recovery<'a> {
     damage: Vec<String>,
 }
 
-/// Opens a folder, and marks it as one that a run has open.
+/// Opens a folder. The file `meta` is left as it is, so that a start that fails later changes nothing that the next relies on.
 ///
 /// # Errors
 ///
@@ -100,23 +102,45 @@ pub(super) fn open(
         firsts.extend(first_of(&name));
     }
     firsts.sort_unstable();
+    let lost_before = LostEvents::read(storage);
     let mut recovery = Recovery {
         storage,
         policy: config.on_damage,
         is_proven: true,
         is_closed: false,
-        floor: LostEvents::read(storage).map_or(Offset::START, |lost| lost.floor()),
+        floor: lost_before
+            .as_ref()
+            .map_or(Offset::START, LostEvents::floor),
         damage: Vec::new(),
     };
+    let run = Run::of(storage, boot);
     let meta = recovery.meta(firsts.is_empty())?;
     if let Some(meta) = &meta {
-        let is_same_boot = !boot.is_empty() && meta.boot == boot;
-        recovery.is_proven = meta.is_closed || meta.is_always_synced || is_same_boot;
-        recovery.is_closed = meta.is_closed;
+        recovery.is_proven = meta.proves_all(&run);
+        recovery.is_closed = meta.closed_at.is_some();
     }
-    let (segments, gap_through) = recovery.segments(&firsts)?;
+    let (segments, mut gap_through) = recovery.segments(&firsts)?;
     let last = segments.last().map(|segment| segment.state().last);
-    let newest = last.unwrap_or_default().max(gap_through);
+    let covered = lost_before
+        .as_ref()
+        .map_or(Offset::START, LostEvents::covered);
+    // All segments may have been removed.
+    let found = last.unwrap_or(covered).max(recovery.floor);
+    let known = [
+        last.map_or(Offset::START, |_| covered),
+        meta.as_ref()
+            .and_then(|meta| meta.closed_at)
+            .unwrap_or_default(),
+        meta.as_ref()
+            .map_or(Offset::START, |meta| meta.epochs.newest_first().previous()),
+    ];
+    let known = known.into_iter().fold(Offset::START, Offset::max);
+    if known > found {
+        let (known, found) = (known.number(), found.number());
+        recovery.damaged(format!("the newest segments are missing: there were events up to offset {known}, and are up to {found}"))?;
+        gap_through = gap_through.max(Offset::from_number(known));
+    }
+    let newest = found.max(gap_through);
     let mut epochs = match &meta {
         Some(meta) => meta.epochs.clone(),
         None => Epochs::new(new_epoch(&[])),
@@ -141,16 +165,15 @@ pub(super) fn open(
     }
     epochs.forget_through(before_first);
     let meta = Meta {
-        epochs: epochs.clone(),
+        epochs,
         is_always_synced: config.sync == SyncPolicy::Always,
-        boot: boot.to_owned(),
-        is_closed: false,
+        run,
+        closed_at: None,
     };
-    meta.write(storage)?;
     Ok(Opened {
         segments,
         lost,
-        epochs,
+        meta,
         newest,
     })
 }
@@ -203,8 +226,13 @@ impl Recovery<'_> {
         for (number, first) in firsts.iter().enumerate() {
             let is_last = number + 1 == firsts.len();
             let before = segments.last().map(|segment| segment.state().last);
-            let Some((found, lost_through)) = self.segment(*first, is_last)? else {
-                continue;
+            let (found, lost_through) = match self.segment(*first, is_last)? {
+                Some(Ok(found)) => found,
+                Some(Err(lost)) => {
+                    gap_through = gap_through.max(lost);
+                    continue;
+                }
+                None => continue,
             };
             gap_through = gap_through.max(lost_through);
             if let Some(before) = before
@@ -222,12 +250,13 @@ impl Recovery<'_> {
         Ok((segments, gap_through))
     }
 
-    /// One segment, and the newest event that damage has taken of it. Nothing if it has no event.
+    /// One segment, and the newest event that damage has taken of it; only that if nothing is left of it. Nothing at all if it
+    /// has no event.
     fn segment(
         &mut self,
         first: Offset,
         is_last: bool,
-    ) -> Result<Option<(Found, Offset)>, OpenError> {
+    ) -> Result<Option<Result<(Found, Offset), Offset>>, OpenError> {
         let name = file_name(first);
         let file = self.storage.open(&name)?;
         let length = file.length()?;
@@ -247,11 +276,16 @@ impl Recovery<'_> {
             _ => {
                 self.damaged(format!("{name} has no header"))?;
                 self.storage.rename(&name, &format!("{name}.damaged"))?;
-                // How far it reached, the next segment says.
-                return Ok(None);
+                self.storage.sync_names()?;
+                // How far it reached, the next segment says. It had one event at least.
+                return Ok(Some(Err(first)));
             }
         };
         let is_complete = !is_last || self.is_closed;
+        if length == HEADER_BYTES as u64 {
+            self.storage.remove(&name)?;
+            return Ok(None);
+        }
         if is_complete && let Some((index, last)) = read_index(self.storage, &header, length) {
             let newest_time = index.newest_time();
             let state = State {
@@ -259,7 +293,7 @@ impl Recovery<'_> {
                 last,
                 newest_time,
             };
-            return Ok(Some((Found { header, state }, Offset::START)));
+            return Ok(Some(Ok((Found { header, state }, Offset::START))));
         }
         let scan = scan(&*file, &header, length)?;
         let mut lost_through = Offset::START;
@@ -282,7 +316,7 @@ impl Recovery<'_> {
         if let Err(error) = write_index(self.storage, &header, state, &scan.index) {
             tracing::warn!("cannot write {}: {error}", index_name(first));
         }
-        Ok(Some((Found { header, state }, lost_through)))
+        Ok(Some(Ok((Found { header, state }, lost_through))))
     }
 
     /// A segment has more bytes than whole frames. Returns the newest event that is lost with them, as far as it is known.
@@ -315,7 +349,10 @@ impl Recovery<'_> {
                 Ok(Offset::START)
             }
             newest => {
-                self.damaged(format!("{name} is damaged at byte {at}"))?;
+                self.damaged(format!(
+                    "{name} is damaged at byte {at}; it is kept as {name}.damaged"
+                ))?;
+                self.copy(file, &format!("{name}.damaged"), length)?;
                 Ok(newest.unwrap_or(scan.last.next()))
             }
         }
@@ -323,8 +360,15 @@ impl Recovery<'_> {
 
     /// Replaces a segment by a durable copy of its first bytes.
     fn rewrite(&self, file: &dyn StoredFile, name: &str, length: u64) -> io::Result<()> {
+        self.copy(file, NEW_SEGMENT, length)?;
+        self.storage.rename(NEW_SEGMENT, name)?;
+        self.storage.sync_names()
+    }
+
+    /// Copies the first bytes of a file. The copy is durable, its name is not.
+    fn copy(&self, file: &dyn StoredFile, name: &str, length: u64) -> io::Result<()> {
         const PIECE: u64 = 1 << 20;
-        let copy = self.storage.create(NEW_SEGMENT)?;
+        let copy = self.storage.create(name)?;
         let mut at = 0;
         let mut piece = Vec::new();
         while at < length {
@@ -333,8 +377,6 @@ impl Recovery<'_> {
             copy.write_at(at, &piece)?;
             at += piece.len() as u64;
         }
-        copy.sync()?;
-        self.storage.rename(NEW_SEGMENT, name)?;
-        self.storage.sync_names()
+        copy.sync()
     }
 }

@@ -237,7 +237,7 @@ pub(super) fn scan(file: &dyn StoredFile, header: &Header, end: u64) -> io::Resu
         });
         if scan
             .index
-            .add_records(records, records_at, header, &seed)
+            .add_records(records, records_at, &head, header, &seed)
             .is_none()
         {
             break;
@@ -457,6 +457,18 @@ impl SegmentWriter {
     /// The length in bytes, with what is not readable yet.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Whether no event has been appended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == HEADER_BYTES as u64
+    }
+
+    /// Whether positions and offsets come near to what an index can have.
+    pub(super) fn is_at_its_limits(&self) -> bool {
+        const LIMIT: u64 = 1 << 31;
+        let offsets = self.last.number() - self.segment.header.first.previous().number();
+        self.length >= LIMIT || offsets >= LIMIT
     }
 
     /// Writes a group of events as one frame. It is not durable, and readers do not see it yet.

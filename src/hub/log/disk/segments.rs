@@ -15,6 +15,9 @@ use crate::hub::position::{Epochs, Offset};
 /// How much memory the indexes of complete segments may take, about. One is always kept.
 const MAX_INDEX_BYTES: usize = 64 << 20;
 
+/// How many complete segments may have their file open and their index in memory.
+const MAX_LOADED: usize = 128;
+
 /// The segments that readers have.
 pub(super) struct Segments {
     pub(super) storage: Arc<dyn Storage>,
@@ -115,8 +118,12 @@ impl Segments {
             }
             lost.covers(segment.state().last);
         }
-        // A folder without room for the table loses less precisely: the next start finds that the table is too old.
         if let Err(error) = self.write_lost() {
+            // The newest segment says which offset is the next, unless the table does.
+            if self.list.read().len() == 1 {
+                return Err(error);
+            }
+            // The next start finds that the table is too old, and is less precise.
             tracing::warn!("cannot note which events are no longer kept: {error}");
         }
         self.list.write().remove(0);
@@ -128,6 +135,19 @@ impl Segments {
         // It may have none.
         let _ = self.storage.remove(&index_name(first));
         self.storage.remove(&file_name(first))
+    }
+
+    /// Removes the newest segment, which has no event.
+    ///
+    /// # Errors
+    ///
+    /// When its file cannot be removed.
+    pub(super) fn remove_newest(&self) -> io::Result<()> {
+        let Some(segment) = self.list.write().pop() else {
+            return Ok(());
+        };
+        segment.unload();
+        self.storage.remove(&file_name(segment.header.first))
     }
 
     /// Writes which events are lost.
@@ -144,7 +164,7 @@ impl Segments {
         let mut loaded = self.loaded.lock();
         loaded.push((Arc::clone(segment), bytes));
         let mut sum: usize = loaded.iter().map(|(_, bytes)| bytes).sum();
-        while sum > MAX_INDEX_BYTES && loaded.len() > 1 {
+        while (sum > MAX_INDEX_BYTES || loaded.len() > MAX_LOADED) && loaded.len() > 1 {
             let (segment, bytes) = loaded.remove(0);
             segment.unload();
             sum -= bytes;

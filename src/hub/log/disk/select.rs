@@ -74,22 +74,31 @@ pub(super) fn select(
                 Ok(()) => {}
                 Err(ReadError::Io(error)) => return Err(error.into()),
                 Err(ReadError::Damaged(position)) => {
+                    stop_at_damage(policy, &wanted.segment, position)?;
                     damage = Some((Arc::clone(&wanted.segment), position));
                     break;
                 }
             }
         }
         let Some((segment, position)) = damage else {
+            for wanted in wanted.iter().rev() {
+                read_keys(segments, wanted, policy, &mut selection)?;
+            }
             return Ok(selection);
         };
-        if policy == DamagePolicy::Stop {
-            let name = file_name(segment.header.first);
-            return Err(OpenError::Damaged(format!(
-                "{name} is damaged at byte {position}"
-            )));
-        }
         // Then without what is lost.
         note_damage(segments, &segment, position)?;
+    }
+}
+
+fn stop_at_damage(policy: DamagePolicy, segment: &Segment, position: u64) -> Result<(), OpenError> {
+    match policy {
+        DamagePolicy::Gap => Ok(()),
+        DamagePolicy::Stop => {
+            let name = file_name(segment.header.first);
+            let what = format!("{name} is damaged at byte {position}");
+            Err(OpenError::Damaged(what))
+        }
     }
 }
 
@@ -102,7 +111,7 @@ fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted
     let oldest_to_keep = earliest(limits.age);
     let oldest_key = earliest(IDEMPOTENCY_AGE);
     // The hub evicts what is too much, and knows better which.
-    let mut room = limits.bytes + limits.bytes / 4;
+    let mut room = limits.bytes.saturating_add(limits.bytes / 4);
     let mut room_for_keys = MAX_KEYS;
     let lost = segments.lost.lock();
     let mut selection = Selection::default();
@@ -121,7 +130,7 @@ fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted
         let record_bytes = state.length as usize / index.places().max(1);
         let mut wanted = Wanted {
             segment: Arc::clone(segment),
-            topics: topics_of(&index),
+            topics: Vec::new(),
             places: BTreeSet::new(),
             keyed: Vec::new(),
         };
@@ -158,7 +167,10 @@ fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted
             room_for_keys -= keyed.len();
             wanted.keyed.extend_from_slice(keyed);
         }
-        all_wanted.push(wanted);
+        if !(wanted.places.is_empty() && wanted.keyed.is_empty()) {
+            wanted.topics = topics_of(&index);
+            all_wanted.push(wanted);
+        }
     }
     // The least recent first, as they would have been evicted.
     selection.evicted.sort_by_key(|(_, offset)| *offset);
@@ -172,7 +184,7 @@ fn read(segments: &Segments, wanted: &Wanted, selection: &mut Selection) -> Resu
         segment,
         topics,
         places,
-        keyed,
+        ..
     } = wanted;
     let storage = &*segments.storage;
     read_records(storage, segment, places.iter().copied(), |record| {
@@ -182,19 +194,50 @@ fn read(segments: &Segments, wanted: &Wanted, selection: &mut Selection) -> Resu
         let entry = event.stored(topics)?.restore(&segments.epochs, now);
         selection.entries.push(Arc::new(entry));
         Some(ControlFlow::Continue(()))
-    })?;
-    read_records(storage, segment, keyed.iter().copied(), |record| {
-        let Record::Event(event) = record else {
-            return None;
-        };
-        let key = event.key.as_ref()?;
-        let (subscribers, key) = (key.subscribers, key.to_key());
-        let entry = event.stored(topics)?.restore(&segments.epochs, now);
-        selection.keys.push(RecoveredKey {
-            entry: Arc::new(entry),
-            key,
-            subscribers,
-        });
-        Some(ControlFlow::Continue(()))
     })
+}
+
+/// Reads the keys of one segment. One that is damaged is left out: its event can be published once more.
+fn read_keys(
+    segments: &Segments,
+    wanted: &Wanted,
+    policy: DamagePolicy,
+    selection: &mut Selection,
+) -> Result<(), OpenError> {
+    let now = Moment::now();
+    let Wanted {
+        segment,
+        topics,
+        keyed,
+        ..
+    } = wanted;
+    let mut left = keyed.as_slice();
+    loop {
+        let mut read = 0;
+        let places = left.iter().copied();
+        let result = read_records(&*segments.storage, segment, places, |record| {
+            let Record::Event(event) = record else {
+                return None;
+            };
+            let key = event.key.as_ref()?;
+            let (subscribers, key) = (key.subscribers, key.to_key());
+            let entry = event.stored(topics)?.restore(&segments.epochs, now);
+            selection.keys.push(RecoveredKey {
+                entry: Arc::new(entry),
+                key,
+                subscribers,
+            });
+            read += 1;
+            Some(ControlFlow::Continue(()))
+        });
+        match result {
+            Ok(()) => return Ok(()),
+            Err(ReadError::Io(error)) => return Err(error.into()),
+            Err(ReadError::Damaged(position)) => {
+                stop_at_damage(policy, segment, position)?;
+                note_damage(segments, segment, position)?;
+                left = &left[read + 1..];
+            }
+        }
+    }
 }

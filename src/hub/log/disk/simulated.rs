@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::hub::log::disk::format::{HEADER_BYTES, VERSION};
 use crate::hub::log::disk::storage::{Storage, StoredFile};
 
 const SECTOR: usize = 512;
@@ -37,6 +38,7 @@ struct State {
     changes: Vec<Change>,
     next_file: FileId,
     faults: Faults,
+    identity: u64,
 }
 
 /// What goes wrong next.
@@ -86,6 +88,7 @@ impl SimulatedDisk {
             changes: Vec::new(),
             next_file: 0,
             faults: Faults::default(),
+            identity: 1,
         })))
     }
 
@@ -104,6 +107,7 @@ impl SimulatedDisk {
             changes: state.changes.clone(),
             next_file: state.next_file,
             faults: Faults::default(),
+            identity: state.identity,
         })))
     }
 
@@ -128,7 +132,15 @@ impl SimulatedDisk {
             changes: Vec::new(),
             next_file: state.next_file,
             faults: Faults::default(),
+            identity: state.identity,
         })))
+    }
+
+    /// A copy of all files, as a backup is.
+    pub(in crate::hub) fn copy(&self) -> Self {
+        let copy = self.after_kill();
+        copy.0.lock().identity += 1;
+        copy
     }
 
     /// Changes a byte of a file, durably.
@@ -159,6 +171,18 @@ impl SimulatedDisk {
         let file = state.files.get_mut(&file).expect("a file");
         file.write(position, bytes);
         file.sync();
+    }
+
+    /// Makes a segment one of the next version of the format.
+    pub(in crate::hub) fn make_later_version(&self, name: &str) {
+        let file = self.open(name).expect("a file");
+        let mut header = [0; HEADER_BYTES];
+        file.read_at(0, &mut header).expect("a header");
+        // The version stands behind the eight bytes of the title, and the checksum last.
+        header[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
+        let crc = crc32fast::hash(&header[..HEADER_BYTES - 4]);
+        header[HEADER_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        self.write(name, 0, &header);
     }
 
     /// The files' names, and their lengths.
@@ -318,6 +342,10 @@ impl Storage for SimulatedDisk {
         state.find(name)?;
         state.change(Change::Remove(name.to_owned()));
         Ok(())
+    }
+
+    fn identity(&self) -> String {
+        self.0.lock().identity.to_string()
     }
 
     fn sync_names(&self) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use parking_lot::Mutex;
 
@@ -46,6 +47,9 @@ pub trait Storage: Send + Sync + 'static {
     ///
     /// When it cannot be removed.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Names the folder itself, so that a copy of its files can be told from it; empty if the system has no name for it.
+    fn identity(&self) -> String;
 
     /// Makes durable which names there are, and which files they stand for.
     ///
@@ -208,6 +212,15 @@ impl Storage for Folder {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.path.join(name))
+    }
+
+    /// When its lock was created: a copy's is later.
+    fn identity(&self) -> String {
+        let created = std::fs::metadata(self.path.join(LOCK)).and_then(|lock| lock.created());
+        let since_1970 = created
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        since_1970.map_or_else(String::new, |since| format!("{:x}", since.as_nanos()))
     }
 
     fn sync_names(&self) -> io::Result<()> {

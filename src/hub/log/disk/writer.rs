@@ -53,9 +53,33 @@ pub(super) struct Active {
     unsynced_since: Option<Instant>,
 }
 
+/// Fails what is staged, and all that comes, if the thread panics: its publishers would wait for ever.
+struct PanicGuard {
+    staging: Staging,
+    committer: Committer,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let failure = Unavailable {
+                reason: "the thread that writes it has ended; start the server again".to_owned(),
+                kind: UnavailableKind::Failed,
+                fate_unknown: true,
+            };
+            self.staging.refuse(failure.clone());
+            self.committer.fail(&failure);
+        }
+    }
+}
+
 impl Writer {
     /// Writes until the queue is closed.
     pub(super) fn run(mut self, committer: &Committer) {
+        let _guard = PanicGuard {
+            staging: self.staging.clone(),
+            committer: committer.clone(),
+        };
         loop {
             let queue = Arc::clone(&self.staging.queue);
             match queue.take(MAX_FRAME_EVENTS, MAX_FRAME_BYTES, Some(self.pause())) {
@@ -123,7 +147,8 @@ impl Writer {
     fn active(&mut self) -> io::Result<&mut Active> {
         let (config, age) = (&self.config, self.config.history_age / AGE_SHARE);
         let is_complete = |active: &Active| {
-            active.writer.length() >= config.segment_bytes || active.since.elapsed() > age
+            let is_full = active.writer.length() >= config.segment_bytes;
+            is_full || active.writer.is_at_its_limits() || active.since.elapsed() > age
         };
         if self.active.as_ref().is_some_and(is_complete) {
             self.complete()?;
@@ -153,11 +178,16 @@ impl Writer {
             active.writer.sync()?;
         }
         let storage = &*self.segments.storage;
-        if let Err(error) = active.writer.write_index(storage) {
-            // It can be made again.
-            tracing::warn!("cannot write the index of a segment: {error}");
+        if active.writer.is_empty() {
+            // The next one has the same first offset, and so the same name.
+            self.segments.remove_newest()?;
+        } else {
+            if let Err(error) = active.writer.write_index(storage) {
+                // It can be made again.
+                tracing::warn!("cannot write the index of a segment: {error}");
+            }
+            self.segments.complete(&active.writer.segment)?;
         }
-        self.segments.complete(&active.writer.segment)?;
         self.active = None;
         self.retained_at = None;
         Ok(())
@@ -217,6 +247,7 @@ impl Writer {
                 tracing::warn!(
                     "cannot remove a segment of the log that is no longer kept: {error}"
                 );
+                break;
             }
         }
     }
@@ -266,7 +297,7 @@ impl Writer {
         }
         let closed = self.complete().and_then(|()| {
             let meta = Meta {
-                is_closed: true,
+                closed_at: Some(self.newest),
                 ..self.meta.clone()
             };
             meta.write(&*self.segments.storage)

@@ -357,7 +357,7 @@ fn page() -> HistoryQuery {
 
 /// Whether the last run has closed the log.
 fn is_closed(disk: &SimulatedDisk) -> bool {
-    Meta::read(disk).is_ok_and(|meta| meta.is_closed)
+    Meta::read(disk).is_ok_and(|meta| meta.closed_at.is_some())
 }
 
 /// Several lives of one folder.

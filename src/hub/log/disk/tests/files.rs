@@ -171,8 +171,7 @@ fn files_of_a_later_version_are_refused_with_a_sentence() {
         let storage: &dyn super::super::storage::Storage = &disk;
         if file == "segment" {
             let (name, _) = disk.lengths().remove(0);
-            // The version stands behind the eight bytes of the title.
-            disk.write(&name, 8, &2_u32.to_le_bytes());
+            disk.make_later_version(&name);
         } else {
             let meta = storage.create("meta").expect("a file");
             meta.write_at(0, b"fairwind log 2\nsomething new\n")
@@ -378,4 +377,178 @@ async fn a_hub_over_real_files_goes_on_after_a_restart_where_it_was() {
         hub.close();
     }
     std::fs::remove_dir_all(&folder).expect("a folder");
+}
+
+#[test]
+fn offsets_go_on_after_all_segments_have_expired() {
+    for stops in [true, false] {
+        let disk = SimulatedDisk::new(1);
+        let config = DiskConfig {
+            history_age: Duration::from_millis(40),
+            ..config()
+        };
+        let (hub, log) = open(&disk, config).expect("an empty disk");
+        let first = publish(&hub, &log, "a", "1").expect("taken").id;
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !segments(&disk).is_empty() {
+            assert!(std::time::Instant::now() < deadline);
+            log.step();
+        }
+        if stops {
+            log.stop();
+        }
+        let (hub, log) = open(&disk.after_kill(), config).expect("a whole log");
+        let second = publish(&hub, &log, "a", "2").expect("taken").id;
+        assert_eq!(
+            (first, second),
+            (
+                hub.id(Offset::from_number(1)),
+                hub.id(Offset::from_number(2))
+            )
+        );
+    }
+}
+
+#[test]
+fn an_empty_segment_leaves_its_name_to_the_next() {
+    let disk = SimulatedDisk::new(1);
+    let (hub, log) = open(&disk, config()).expect("an empty disk");
+    // The segment is created, and its first event does not fit.
+    let used: usize = disk.lengths().iter().map(|(_, length)| length).sum();
+    disk.set_faults(Faults {
+        capacity: Some(used as u64 + 60),
+        ..Faults::default()
+    });
+    publish(&hub, &log, "a", &"x".repeat(100)).expect_err("no room");
+    disk.set_faults(Faults::default());
+    log.stop();
+    assert!(segments(&disk).is_empty(), "{:?}", disk.lengths());
+    let (hub, log) = open(&disk, config()).expect("a whole log");
+    publish_all(&hub, &log, "a", 1..=3);
+    log.stop();
+    let (hub, _) = open(&disk, config()).expect("a whole log");
+    assert_eq!(read_after(&hub, "a", 0), numbers(1..=3));
+}
+
+#[test]
+fn a_newest_segment_without_its_header_is_a_gap_and_no_id_is_given_twice() {
+    let disk = SimulatedDisk::new(1);
+    let small = DiskConfig {
+        segment_bytes: 300,
+        ..config()
+    };
+    let (hub, log) = open(&disk, small).expect("an empty disk");
+    let ids: Vec<_> = (1..=20)
+        .map(|number: u32| {
+            publish(&hub, &log, "a", &number.to_string())
+                .expect("taken")
+                .id
+        })
+        .collect();
+    let newest = segments(&disk).pop().expect("a segment");
+    disk.flip(&newest, 20);
+    assert!(matches!(open(&disk, small), Err(OpenError::Damaged(_))));
+    let gap = DiskConfig {
+        on_damage: DamagePolicy::Gap,
+        ..small
+    };
+    let (hub, log) = open(&disk, gap).expect("the policy is to go on");
+    let id = publish(&hub, &log, "a", "new").expect("taken").id;
+    assert!(!ids.contains(&id), "{id:?}");
+    assert_eq!(read_after(&hub, "a", 3)[0], "gap");
+    let (hub, _) = open(&disk.after_kill(), small).expect("mended");
+    assert_eq!(read_after(&hub, "a", 3), ["gap", "new"]);
+}
+
+#[test]
+fn newest_segments_that_are_missing_are_damage() {
+    let disk = SimulatedDisk::new(1);
+    let small = DiskConfig {
+        segment_bytes: 300,
+        ..config()
+    };
+    let (hub, log) = open(&disk, small).expect("an empty disk");
+    publish_all(&hub, &log, "a", 1..=20);
+    log.stop();
+    let newest = segments(&disk).pop().expect("a segment");
+    super::super::storage::Storage::remove(&disk, &newest).expect("a file");
+    let refused = open(&disk, small).err().expect("a refusal").to_string();
+    assert!(refused.contains("up to offset 20"), "{refused}");
+    let gap = DiskConfig {
+        on_damage: DamagePolicy::Gap,
+        ..small
+    };
+    let (hub, log) = open(&disk, gap).expect("the policy is to go on");
+    publish(&hub, &log, "a", "new").expect("taken");
+    assert_eq!(read_after(&hub, "a", 3), ["gap", "new"]);
+}
+
+#[test]
+fn an_event_with_a_key_that_is_damaged_is_lost_alone() {
+    use crate::hub::publish::IdempotencyKey;
+    let disk = SimulatedDisk::new(1);
+    let (hub, log) = open(&disk, config()).expect("an empty disk");
+    for number in 1..=10 {
+        let key = IdempotencyKey {
+            key: number.to_string(),
+            publisher: 1,
+        };
+        let conditions = Preconditions {
+            idempotency: Some(key),
+            ..Preconditions::default()
+        };
+        let event = PublishRequest {
+            is_ephemeral: number % 2 == 0,
+            ..PublishRequest::text(format!("data {number}"))
+        };
+        let (a, b) = (topic("a"), topic("b"));
+        let to = if number == 5 { &b } else { &a };
+        let submitted = hub
+            .submit(to, event, conditions)
+            .now_or_never()
+            .expect("room");
+        log.step();
+        submitted
+            .receipt()
+            .now_or_never()
+            .expect("an answer")
+            .expect("taken");
+    }
+    log.stop();
+    let (name, _) = disk
+        .lengths()
+        .into_iter()
+        .find(|(name, _)| name.ends_with(".log"))
+        .expect("a segment");
+    for data in [&b"data 5"[..], b"data 6"] {
+        disk.flip(&name, disk.position_of(&name, data));
+    }
+    assert!(matches!(open(&disk, config()), Err(OpenError::Damaged(_))));
+    let gap = DiskConfig {
+        on_damage: DamagePolicy::Gap,
+        ..config()
+    };
+    let (hub, _) = open(&disk.after_kill(), gap).expect("the policy is to go on");
+    assert_eq!(
+        read_after(&hub, "a", 0),
+        ["data 1", "data 3", "data 7", "data 9"]
+    );
+    assert_eq!(read_after(&hub, "b", 0), ["gap"]);
+}
+
+#[test]
+fn a_copy_of_a_folder_gives_no_id_that_its_original_has_given_since() {
+    for sync in [SyncPolicy::Always, SyncPolicy::Never] {
+        let config = DiskConfig { sync, ..config() };
+        let disk = SimulatedDisk::new(1);
+        let (hub, log) = open(&disk, config).expect("an empty disk");
+        publish_all(&hub, &log, "a", 1..=5);
+        let copy = disk.copy();
+        let after = publish(&hub, &log, "a", "6").expect("taken").id;
+        let (restored, log) = open(&copy, config).expect("a whole copy");
+        let other = publish(&restored, &log, "a", "other").expect("taken").id;
+        assert_ne!(after, other);
+        assert_eq!(restored.offset(&after), None, "its readers get a gap");
+        assert_eq!(read_after(&restored, "a", 3), ["4", "5", "other"]);
+    }
 }

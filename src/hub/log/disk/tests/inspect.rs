@@ -266,7 +266,7 @@ fn small_files_that_are_missing_or_later_are_named() {
     assert_eq!(events[0].log_id.as_str(), "#unknown-1");
     let disk = killed();
     let first = names(&disk, ".log").remove(0);
-    disk.write(&first, 8, &2_u32.to_le_bytes());
+    disk.make_later_version(&first);
     assert!(report(&disk).damage[0].text.contains("newer fairwind"));
     assert!(check_storage(&SimulatedDisk::new(1), BOOT).is_err());
 }
