@@ -66,9 +66,17 @@ pub(super) struct Opened {
 }
 
 /// What was found of one segment.
-struct Found {
-    header: Header,
-    state: State,
+enum Found {
+    /// It has no event.
+    Nothing,
+    /// It has events, and has lost those after them up to an offset.
+    Segment {
+        header: Header,
+        state: State,
+        lost_through: Offset,
+    },
+    /// It has lost all, up to an offset at least.
+    Lost(Offset),
 }
 
 struct Recovery<'a> {
@@ -226,37 +234,35 @@ impl Recovery<'_> {
         for (number, first) in firsts.iter().enumerate() {
             let is_last = number + 1 == firsts.len();
             let before = segments.last().map(|segment| segment.state().last);
-            let (found, lost_through) = match self.segment(*first, is_last)? {
-                Some(Ok(found)) => found,
-                Some(Err(lost)) => {
-                    gap_through = gap_through.max(lost);
+            let (header, state, lost_through) = match self.segment(*first, is_last)? {
+                Found::Nothing => continue,
+                Found::Lost(through) => {
+                    gap_through = gap_through.max(through);
                     continue;
                 }
-                None => continue,
+                Found::Segment {
+                    header,
+                    state,
+                    lost_through,
+                } => (header, state, lost_through),
             };
             gap_through = gap_through.max(lost_through);
             if let Some(before) = before
-                && found.header.first != before.next()
-                && found.header.first.previous() > self.floor
+                && header.first != before.next()
+                && header.first.previous() > self.floor
             {
                 let (name, before) = (file_name(*first), before.number());
                 self.damaged(format!(
                     "there is nothing between offset {before} and {name}"
                 ))?;
-                gap_through = gap_through.max(found.header.first.previous());
+                gap_through = gap_through.max(header.first.previous());
             }
-            segments.push(Arc::new(Segment::new(found.header, found.state)));
+            segments.push(Arc::new(Segment::new(header, state)));
         }
         Ok((segments, gap_through))
     }
 
-    /// One segment, and the newest event that damage has taken of it; only that if nothing is left of it. Nothing at all if it
-    /// has no event.
-    fn segment(
-        &mut self,
-        first: Offset,
-        is_last: bool,
-    ) -> Result<Option<Result<(Found, Offset), Offset>>, OpenError> {
+    fn segment(&mut self, first: Offset, is_last: bool) -> Result<Found, OpenError> {
         let name = file_name(first);
         let file = self.storage.open(&name)?;
         let length = file.length()?;
@@ -271,20 +277,20 @@ impl Recovery<'_> {
             // A frame is written when the header is durable.
             Err(HeaderError::Damaged) if is_last && length <= HEADER_BYTES as u64 => {
                 self.storage.remove(&name)?;
-                return Ok(None);
+                return Ok(Found::Nothing);
             }
             _ => {
                 self.damaged(format!("{name} has no header"))?;
                 self.storage.rename(&name, &format!("{name}.damaged"))?;
                 self.storage.sync_names()?;
                 // How far it reached, the next segment says. It had one event at least.
-                return Ok(Some(Err(first)));
+                return Ok(Found::Lost(first));
             }
         };
         let is_complete = !is_last || self.is_closed;
         if length == HEADER_BYTES as u64 {
             self.storage.remove(&name)?;
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         if is_complete && let Some((index, last)) = read_index(self.storage, &header, length) {
             let newest_time = index.newest_time();
@@ -293,7 +299,11 @@ impl Recovery<'_> {
                 last,
                 newest_time,
             };
-            return Ok(Some(Ok((Found { header, state }, Offset::START))));
+            return Ok(Found::Segment {
+                header,
+                state,
+                lost_through: Offset::START,
+            });
         }
         let scan = scan(&*file, &header, length)?;
         let mut lost_through = Offset::START;
@@ -308,7 +318,7 @@ impl Recovery<'_> {
         let is_empty = scan.length == HEADER_BYTES as u64;
         if is_empty {
             self.storage.remove(&name)?;
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         if scan.length < length || !is_complete {
             self.rewrite(&*file, &name, scan.length)?;
@@ -316,7 +326,11 @@ impl Recovery<'_> {
         if let Err(error) = write_index(self.storage, &header, state, &scan.index) {
             tracing::warn!("cannot write {}: {error}", index_name(first));
         }
-        Ok(Some(Ok((Found { header, state }, lost_through))))
+        Ok(Found::Segment {
+            header,
+            state,
+            lost_through,
+        })
     }
 
     /// A segment has more bytes than whole frames. Returns the newest event that is lost with them, as far as it is known.
