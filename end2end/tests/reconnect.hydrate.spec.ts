@@ -79,3 +79,30 @@ test.describe('a network that goes dead without a word', () => {
     await clock.hasEachMessageOnce();
   });
 });
+
+test.describe('a server whose log is on disk', () => {
+  test.use({
+    serverArgs: async ({}, use, testInfo) => {
+      await use(['--clock-interval', '200ms', '--retry', '200ms', '--data', testInfo.outputPath('log')]);
+    },
+  });
+
+  test('crashes, is stopped, and comes back: the page goes on where it was, without a gap', async ({
+    clock,
+    consoleWatch,
+    server,
+  }) => {
+    await clock.openLive();
+    for (const end of [() => server.kill(), () => server.stop()]) {
+      await clock.hasMoreMessages(3);
+      consoleWatch.allowOutage(`${server.url}/events`);
+      await end();
+      await clock.isIn('reconnecting', SOON);
+      await server.start();
+      await clock.isIn('live', 20_000);
+    }
+    await clock.hasMoreMessages(3);
+    await expect(clock.gaps).toHaveCount(0);
+    await clock.hasEachMessageOnce();
+  });
+});
