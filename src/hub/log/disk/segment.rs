@@ -375,6 +375,12 @@ pub(super) fn topics_of(index: &Index) -> Vec<Topic> {
     index.topics().iter().map(|of| of.topic.clone()).collect()
 }
 
+/// An error after which what the file has is unknown. Without its kind, by which the writer would know that the disk is only
+/// full: some file systems find that out as late as in a sync.
+fn final_error(error: io::Error) -> io::Error {
+    io::Error::other(error)
+}
+
 /// Appends frames to a segment.
 pub(super) struct SegmentWriter {
     pub(super) segment: Arc<Segment>,
@@ -419,8 +425,8 @@ impl SegmentWriter {
         let file = storage.create(&name)?;
         let written = file
             .write_at(0, &header.encode())
-            .and_then(|()| file.sync())
-            .and_then(|()| storage.sync_names());
+            .and_then(|()| file.sync().map_err(final_error))
+            .and_then(|()| storage.sync_names().map_err(final_error));
         if let Err(error) = written {
             // An empty segment may stay behind: the next start removes it.
             let _ = storage.remove(&name);
@@ -528,16 +534,17 @@ impl SegmentWriter {
     ///
     /// When that fails: then nothing can be appended any more.
     pub(super) fn cut(&self) -> io::Result<()> {
-        self.file.set_length(self.length)
+        self.file.set_length(self.length).map_err(final_error)
     }
 
     /// Makes durable what has been appended.
     ///
     /// # Errors
     ///
-    /// When that fails: then nothing can be appended any more.
+    /// When that fails: then nothing can be appended any more. The error never says that the disk is full, even if the system
+    /// does: what has been written may be there or not.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync()
+        self.file.sync().map_err(final_error)
     }
 
     /// Shows readers what has been appended.

@@ -7,7 +7,7 @@
 //!   up to the last sync of the names.
 //! * A sync that fails drops what it should have made durable: reads still show it, no later sync makes it durable, and a
 //!   power cut takes it.
-//! * The disk may be full.
+//! * The disk may be full. A sync that is to fail on a disk whose room is limited says that it is full.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -191,6 +191,15 @@ impl State {
         found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    /// What a sync says that fails: some file systems find out only then that there is no room.
+    fn sync_error(&self) -> io::Error {
+        if self.faults.capacity.is_some() {
+            io::ErrorKind::StorageFull.into()
+        } else {
+            io::Error::other("the sync failed")
+        }
+    }
+
     /// Whether a sync fails.
     fn sync_fails(&mut self) -> bool {
         match &mut self.faults.syncs_left {
@@ -321,7 +330,7 @@ impl Storage for SimulatedDisk {
         let mut state = self.0.lock();
         state.operate()?;
         if state.sync_fails() {
-            return Err(io::Error::other("the sync failed"));
+            return Err(state.sync_error());
         }
         state.durable_names = state.names.clone();
         state.changes.clear();
@@ -389,7 +398,7 @@ impl StoredFile for Handle {
         if fails {
             let dirty = std::mem::take(&mut file.dirty);
             file.dropped.extend(dirty);
-            return Err(io::Error::other("the sync failed"));
+            return Err(state.sync_error());
         }
         file.sync();
         Ok(())
