@@ -2,7 +2,7 @@
 # Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
 #   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos, the Node packages of scripts/
-#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium; nginx and Caddy if root runs it
+#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium; nginx, Caddy and strace if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
@@ -57,6 +57,7 @@ set_up_tests() {
   need_node_packages end2end
   need_chromium
   want_proxies
+  want_strace
   need_component rustfmt
   need_component clippy
   [ -n "$setup_changed" ] || say "Test tools: nothing to set up."
@@ -230,6 +231,15 @@ want_proxies() {
     SYSTEMD_OFFLINE=1 debian_packages "The tests of reverse proxies need ${missing[*]}." "${missing[@]}" && return
   fi
   say "Not installed: ${missing[*]}. The tests of the documented reverse proxies are skipped."
+}
+
+# The tests of the log on disk let its system calls fail. Without strace these tests are skipped, each with a line.
+want_strace() {
+  have strace && return
+  if [ "$(id -u)" -eq 0 ] && have apt-get; then
+    debian_packages "The tests of a failing disk need strace." strace && return
+  fi
+  say "Not installed: strace. The tests of a failing disk are skipped."
 }
 
 # The version that a tool on the PATH says it has: the first number in what it prints, or nothing.

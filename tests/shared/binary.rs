@@ -29,8 +29,20 @@ impl Binary {
 
     /// The same at an address of the test's choice.
     pub async fn start_at(address: SocketAddr, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let server = Command::new(env!("CARGO_BIN_EXE_fairwind"));
+        Self::start_command(server, address, flags, variables).await
+    }
+
+    /// The same by a command to which only the server's arguments are added. It may be another program that becomes the
+    /// server.
+    pub async fn start_command(
+        mut command: Command,
+        address: SocketAddr,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let log = std::env::temp_dir().join(format!("fairwind-test-{:x}.log", fastrand::u64(..)));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fairwind"))
+        let mut child = command
             .arg(format!("--addr={address}"))
             .arg("--clock-interval=1h")
             .args(flags)
@@ -75,6 +87,15 @@ impl Binary {
         self.signal("-TERM").await;
         let status = timeout(PATIENCE, self.child.wait()).await;
         assert!(status.expect("an end").expect("a status").success());
+    }
+
+    /// Kills the server with SIGKILL, and waits until the system has removed the process.
+    #[allow(dead_code)]
+    pub async fn kill(mut self) {
+        timeout(PATIENCE, self.child.kill())
+            .await
+            .expect("an end")
+            .expect("a running process");
     }
 
     /// What the server has logged so far.

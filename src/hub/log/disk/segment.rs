@@ -144,12 +144,6 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// An error after which nothing can be appended any more, whatever its kind: a file system may say that it is full when it
-/// syncs, and what it has dropped then it does not write again.
-fn final_error(error: io::Error) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
 /// The error of a segment that is damaged at a position.
 pub(super) fn damaged(header: &Header, position: u64) -> io::Error {
     let name = file_name(header.first);
@@ -381,6 +375,12 @@ pub(super) fn topics_of(index: &Index) -> Vec<Topic> {
     index.topics().iter().map(|of| of.topic.clone()).collect()
 }
 
+/// An error after which what the file has is unknown. Without its kind, by which the writer would know that the disk is only
+/// full: some file systems find that out as late as in a sync.
+fn final_error(error: io::Error) -> io::Error {
+    io::Error::other(error)
+}
+
 /// Appends frames to a segment.
 pub(super) struct SegmentWriter {
     pub(super) segment: Arc<Segment>,
@@ -553,7 +553,8 @@ impl SegmentWriter {
     ///
     /// # Errors
     ///
-    /// When that fails: then nothing can be appended any more.
+    /// When that fails: then nothing can be appended any more. The error never says that the disk is full, even if the system
+    /// does: what has been written may be there or not.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync().map_err(final_error)
     }

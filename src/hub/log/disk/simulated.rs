@@ -7,7 +7,7 @@
 //!   up to the last sync of the names.
 //! * A sync that fails drops what it should have made durable: reads still show it, no later sync makes it durable, and a
 //!   power cut takes it.
-//! * The disk may be full.
+//! * The disk may be full. A sync that is to fail on a disk whose room is limited says that it is full.
 
 // A test that uses the disk wrongly is to fail at once.
 #![allow(clippy::expect_used)]
@@ -218,6 +218,15 @@ impl State {
         found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    /// What a sync says that fails: some file systems find out only then that there is no room.
+    fn sync_error(&self) -> io::Error {
+        if self.faults.capacity.is_some() {
+            io::ErrorKind::StorageFull.into()
+        } else {
+            io::Error::other("the sync failed")
+        }
+    }
+
     /// Whether a sync fails.
     fn sync_fails(&mut self) -> bool {
         match &mut self.faults.syncs_left {
@@ -352,7 +361,7 @@ impl Storage for SimulatedDisk {
         let mut state = self.0.lock();
         state.operate()?;
         if state.sync_fails() {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(state.sync_error());
         }
         state.durable_names = state.names.clone();
         state.changes.clear();
@@ -420,8 +429,7 @@ impl StoredFile for Handle {
         if fails {
             let dirty = std::mem::take(&mut file.dirty);
             file.dropped.extend(dirty);
-            // As a file system does that finds out late.
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(state.sync_error());
         }
         file.sync();
         Ok(())

@@ -2,8 +2,8 @@
 //! says, and commits it. It begins new segments and removes the oldest.
 //!
 //! The first error of a write or a sync is final: nothing is committed after it, since a sync that is tried again may succeed
-//! without having made anything durable. Only a full disk is not: what did not fit is taken away, its publishers are told,
-//! and the next group is tried again.
+//! without having made anything durable. Only a write that finds the disk full is not: what did not fit is taken away, its
+//! publishers are told, and the next group is tried again. A sync that finds the disk full is final like any other.
 
 use std::io;
 use std::sync::Arc;

@@ -288,13 +288,21 @@ fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
 
 #[test]
 fn a_sync_that_fails_is_final_and_reading_goes_on() {
+    // Also if it says that the disk is full, which a write that fails may say without harm.
+    for capacity in [None, Some(u64::MAX)] {
+        check_that_a_failed_sync_is_final(Faults {
+            syncs_left: Some(0),
+            capacity,
+            ..Faults::default()
+        });
+    }
+}
+
+fn check_that_a_failed_sync_is_final(faults: Faults) {
     let disk = killed();
     let (hub, log) = open(&disk, config()).expect("a whole log");
     publish(&hub, &log, "a", "21").expect("taken");
-    disk.set_faults(Faults {
-        syncs_left: Some(0),
-        ..Faults::default()
-    });
+    disk.set_faults(faults);
     let Err(PublishError::Unavailable(refusal)) = publish(&hub, &log, "a", "lost?") else {
         panic!("the disk has failed");
     };
