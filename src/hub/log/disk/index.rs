@@ -123,6 +123,11 @@ impl Index {
         &self.topics
     }
 
+    /// The topic with a number.
+    pub(super) fn topic(&self, number: usize) -> Option<Topic> {
+        self.topics.get(number).map(|of| of.topic.clone())
+    }
+
     pub(super) fn keyed(&self) -> &[Place] {
         &self.keyed
     }

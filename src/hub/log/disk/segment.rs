@@ -370,11 +370,6 @@ pub(super) fn read_records(
     Ok(())
 }
 
-/// The topics of a segment, by their numbers.
-pub(super) fn topics_of(index: &Index) -> Vec<Topic> {
-    index.topics().iter().map(|of| of.topic.clone()).collect()
-}
-
 /// Appends frames to a segment.
 pub(super) struct SegmentWriter {
     pub(super) segment: Arc<Segment>,

@@ -11,7 +11,7 @@ use super::format::{Record, milliseconds};
 use super::index::Place;
 use super::older::note_damage;
 use super::recovery::OpenError;
-use super::segment::{ReadError, Segment, file_name, read_records, topics_of};
+use super::segment::{ReadError, Segment, file_name, read_records};
 use super::segments::Segments;
 use crate::hub::Limits;
 use crate::hub::entry::{Entry, Moment};
@@ -121,7 +121,7 @@ fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted
         let record_bytes = state.length as usize / index.places().max(1);
         let mut wanted = Wanted {
             segment: Arc::clone(segment),
-            topics: topics_of(&index),
+            topics: index.topics().iter().map(|of| of.topic.clone()).collect(),
             places: BTreeSet::new(),
             keyed: Vec::new(),
         };
@@ -174,12 +174,13 @@ fn read(segments: &Segments, wanted: &Wanted, selection: &mut Selection) -> Resu
         places,
         keyed,
     } = wanted;
+    let topic = |number: usize| topics.get(number).cloned();
     let storage = &*segments.storage;
     read_records(storage, segment, places.iter().copied(), |record| {
         let Record::Event(event) = record else {
             return None;
         };
-        let entry = event.stored(topics)?.restore(&segments.epochs, now);
+        let entry = event.stored(topic)?.restore(&segments.epochs, now);
         selection.entries.push(Arc::new(entry));
         Some(ControlFlow::Continue(()))
     })?;
@@ -189,7 +190,7 @@ fn read(segments: &Segments, wanted: &Wanted, selection: &mut Selection) -> Resu
         };
         let key = event.key.as_ref()?;
         let (subscribers, key) = (key.subscribers, key.to_key());
-        let entry = event.stored(topics)?.restore(&segments.epochs, now);
+        let entry = event.stored(topic)?.restore(&segments.epochs, now);
         selection.keys.push(RecoveredKey {
             entry: Arc::new(entry),
             key,
