@@ -1,5 +1,6 @@
 //! Offsets in the log, and how they are written as event ids: `#<epoch>-<offset>`.
 
+use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::protocol::event::EventId;
@@ -157,8 +158,16 @@ impl Epochs {
     pub fn id(&self, offset: Offset) -> EventId {
         let later = self.ranges.partition_point(|(_, first)| *first <= offset);
         let epoch = &self.ranges[later.saturating_sub(1)].0;
+        let digits = offset
+            .0
+            .checked_ilog10()
+            .map_or(1, |power| power as usize + 1);
+        // Exactly as long as it gets: an id is made for each event, and kept with it.
+        let mut id = String::with_capacity("#-".len() + epoch.0.len() + digits);
+        // Writing to a string does not fail.
+        let _ = write!(id, "#{}-{}", epoch.0, offset.0);
         // An epoch is short and has digits and letters only, so this is always an id.
-        EventId::new(format!("#{}-{}", epoch.0, offset.0)).unwrap_or_else(|_| unreachable!())
+        EventId::new(id).unwrap_or_else(|_| unreachable!())
     }
 
     /// The offset that an id stands for, if the log knows the id's epoch and the offset lies in that epoch's range. Whether
