@@ -36,15 +36,15 @@ impl Report<'_> {
         writeln!(
             text,
             "| | streamed events a second | to memory | processor time per event, µs | p50 at {rate} a second, ms | p99, ms | \
-             {POSTERS} publishers, events a second | to one `fdatasync` each | to memory |",
+             {POSTERS} publishers, events a second | to one `fdatasync` each | to memory | processor time per event, µs |",
             rate = thousands(RATE as usize),
         )?;
-        writeln!(text, "| --- |{}", " ---: |".repeat(8))?;
+        writeln!(text, "| --- |{}", " ---: |".repeat(9))?;
         for &name in &names {
             let value = |key: &str| self.value(name, &format!("durable.{key}"));
             writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 self.durable_name(name, &["publish", "streamed", "posts"]),
                 value("streamed.rate"),
                 self.to_memory(name, "durable.streamed.rate"),
@@ -54,6 +54,7 @@ impl Report<'_> {
                 value("posts"),
                 self.to_sync(name, "durable.posts"),
                 self.to_memory(name, "durable.posts"),
+                value("posts.cpu"),
             )?;
         }
         writeln!(text)?;

@@ -74,6 +74,9 @@ impl Sizes {
     };
 }
 
+/// Measures something of one row.
+type Measure<Runner> = fn(&mut Runner, &Peer) -> Result<(), String>;
+
 /// A folder on the disk, for one server; removed afterwards.
 struct DataFolder(PathBuf);
 
@@ -105,15 +108,16 @@ impl Runner<'_> {
             }
             return Ok(());
         }
-        for (name, sync) in FAIRWIND {
-            let measure: [(&str, fn(&mut Self, &Peer) -> Result<(), String>); 5] = [
-                ("streamed", Self::streamed),
-                ("posts", Self::posts),
-                ("steady", Self::durable_steady),
-                ("echo", Self::durable_echo),
-                ("memory", Self::durable_memory),
-            ];
-            for (what, measure) in measure {
+        let measure: [(&str, Measure<Self>); 5] = [
+            ("streamed", Self::streamed),
+            ("posts", Self::posts),
+            ("steady", Self::durable_steady),
+            ("echo", Self::durable_echo),
+            ("memory", Self::durable_memory),
+        ];
+        // The rows take turns in each measurement: what else the machine does meets them alike.
+        for (what, measure) in measure {
+            for (name, sync) in FAIRWIND {
                 self.attempt(name, &format!("durable.{what}"), |runner| {
                     let (folder, row) = runner.row(peer, name, sync, &[])?;
                     let measured = measure(runner, &row);
@@ -231,8 +235,13 @@ impl Runner<'_> {
         let path = row.publish(TOPIC);
         pair.client
             .posts(&path, POSTERS, Duration::from_millis(300))?;
+        let before = pair.server.cpu();
+        let begun = Instant::now();
         let rate = pair.client.posts(&path, POSTERS, self.plan.steady)?;
+        let events = rate * begun.elapsed().as_secs_f64();
+        let cpu = pair.server.cpu().since(before) * 1e6 / events;
         self.results.add(&row.name, "durable.posts", rate);
+        self.results.add(&row.name, "durable.posts.cpu", cpu);
         Ok(())
     }
 
@@ -365,7 +374,9 @@ impl Runner<'_> {
         let paced = (rate > RATE)
             .then(|| streamed(&mut nats, each, Some(RATE)))
             .transpose()?;
+        let before = pair.server.cpu();
         let posts = nats.publish(POSTERS, u32::MAX, 1, None, Some(self.plan.steady))?;
+        let posts_cpu = pair.server.cpu().since(before) * 1e6 / posts.events.max(1) as f64;
         self.results.add(name, "durable.streamed.rate", rate);
         let cpu = cpu * 1e6 / fastest.events.max(1) as f64;
         self.results.add(name, "durable.streamed.cpu", cpu);
@@ -378,6 +389,7 @@ impl Runner<'_> {
         }
         let posts = posts.events as f64 / posts.took.as_secs_f64();
         self.results.add(name, "durable.posts", posts);
+        self.results.add(name, "durable.posts.cpu", posts_cpu);
         Ok(())
     }
 }
