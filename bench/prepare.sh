@@ -7,6 +7,8 @@
 # Debian's own module for nginx.
 DEBIAN_NCHAN_PACKAGES=(nginx-light libnginx-mod-nchan)
 
+NATS_SERVER=2.15.2
+
 prepare_peers() {
   mkdir -p bench/results
   PEERS=$PWD/bench/results/peers.tsv
@@ -17,6 +19,8 @@ prepare_peers() {
   prepare_nchan
   prepare_better_sse
   prepare_bun
+  prepare_nats
+  prepare_mercure
 }
 
 ready() { # NAME VERSION PROGRAM [ARGUMENT]...
@@ -127,6 +131,32 @@ prepare_bun() {
   local bun=bench/peers/bun/node_modules/.bin/bun
   { node_packages bun && "$bun" --version >/dev/null 2>&1; } || { skipped bun "its npm package could not be installed"; return; }
   ready bun "Bun $("$bun" --version)" "$(realpath "$bun")" "$PWD/bench/peers/bun/server.mjs"
+}
+
+# A message queue: only the part `durable` measures it.
+prepare_nats() {
+  have go || { skipped nats-server "there is no Go"; return; }
+  local folder=$PWD/bench/target/nats log=bench/results/nats-build.log
+  if ! [ -x "$folder/nats-server" ]; then
+    say "Building nats-server with Go (a minute) ..."
+    GOBIN=$folder go install "github.com/nats-io/nats-server/v2@v$NATS_SERVER" >"$log" 2>&1 || {
+      skipped nats-server "github.com/nats-io/nats-server/v2 could not be fetched and built; see $log"
+      return
+    }
+  fi
+  ready nats-server "$("$folder/nats-server" --version | sed 's/^nats-server: //'), $(go env GOVERSION)" \
+    "$folder/nats-server"
+}
+
+# Its hub with the Bolt transport is a module of Caddy's, in a Go module of its own.
+prepare_mercure() {
+  have go || { skipped mercure "there is no Go"; return; }
+  local log=bench/results/mercure-build.log
+  if GOBIN=$PWD/bench/target/mercure go install github.com/dunglas/mercure/caddy/mercure@latest >"$log" 2>&1; then
+    skipped mercure "it can be built, but the comparison has no client for it yet"
+  else
+    skipped mercure "go install github.com/dunglas/mercure/caddy/mercure@latest failed: $(head -n 1 "$log" | cut -c 1-200)"
+  fi
 }
 
 node_packages() { # PEER

@@ -3,6 +3,8 @@
 //! It holds every subscriber's connection in one epoll and reads all of them into one buffer. Events are numbered for each
 //! connection that publishes; each subscriber is checked for missing, repeated and reordered ones.
 
+mod streamed;
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream as BlockingStream};
@@ -116,6 +118,8 @@ struct Publisher {
     socket: Socket,
     unsent: Vec<u8>,
     answers: Vec<u8>,
+    /// The last answer.
+    receipt: Vec<u8>,
     /// When each of the requests that are not answered was begun.
     waiting: VecDeque<Instant>,
     /// How many events it has published in this run.
@@ -366,6 +370,7 @@ impl Client {
                 socket,
                 unsent: Vec::new(),
                 answers: Vec::new(),
+                receipt: Vec::new(),
                 waiting: VecDeque::new(),
                 published: 0,
             });
@@ -616,6 +621,12 @@ impl Client {
         Ok((self.run.delivered, took))
     }
 
+    /// Counts what is delivered from 0 again, to read the same events once more.
+    pub(crate) fn forget_delivered(&mut self) -> Result<(), String> {
+        self.run = Run::new(self.run.number)?;
+        Ok(())
+    }
+
     /// Fails when anything of this run was not as it should be.
     fn check(&self) -> Result<(), String> {
         let run = &self.run;
@@ -820,6 +831,9 @@ impl Client {
         }
         let mut read = 0;
         while let Some((length, status)) = answer(&publisher.answers[read..])? {
+            publisher.receipt.clear();
+            let answer = &publisher.answers[read..read + length];
+            publisher.receipt.extend_from_slice(answer);
             read += length;
             let begun = publisher
                 .waiting

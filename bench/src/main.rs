@@ -5,6 +5,7 @@ mod client;
 mod event;
 mod http2;
 mod machine;
+mod nats;
 mod order;
 mod peers;
 mod plot;
@@ -96,6 +97,9 @@ fn run(options: &Options) -> Result<(), String> {
     let mut results = Results::default();
     let temporary = std::env::temp_dir().join(format!("fairwind-bench-{}", std::process::id()));
     fs::create_dir_all(&temporary).map_err(|error| format!("{}: {error}", temporary.display()))?;
+    // The temporary folder may be in memory.
+    let disk = std::env::current_dir().map_err(|error| error.to_string())?;
+    let disk = disk.join(format!("bench/target/durable-{}", std::process::id()));
     let certificate = Certificate::make(&temporary)?;
     let mut done = Ok(());
     'rounds: for round in 1..=rounds {
@@ -110,6 +114,7 @@ fn run(options: &Options) -> Result<(), String> {
                 plan: &plan,
                 results: &mut results,
                 folder: temporary.clone(),
+                disk: disk.clone(),
                 certificate: &certificate,
                 stop: Arc::clone(&stop),
             };
@@ -122,6 +127,7 @@ fn run(options: &Options) -> Result<(), String> {
     // The logs stand beside the results.
     keep_logs(&temporary, &folder);
     let _ = fs::remove_dir_all(&temporary);
+    let _ = fs::remove_dir_all(&disk);
     done?;
 
     let mut command = "bash bench/run.sh".to_owned();

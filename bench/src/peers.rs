@@ -15,13 +15,37 @@ pub(crate) const TOPIC: &str = "bench";
 /// How many events servers with a history are told to keep.
 pub(crate) const HISTORY: usize = 100_000;
 
+/// Flags of Fairwind that every measurement gives it, unless it gives others of the same names.
+const FLAGS: [&str; 15] = [
+    "--clock-interval=1h",
+    "--history-events=100000",
+    "--history-bytes=1GiB",
+    "--max-streams=20000",
+    "--max-topics=200000",
+    "--max-connections=20000",
+    "--max-connections-per-address=20000",
+    "--max-streams-per-address=20000",
+    "--max-subscriptions-per-address=100000",
+    "--max-held-bytes-per-address=256MiB",
+    "--anonymous-publish=on",
+    "--metrics=on",
+    "--publish-rate=off",
+    "--stream-rate=off",
+    "--log=warn",
+];
+
 /// A server, or why there is none; as bench/prepare.sh found it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Peer {
+    /// How its rows are named.
     pub(crate) name: String,
+    /// Which server it is.
+    server: String,
     /// Why it is left out.
     pub(crate) skipped: Option<String>,
     pub(crate) version: String,
+    /// Flags of Fairwind that differ from the usual ones.
+    flags: Vec<String>,
     /// What is run; a script's interpreter stands before the script.
     program: Vec<PathBuf>,
 }
@@ -56,16 +80,41 @@ impl Peer {
                 let ready = state == "ready";
                 Ok(Self {
                     name: name.to_owned(),
+                    server: name.to_owned(),
                     skipped: (!ready).then(|| what.to_owned()),
                     version: if ready {
                         what.to_owned()
                     } else {
                         String::new()
                     },
+                    flags: Vec::new(),
                     program: fields.map(PathBuf::from).collect(),
                 })
             })
             .collect()
+    }
+
+    /// The same server under another name, with other flags.
+    pub(crate) fn with_flags(&self, name: &str, flags: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            flags,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it serves event streams. The others are message queues: only the part `durable` measures them.
+    pub(crate) fn has_streams(&self) -> bool {
+        !self.is_nats()
+    }
+
+    pub(crate) fn is_nats(&self) -> bool {
+        self.server == "nats-server"
+    }
+
+    /// Whether it has a log on disk.
+    pub(crate) fn has_disk(&self) -> bool {
+        matches!(self.server.as_str(), "fairwind" | "nats-server")
     }
 
     /// The command that serves on this port, in a folder of its own.
@@ -83,26 +132,23 @@ impl Peer {
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
         command.current_dir(folder);
-        match self.name.as_str() {
+        match self.server.as_str() {
             "floor" => command.args(["each", &address]),
             "floor-batch" => command.args(["batch", &address]),
-            "fairwind" => command.args(["--addr", &address]).args([
-                "--clock-interval=1h",
-                "--history-events=100000",
-                "--history-bytes=1GiB",
-                "--max-streams=20000",
-                "--max-topics=200000",
-                "--max-connections=20000",
-                "--max-connections-per-address=20000",
-                "--max-streams-per-address=20000",
-                "--max-subscriptions-per-address=100000",
-                "--max-held-bytes-per-address=256MiB",
-                "--anonymous-publish=on",
-                "--metrics=on",
-                "--publish-rate=off",
-                "--stream-rate=off",
-                "--log=warn",
-            ]),
+            "fairwind" => {
+                let own = |flag: &&&str| {
+                    let name = flag.split('=').next().unwrap_or(flag);
+                    let is_same = |other: &String| other.split('=').next() == Some(name);
+                    !self.flags.iter().any(is_same)
+                };
+                command
+                    .args(["--addr", &address])
+                    .args(FLAGS.iter().filter(own))
+                    .args(&self.flags)
+            }
+            "nats-server" => command
+                .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+                .args(&self.flags),
             "nchan" => {
                 let module = arguments.first().ok_or("the module is not known")?;
                 let template = arguments.get(1).ok_or("the configuration is not known")?;
@@ -119,7 +165,7 @@ impl Peer {
             "better-sse" | "bun" => command.args(arguments).arg(port.to_string()),
             _ => command.args(arguments).arg(address),
         };
-        match (self.name.as_str(), variant) {
+        match (self.server.as_str(), variant) {
             ("fairwind", Variant::Gzip) => {
                 command.args([
                     "--stream-compression=gzip",
@@ -140,25 +186,25 @@ impl Peer {
 
     /// Whether it can compress event streams, as far as this comparison knows how.
     pub(crate) fn has_gzip(&self) -> bool {
-        self.name == "fairwind"
+        self.server == "fairwind"
     }
 
     /// Whether it can serve HTTPS by itself, as far as this comparison knows how.
     pub(crate) fn has_tls(&self) -> bool {
         matches!(
-            self.name.as_str(),
+            self.server.as_str(),
             "fairwind" | "nchan" | "bun" | "axum-body"
         )
     }
 
     /// Whether it speaks HTTP/2 there.
     pub(crate) fn has_http2(&self) -> bool {
-        self.has_tls() && self.name != "bun"
+        self.has_tls() && self.server != "bun"
     }
 
     /// Where this topic is subscribed to.
     pub(crate) fn stream(&self, topic: &str) -> String {
-        match self.name.as_str() {
+        match self.server.as_str() {
             "fairwind" => format!("/topics/{topic}"),
             "nchan" => format!("/stream/{topic}"),
             _ => "/stream".to_owned(),
@@ -167,7 +213,7 @@ impl Peer {
 
     /// Where this topic is published to.
     pub(crate) fn publish(&self, topic: &str) -> String {
-        match self.name.as_str() {
+        match self.server.as_str() {
             "fairwind" => format!("/topics/{topic}"),
             "nchan" => format!("/publish/{topic}"),
             _ => "/publish".to_owned(),
@@ -176,7 +222,7 @@ impl Peer {
 
     /// Where the topic is subscribed to over WebSocket.
     pub(crate) fn socket(&self) -> Option<String> {
-        match self.name.as_str() {
+        match self.server.as_str() {
             "fairwind" | "nchan" => Some(self.stream(TOPIC)),
             "bun" => Some("/socket".to_owned()),
             _ => None,
@@ -185,7 +231,7 @@ impl Peer {
 
     /// Where a reader gets all that was published.
     pub(crate) fn replay(&self) -> Option<String> {
-        match self.name.as_str() {
+        match self.server.as_str() {
             "fairwind" => Some(format!("/topics/{TOPIC}?last_event_id=earliest")),
             "nchan" => Some(format!("/stream/{TOPIC}/all")),
             "floor-batch" => Some("/stream?from=earliest".to_owned()),
@@ -194,12 +240,12 @@ impl Peer {
     }
 
     pub(crate) fn has_topics(&self) -> bool {
-        matches!(self.name.as_str(), "fairwind" | "nchan")
+        matches!(self.server.as_str(), "fairwind" | "nchan")
     }
 
     /// Whether one request can publish many events.
     pub(crate) fn takes_streams(&self) -> bool {
-        self.name == "fairwind"
+        self.server == "fairwind"
     }
 }
 

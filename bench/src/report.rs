@@ -1,5 +1,7 @@
 //! The tables: what was measured, as Markdown between two markers of a document whose prose stays.
 
+mod durable;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -138,6 +140,7 @@ impl Report<'_> {
         }
         self.gzip(text)?;
         self.tls(text)?;
+        self.durable(text)?;
         self.versions(text)
     }
 
@@ -639,14 +642,18 @@ impl Report<'_> {
             .into_iter()
     }
 
-    /// The median, and the spread if there is one.
     fn cell(&self, peer: &Peer, key: &str) -> String {
-        match self.get(&peer.name, key) {
-            None => NONE.to_owned(),
-            Some(Summary { median, min, max }) if number(min) == number(max) => number(median),
-            Some(Summary { median, min, max }) => {
-                format!("{} ({}–{})", number(median), number(min), number(max))
-            }
+        cell(self.get(&peer.name, key))
+    }
+}
+
+/// The median, and the spread if there is one.
+fn cell(value: Option<Summary>) -> String {
+    match value {
+        None => NONE.to_owned(),
+        Some(Summary { median, min, max }) if number(min) == number(max) => number(median),
+        Some(Summary { median, min, max }) => {
+            format!("{} ({}–{})", number(median), number(min), number(max))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is measured of one server in one round, each part against a server that has just been started.
 
+pub(crate) mod durable;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use self::durable::Sizes;
 use crate::client::{Client, Kind, Load};
 use crate::machine::Machine;
 use crate::peers::{HISTORY, Peer, TOPIC, Variant};
@@ -69,6 +72,8 @@ pub(crate) enum Part {
     Topics,
     /// History to one reader
     Replay,
+    /// A log on disk: publishing, delivering, reading back, starting again
+    Durable,
 }
 
 /// How long and how often.
@@ -87,6 +92,7 @@ pub(crate) struct Plan {
     pub(crate) most: Vec<usize>,
     pub(crate) topics: Vec<usize>,
     pub(crate) elsewhere: Vec<usize>,
+    pub(crate) durable: Sizes,
 }
 
 impl Plan {
@@ -104,6 +110,7 @@ impl Plan {
             most: vec![1_000, 5_000],
             topics: vec![1, 100, 10_000, 100_000],
             elsewhere: vec![0, 1_000, 5_000],
+            durable: Sizes::FULL,
         }
     }
 
@@ -116,6 +123,7 @@ impl Plan {
             most: vec![1_000],
             topics: vec![1, 10_000],
             elsewhere: vec![0, 1_000],
+            durable: Sizes::QUICK,
             ..Self::full(parts)
         }
     }
@@ -128,6 +136,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) results: &'a mut Results,
     /// Where the servers' logs and temporary files go.
     pub(crate) folder: PathBuf,
+    /// Where logs on disk go: a folder that is on a disk.
+    pub(crate) disk: PathBuf,
     pub(crate) certificate: &'a Certificate,
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -142,6 +152,9 @@ impl Runner<'_> {
     /// Everything of one server, once. What fails is noted and does not keep the rest from being measured.
     pub(crate) fn round(&mut self, peer: &Peer) -> Result<(), String> {
         for part in self.plan.parts.clone() {
+            if part != Part::Durable && !peer.has_streams() {
+                continue;
+            }
             let begun = Instant::now();
             let done = match part {
                 Part::Memory => self.memory(peer),
@@ -154,6 +167,7 @@ impl Runner<'_> {
                 Part::Tls => self.tls(peer),
                 Part::Topics => self.topics(peer),
                 Part::Replay => self.replay(peer),
+                Part::Durable => self.durable(peer),
             };
             if self.stop.load(Ordering::Relaxed) {
                 return Err("interrupted".to_owned());

@@ -52,6 +52,36 @@ impl Server {
         log: &Path,
         machine: &Machine,
     ) -> Result<Self, String> {
+        let mut server = Self::spawn(command, port, log, machine)?;
+        let address = server.address;
+        server.wait(Duration::from_millis(20), || {
+            TcpStream::connect(address).is_ok()
+        })?;
+        // What belongs to the start shall not be measured.
+        sleep(Duration::from_millis(300));
+        Ok(server)
+    }
+
+    /// The same, until it prints this. Returns how long that took.
+    pub(crate) fn start_until(
+        printed: &str,
+        command: &Command,
+        port: u16,
+        log: &Path,
+        machine: &Machine,
+    ) -> Result<(Self, Duration), String> {
+        let before = fs::metadata(log).map_or(0, |log| log.len() as usize);
+        let begun = Instant::now();
+        let mut server = Self::spawn(command, port, log, machine)?;
+        server.wait(Duration::from_millis(1), || {
+            let text = fs::read(log).unwrap_or_default();
+            let text = text.get(before..).unwrap_or_default();
+            memchr::memmem::find(text, printed.as_bytes()).is_some()
+        })?;
+        Ok((server, begun.elapsed()))
+    }
+
+    fn spawn(command: &Command, port: u16, log: &Path, machine: &Machine) -> Result<Self, String> {
         let log = File::options().create(true).append(true).open(log);
         let log = log.map_err(|error| format!("the log cannot be written: {error}"))?;
         let for_errors = log.try_clone().map_err(|error| error.to_string())?;
@@ -73,26 +103,32 @@ impl Server {
         let child = started.spawn();
         machine::pin(machine.client_core)?;
         let child = child.map_err(|error| format!("it cannot be started: {error}"))?;
-        let group = Pid::from_raw(child.id() as i32);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self {
+        Ok(Self {
+            group: Pid::from_raw(child.id() as i32),
             child,
-            group,
-            address,
-        };
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        })
+    }
+
+    /// Asks at this interval whether it has started.
+    fn wait(&mut self, interval: Duration, has_started: impl Fn() -> bool) -> Result<(), String> {
         let deadline = Instant::now() + START;
-        while TcpStream::connect(address).is_err() {
-            if let Ok(Some(status)) = server.child.try_wait() {
+        while !has_started() {
+            if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("it ended at its start, {status}"));
             }
             if Instant::now() > deadline {
                 return Err("it does not listen".to_owned());
             }
-            sleep(Duration::from_millis(20));
+            sleep(interval);
         }
-        // What belongs to the start shall not be measured.
-        sleep(Duration::from_millis(300));
-        Ok(server)
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(self) {
+        // What cannot be signalled has ended already.
+        let _ = killpg(self.group, Signal::SIGKILL);
     }
 
     /// The program and those that it has started.

@@ -100,8 +100,20 @@ impl UnsequencedEntry {
         &self.publication
     }
 
-    /// The event at its offset.
+    /// The event at its offset, as of now.
     pub(super) fn finish(self, topic: &Topic, epochs: &Epochs, offset: Offset) -> Entry {
+        self.finish_at(topic, epochs, offset, SystemTime::now(), Instant::now())
+    }
+
+    /// The event at its offset, published and appended at these times.
+    fn finish_at(
+        self,
+        topic: &Topic,
+        epochs: &Epochs,
+        offset: Offset,
+        published_at: SystemTime,
+        appended_at: Instant,
+    ) -> Entry {
         let PublishRequest {
             id,
             event_type,
@@ -122,13 +134,13 @@ impl UnsequencedEntry {
                 event_type,
                 data,
             },
-            published_at: SystemTime::now(),
+            published_at,
             is_private,
             is_ephemeral,
             is_end: self.is_end,
             has_own_id,
             retry,
-            appended_at: Instant::now(),
+            appended_at,
         }
     }
 }
@@ -178,11 +190,14 @@ impl StoredEvent {
             publication: self.publication,
             is_end: self.is_end,
         };
-        Entry {
-            published_at: self.published_at,
-            appended_at: now.appended_at(self.published_at),
-            ..draft.finish(&self.topic, epochs, self.offset)
-        }
+        let appended_at = now.appended_at(self.published_at);
+        draft.finish_at(
+            &self.topic,
+            epochs,
+            self.offset,
+            self.published_at,
+            appended_at,
+        )
     }
 }
 

@@ -412,8 +412,7 @@ impl<'a> EventRecord<'a> {
     }
 
     /// The event, with the segment's topics by their numbers. Nothing if the record names a topic that there is not.
-    pub(super) fn stored(&self, topics: &[Topic]) -> Option<StoredEvent> {
-        let topic = |number: usize| topics.get(number).cloned();
+    pub(super) fn stored(&self, topic: impl Fn(usize) -> Option<Topic>) -> Option<StoredEvent> {
         let also_in = self.also_in.iter().map(|number| topic(*number));
         let id = match self.id {
             Some(id) => Some(EventId::new(id).ok()?),

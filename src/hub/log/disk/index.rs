@@ -128,6 +128,16 @@ impl Index {
         &self.topics
     }
 
+    /// The topic with a number.
+    pub(super) fn topic(&self, number: usize) -> Option<Topic> {
+        self.topics.get(number).map(|of| of.topic.clone())
+    }
+
+    /// The names of the topics, by their numbers.
+    pub(super) fn all_topics(&self) -> Vec<Topic> {
+        self.topics.iter().map(|of| of.topic.clone()).collect()
+    }
+
     pub(super) fn keyed(&self) -> &[Place] {
         &self.keyed
     }

@@ -27,7 +27,7 @@ use super::index::{Index, Place, relative};
 use super::lost::LostEvents;
 use super::meta::{Meta, MetaError, Run, this_boot};
 use super::segment::{
-    Window, file_name, find_frame, first_of, index_name, read_header, read_index, topics_of,
+    Window, file_name, find_frame, first_of, index_name, read_header, read_index,
 };
 use super::storage::{Folder, Storage, StoredFile};
 use crate::hub::entry::{Entry, Moment};
@@ -418,7 +418,7 @@ impl<'a> Walk<'a> {
         self.end.is_damaged = true;
         let OpenSegment { header, length, .. } = self.segment;
         self.names = match read_index(self.storage, header, *length) {
-            Some((index, _)) => Names::FromIndex(topics_of(&index)),
+            Some((index, _)) => Names::FromIndex(index.all_topics()),
             None => Names::Unknown,
         };
         self.meet(Met::Damage(at, text.into()))
@@ -554,7 +554,9 @@ fn check_segment(
             Met::Topic(topic) => index.add_topic(topic),
             Met::Event(position, event, topics) => {
                 seen.events += 1;
-                if topics.is_some_and(|topics| event.stored(topics).is_none()) {
+                if topics.is_some_and(|topics| {
+                    event.stored(|number| topics.get(number).cloned()).is_none()
+                }) {
                     damage(position, "the event has a name that there is not");
                 }
                 if let Some(place) = place(event.offset, position) {
@@ -753,7 +755,7 @@ pub(super) fn read_stored_events(
                 if topic.is_some_and(|topic| !has_topic(topic)) {
                     return ControlFlow::Continue(());
                 }
-                let Some(stored) = event.stored(names) else {
+                let Some(stored) = event.stored(|number| names.get(number).cloned()) else {
                     let text = "the event has a name that there is not";
                     return take(Err(Finding::new(&name, position, text)));
                 };

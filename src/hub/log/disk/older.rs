@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::format::{FRAME_HEAD_BYTES, FrameHead, Record};
 use super::index::{Index, Place};
-use super::segment::{ReadError, Segment, Window, read_records, topics_of};
+use super::segment::{ReadError, Segment, Window, read_records};
 use super::segments::Segments;
 use crate::hub::entry::{Entry, Moment};
 use crate::hub::log::older::{Matcher, OlderAnswer, OlderEvents, OlderPage, OlderRange};
@@ -207,11 +207,12 @@ pub(super) fn page(segments: &Segments, range: &OlderRange) -> io::Result<Option
 impl Page<'_> {
     /// Adds what a segment has of the range, as far as there is room.
     fn read(&mut self, segment: &Arc<Segment>) -> Result<(), ReadError> {
-        let index = self.segments.index(segment)?;
-        let index = index.read();
+        let of_segment = self.segments.index(segment)?;
+        let index = of_segment.read();
         let wanted = self.wanted(segment, &index);
         let count: usize = wanted.iter().map(|wanted| wanted.places.len()).sum();
-        let topics = topics_of(&index);
+        // A segment may have very many topics, of which a page names few.
+        let topic = |number: usize| of_segment.read().topic(number);
         // One more than fit, so that it shows that there is no room.
         let most = self.range.max_bytes / MIN_TEXT_BYTES + 2;
         let places_of =
@@ -235,7 +236,7 @@ impl Page<'_> {
             let Some(frame) = frame else {
                 return Ok(());
             };
-            return self.read_frames(segment, frame, &afters, &topics);
+            return self.read_frames(segment, frame, &afters, topic);
         };
         drop(index);
         let storage = &*self.segments.storage;
@@ -245,7 +246,7 @@ impl Page<'_> {
             places.into_iter(),
             |record| match record {
                 Record::Event(event) => {
-                    let stored = event.stored(&topics)?;
+                    let stored = event.stored(topic)?;
                     Some(self.take(stored.restore(&self.segments.epochs, self.now)))
                 }
                 Record::Topic(_) => None,
@@ -297,7 +298,7 @@ impl Page<'_> {
         segment: &Segment,
         frame: Place,
         afters: &[Offset],
-        topics: &[Topic],
+        topic: impl Fn(usize) -> Option<Topic> + Copy,
     ) -> Result<(), ReadError> {
         let file = segment.file(&*self.segments.storage)?;
         let length = segment.state().length;
@@ -329,7 +330,7 @@ impl Page<'_> {
                             .is_some_and(|after| event.offset > *after)
                     });
                 if is_wanted {
-                    let stored = event.stored(topics).ok_or(ReadError::Damaged(at))?;
+                    let stored = event.stored(topic).ok_or(ReadError::Damaged(at))?;
                     let entry = stored.restore(&self.segments.epochs, self.now);
                     if self.take(entry).is_break() {
                         return Ok(());

@@ -370,11 +370,6 @@ pub(super) fn read_records(
     Ok(())
 }
 
-/// The topics of a segment, by their numbers.
-pub(super) fn topics_of(index: &Index) -> Vec<Topic> {
-    index.topics().iter().map(|of| of.topic.clone()).collect()
-}
-
 /// An error after which what the file has is unknown. Without its kind, by which the writer would know that the disk is only
 /// full: some file systems find that out as late as in a sync.
 fn final_error(error: io::Error) -> io::Error {

@@ -11,7 +11,7 @@ use super::format::{Record, milliseconds};
 use super::index::Place;
 use super::older::note_damage;
 use super::recovery::OpenError;
-use super::segment::{ReadError, Segment, file_name, read_records, topics_of};
+use super::segment::{ReadError, Segment, file_name, read_records};
 use super::segments::Segments;
 use crate::hub::Limits;
 use crate::hub::entry::{Entry, Moment};
@@ -168,7 +168,7 @@ fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted
             wanted.keyed.extend_from_slice(keyed);
         }
         if !(wanted.places.is_empty() && wanted.keyed.is_empty()) {
-            wanted.topics = topics_of(&index);
+            wanted.topics = index.all_topics();
             all_wanted.push(wanted);
         }
     }
@@ -186,12 +186,13 @@ fn read(segments: &Segments, wanted: &Wanted, selection: &mut Selection) -> Resu
         places,
         ..
     } = wanted;
+    let topic = |number: usize| topics.get(number).cloned();
     let storage = &*segments.storage;
     read_records(storage, segment, places.iter().copied(), |record| {
         let Record::Event(event) = record else {
             return None;
         };
-        let entry = event.stored(topics)?.restore(&segments.epochs, now);
+        let entry = event.stored(topic)?.restore(&segments.epochs, now);
         selection.entries.push(Arc::new(entry));
         Some(ControlFlow::Continue(()))
     })
@@ -211,6 +212,7 @@ fn read_keys(
         keyed,
         ..
     } = wanted;
+    let topic = |number: usize| topics.get(number).cloned();
     let mut left = keyed.as_slice();
     loop {
         let mut read = 0;
@@ -221,7 +223,7 @@ fn read_keys(
             };
             let key = event.key.as_ref()?;
             let (subscribers, key) = (key.subscribers, key.to_key());
-            let entry = event.stored(topics)?.restore(&segments.epochs, now);
+            let entry = event.stored(topic)?.restore(&segments.epochs, now);
             selection.keys.push(RecoveredKey {
                 entry: Arc::new(entry),
                 key,
