@@ -1,9 +1,11 @@
 //! Requests with `fetch`: the stream's once more, since an EventSource does not show the response, and one that publishes.
 //! Leaves what the response means to [`crate::app::connection`] and to the form that publishes.
 
-use gloo_net::http::{Request, Response};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::AbortController;
+use std::pin::Pin;
+
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, RequestInit};
 
 use super::json;
 
@@ -30,18 +32,22 @@ impl Probe {
     ) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
-        let request = Request::get(url)
-            .header("Accept", "text/event-stream")
-            .abort_signal(signal.as_ref());
-        spawn_local(async move {
-            let found = match request.send().await {
-                Ok(response) => Some(read(response).await),
-                Err(_) => None,
-            };
-            if signal.is_none_or(|signal| !signal.aborted()) {
-                on_response(found);
-            }
-        });
+        let init = init("GET", "Accept", "text/event-stream");
+        init.set_signal(signal.as_ref());
+        request(
+            url,
+            init,
+            |content_type| content_type.starts_with(PROBLEM_DOCUMENT),
+            move |response| {
+                if signal.is_none_or(|signal| !signal.aborted()) {
+                    on_response(response.map(|response| ProbeResponse {
+                        status: response.status,
+                        is_event_stream: response.content_type.starts_with("text/event-stream"),
+                        detail: problem(&response.text),
+                    }));
+                }
+            },
+        );
         Self { abort }
     }
 }
@@ -70,42 +76,89 @@ pub(crate) fn post(
     text: &str,
     on_response: impl FnOnce(Option<PublishResponse>) + 'static,
 ) {
-    let request = Request::post(url)
-        .header("Content-Type", "text/plain;charset=UTF-8")
-        .body(text);
-    spawn_local(async move {
-        let response = match request {
-            Ok(request) => request.send().await,
-            Err(error) => Err(error),
-        };
-        let Ok(response) = response else {
-            return on_response(None);
-        };
-        let text = response.text().await.unwrap_or_default();
-        on_response(Some(PublishResponse {
-            status: response.status(),
-            // A count, which is far below what a number loses.
-            subscribers: json::number(&text, "subscribers").map(|count| count as u64),
-            detail: problem(&text),
-        }));
-    });
+    let init = init("POST", "Content-Type", "text/plain;charset=UTF-8");
+    init.set_body(&JsValue::from_str(text));
+    request(
+        url,
+        init,
+        |_| true,
+        move |response| {
+            on_response(response.map(|response| PublishResponse {
+                status: response.status,
+                // A count, which is far below what a number loses.
+                subscribers: json::number(&response.text, "subscribers").map(|count| count as u64),
+                detail: problem(&response.text),
+            }));
+        },
+    );
 }
+
+/// The type of a response that explains a refusal.
+const PROBLEM_DOCUMENT: &str = "application/problem+json";
 
 fn problem(document: &str) -> Option<String> {
     let [detail, title] = json::texts(document, ["detail", "title"]);
     detail.or(title)
 }
 
-async fn read(response: Response) -> ProbeResponse {
-    let content_type = response.headers().get("content-type").unwrap_or_default();
-    let detail = if content_type.starts_with("application/problem+json") {
-        problem(&response.text().await.unwrap_or_default())
-    } else {
-        None
-    };
-    ProbeResponse {
-        status: response.status(),
-        is_event_stream: content_type.starts_with("text/event-stream"),
-        detail,
+struct Response {
+    status: u16,
+    content_type: String,
+    /// The body; empty if it was not wanted.
+    text: String,
+}
+
+/// A request with this method and one header.
+fn init(method: &str, header: &str, value: &str) -> RequestInit {
+    let headers = js_sys::Object::new();
+    // Fails for no object that is ours.
+    let _ = js_sys::Reflect::set(
+        &headers,
+        &JsValue::from_str(header),
+        &JsValue::from_str(value),
+    );
+    let init = RequestInit::new();
+    init.set_method(method);
+    init.set_headers(&headers);
+    init
+}
+
+/// Sends a request. The body of the response is awaited only if its type is one of those that are `wanted`.
+fn request(
+    url: &str,
+    init: RequestInit,
+    wanted: fn(&str) -> bool,
+    on_response: impl FnOnce(Option<Response>) + 'static,
+) {
+    let promise = web_sys::window().map(|window| window.fetch_with_str_and_init(url, &init));
+    // Boxed as Leptos boxes its own: the code that runs a task is there once.
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
+        on_response(match promise {
+            Some(promise) => read(promise, wanted).await,
+            None => None,
+        });
+    });
+    spawn_local(task);
+}
+
+async fn read(promise: js_sys::Promise, wanted: fn(&str) -> bool) -> Option<Response> {
+    let response: web_sys::Response = JsFuture::from(promise).await.ok()?.unchecked_into();
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let mut text = String::new();
+    if wanted(&content_type)
+        && let Ok(promise) = response.text()
+        && let Ok(body) = JsFuture::from(promise).await
+    {
+        text = body.as_string().unwrap_or_default();
     }
+    Some(Response {
+        status: response.status(),
+        content_type,
+        text,
+    })
 }
