@@ -239,7 +239,7 @@ pub fn many_tabs(tabs: u64) -> String {
     format!(
         "{} pages of this server are open over HTTP/1.1, over which browsers allow six connections per host: with more, \
          new ones wait. Over HTTPS (HTTP/2) they share one.",
-        number(tabs.into())
+        number(tabs)
     )
 }
 
