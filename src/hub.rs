@@ -48,6 +48,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use tokio::sync::oneshot::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use self::channel::{Channel, ChannelLog, Matcher};
@@ -57,10 +58,14 @@ use self::evicted_topics::EvictedTopics;
 use self::idempotency::Idempotency;
 use self::log::memory::MemoryLog;
 use self::log::older::OlderEvents;
-use self::log::{Committer, Log, Recovered, Staged, Unavailable};
+use self::log::{
+    Committer, KeyRecord, Log, Recovered, RecoveredKey, Staged, Unavailable, UnavailableKind,
+};
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
-use self::publish::{ExpectedNewest, Preconditions, PublishError, PublishReceipt, PublishRequest};
+use self::publish::{
+    ExpectedNewest, IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest,
+};
 use self::retention::Retention;
 use self::sequencer::{Commit, Sequencer};
 use self::subscriber::{SubscribeError, Subscriber, Subscription};
@@ -141,6 +146,10 @@ pub struct Totals {
     pub bytes: usize,
     /// How many events have been published, kept or not.
     pub published: u64,
+    /// How many bytes the log has stored; 0 for a log in memory.
+    pub stored: u64,
+    /// Whether the log can take events.
+    pub is_ready: bool,
 }
 
 /// There is no such topic: it has neither events nor subscribers.
@@ -213,6 +222,13 @@ struct State {
 /// Channels that an event has reached.
 type Reached = SmallVec<[Arc<Channel>; 2]>;
 
+/// An event that has been staged, or refused; see [`Hub::submit`].
+#[must_use = "the event is published, but whether it is stored remains unknown"]
+pub struct Submitted {
+    answer: Result<PublishReceipt, PublishError>,
+    commit: Option<Commit>,
+}
+
 /// What becomes of a request once everything that it rests on is committed.
 struct Proposed<T> {
     answer: T,
@@ -246,7 +262,9 @@ impl Hub {
             epochs,
             newest,
             entries,
-            entries_after,
+            evicted,
+            evicted_floor,
+            keys,
         } = recovered;
         let shared = Arc::new(Shared {
             epochs,
@@ -263,18 +281,11 @@ impl Hub {
                 next_channel: ChannelId(0),
                 subscriptions: 0,
                 tails: TailBudget::new(limits.tail_bytes),
-                evicted_topics: EvictedTopics::new(entries_after),
+                evicted_topics: EvictedTopics::new(evicted_floor),
                 idempotency: Idempotency::default(),
             }),
         });
-        let mut state = shared.state.lock();
-        for entry in &entries {
-            // There is no subscriber yet to be notified.
-            for channel in state.apply(entry, &shared.retention) {
-                channel.set_newest(entry.offset);
-            }
-        }
-        drop(state);
+        shared.recover(&entries, &evicted, &keys);
         shared.log.open(Committer::new(&shared));
         Self(shared)
     }
@@ -292,19 +303,45 @@ impl Hub {
         publication: PublishRequest,
         conditions: Preconditions,
     ) -> Result<PublishReceipt, PublishError> {
-        let proposed = self.propose(topic, UnsequencedEntry::new(publication), &conditions);
+        let submitted = self.submit(topic, publication, conditions).await;
+        submitted.receipt().await
+    }
+
+    /// Stages an event as [`Self::publish`] does, and returns before the log has committed it. A publisher of many events
+    /// submits some before it awaits the receipt of the first, so that a log that commits in groups has something to group.
+    /// Waits while the log has no room for another staged event.
+    pub async fn submit(
+        &self,
+        topic: &Topic,
+        publication: PublishRequest,
+        conditions: Preconditions,
+    ) -> Submitted {
+        let draft = UnsequencedEntry::new(publication);
+        while let Some(commit) = self.wait_for_room() {
+            // Whether that fails is its publishers' matter.
+            let _ = committed(commit).await;
+        }
+        let proposed = self.propose(topic, draft, &conditions);
         if notify(proposed.reached) {
             // A writer thread was just woken, possibly on this core. Yield once so that it runs first: readers wait for it,
             // and what is published meanwhile goes out together.
             std::thread::yield_now();
         }
-        if let Some(commit) = proposed.commit {
-            committed(commit).await?;
-        }
         if self.0.retention.is_overdue() {
             self.retain();
         }
-        proposed.answer
+        Submitted {
+            answer: proposed.answer,
+            commit: proposed.commit,
+        }
+    }
+
+    /// Resolves when something is committed, if the log has no room for another staged event.
+    fn wait_for_room(&self) -> Option<Commit> {
+        if self.0.log.has_room() {
+            return None;
+        }
+        self.0.state.lock().sequencer.wait()
     }
 
     /// Ends a topic: its subscribers get a last event of type `end`, nothing more can be published to it, and it is
@@ -450,6 +487,8 @@ impl Hub {
             bytes: self.0.retention.bytes(),
             // Offsets count from 1.
             published: self.committed().number(),
+            stored: self.0.log.stored_bytes(),
+            is_ready: self.0.log.health().is_ok(),
         }
     }
 
@@ -489,6 +528,15 @@ impl Hub {
         {
             self.retain();
         }
+    }
+
+    /// Whether the log can take events, for the operator.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] as a publisher would get it.
+    pub fn health(&self) -> Result<(), Unavailable> {
+        self.0.log.health()
     }
 
     /// Takes no more events. What was staged is committed, or has failed, when this returns.
@@ -531,7 +579,8 @@ impl Hub {
         };
         // The channel's own copy of the name, so that all its entries share one.
         let name = channel.as_deref().and_then(Channel::topic).unwrap_or(topic);
-        let key = new_key.as_ref().map(idempotency::NewKey::hash);
+        let key = new_key.as_ref().zip(conditions.idempotency.as_ref());
+        let key = key.map(|(new, key)| (new.hash(), key));
         match self.0.append(&mut state, name, draft, key) {
             Ok((entry, subscribers, proposed)) => {
                 if let Some(key) = new_key {
@@ -687,6 +736,42 @@ impl Hub {
 }
 
 impl Shared {
+    /// Puts what a log has recovered into memory. There is no subscriber yet to be notified.
+    fn recover(&self, entries: &[Arc<Entry>], evicted: &[(Topic, Offset)], keys: &[RecoveredKey]) {
+        /// How many events are put into memory between two looks at the limits.
+        const ROUND: usize = 4_096;
+        let mut state = self.state.lock();
+        for (topic, through) in evicted {
+            state.evicted_topics.remember(topic, *through);
+        }
+        for round in entries.chunks(ROUND) {
+            for entry in round {
+                for channel in state.reach(entry) {
+                    // An event of several topics may be too old for one of them.
+                    if channel.log().history.evicted_through() < entry.offset {
+                        self.retention.append(&channel, entry);
+                        channel.set_newest(entry.offset);
+                    }
+                }
+            }
+            self.retain(&mut state);
+        }
+        let now = SystemTime::now();
+        for RecoveredKey {
+            entry,
+            key,
+            subscribers,
+        } in keys
+        {
+            let age = now.duration_since(entry.published_at).unwrap_or_default();
+            let first = (entry.offset, *subscribers);
+            let publication = entry.publication();
+            state
+                .idempotency
+                .restore(&entry.topic, key, &publication, first, age);
+        }
+    }
+
     /// As [`Hub::retain`], while the hub is locked.
     fn retain(&self, state: &mut State) {
         let emptied = self.retention.run(self.committed());
@@ -703,10 +788,14 @@ impl Shared {
         state: &mut State,
         topic: &Topic,
         draft: UnsequencedEntry,
-        key: Option<idempotency::KeyHash>,
+        key: Option<(idempotency::KeyHash, &IdempotencyKey)>,
     ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
         let entry = Arc::new(draft.finish(topic, &self.epochs, state.sequencer.next()));
-        match self.log.stage(&entry)? {
+        let record = key.map(|(_, key)| KeyRecord {
+            key,
+            subscribers: state.subscribers(&entry),
+        });
+        match self.log.stage(&entry, record)? {
             Staged::Committed => {
                 state.sequencer.commit_at_once(entry.offset);
                 let reached = state.apply(&entry, &self.retention);
@@ -720,7 +809,8 @@ impl Shared {
             }
             Staged::Pending => {
                 let subscribers = state.subscribers(&entry);
-                state.sequencer.stage(Arc::clone(&entry), key);
+                let hash = key.map(|(hash, _)| hash);
+                state.sequencer.stage(Arc::clone(&entry), hash);
                 Ok((entry, subscribers, state.answer_after(true, ())))
             }
         }
@@ -774,6 +864,40 @@ impl Shared {
             channel.set_newest(offset);
         }
         self.committed.store(offset.number(), Ordering::Release);
+    }
+}
+
+impl Submitted {
+    /// Whether the hub has refused the event. The log may fail all others.
+    pub fn is_refused(&self) -> bool {
+        self.answer.is_err()
+    }
+
+    /// The answer, when the log has committed what it rests on. Dropping the future leaves the event as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hub::publish`].
+    pub async fn receipt(mut self) -> Result<PublishReceipt, PublishError> {
+        self.committed().await?;
+        self.answer
+    }
+
+    /// Waits until [`Self::receipt`] has its answer. Dropping the future and calling again loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the log has failed; the receipt says so as well.
+    pub async fn committed(&mut self) -> Result<(), Unavailable> {
+        if let Some(commit) = &mut self.commit {
+            let outcome = committed(commit).await;
+            self.commit = None;
+            if let Err(failure) = outcome {
+                self.answer = Err(failure.clone().into());
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -963,10 +1087,13 @@ fn notify(reached: Reached) -> bool {
 }
 
 /// Waits until what a request rests on is committed.
-async fn committed(commit: Commit) -> Result<(), Unavailable> {
+async fn committed(
+    commit: impl Future<Output = Result<Result<(), Unavailable>, RecvError>>,
+) -> Result<(), Unavailable> {
     commit.await.unwrap_or_else(|_| {
         Err(Unavailable {
             reason: "the hub has been closed".to_owned(),
+            kind: UnavailableKind::Temporary,
             fate_unknown: true,
         })
     })

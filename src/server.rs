@@ -6,7 +6,8 @@
 //! * `http`: what a request says, and how a problem is reported
 //! * `stream`: what a reader is sent next, and how it looks on the wire
 //! * `net`: sockets, TLS, and the threads that write streams
-//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `state` is what routes share
+//! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `direct_publish` is the short way to
+//!   one of them; `state` is what routes share
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -17,6 +18,7 @@ pub mod settings;
 pub mod testing;
 
 mod auth;
+mod direct_publish;
 mod http;
 mod limits;
 mod mount;
@@ -32,7 +34,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
@@ -40,6 +42,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::auth::{AccessPolicy, AnonymousPublish, Keys};
+use self::direct_publish::DirectPublish;
 use self::limits::connections::ConnectionLimiter;
 use self::limits::request_rate::RequestRates;
 use self::limits::shares::Shares;
@@ -56,6 +59,7 @@ use self::site::{assets, pages};
 use self::state::AppState;
 use crate::feeds;
 use crate::hub::Hub;
+use crate::hub::log::disk::DiskLog;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
@@ -187,15 +191,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with an empty hub, which stops when `shutdown` is cancelled.
+    /// A server with a hub that has what its log has, and is empty without one. It stops when `shutdown` is cancelled.
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used.
+    /// When the certificate or its key cannot be used, or the log cannot be opened.
     pub fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
         Ok(Self {
-            hub: Hub::new(settings.hub_limits()),
+            hub: open_hub(&settings)?,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),
@@ -230,8 +234,10 @@ impl Server {
         let state = self.state(listener.local_addr()?);
         let clock = self.start_clock();
         self.start_tasks(&state);
+        let config = self.settings.router_config();
         let service = Service {
-            router: router::router(state, &self.settings.router_config()),
+            router: router::router(state.clone(), &config),
+            direct_publish: DirectPublish::new(state, config),
             tls: self.tls,
             config: self.settings.connection_config(),
             limiter: ConnectionLimiter::new(
@@ -243,11 +249,16 @@ impl Server {
             metrics: self.metrics,
             shutdown: self.shutdown,
         };
-        connections::serve(listener, service).await?;
+        let served = connections::serve(listener, service).await;
         // The clock ends with the shutdown; its panic would have been reported by the supervisor.
         if let Some(clock) = clock {
             let _ = clock.await;
         }
+        // No publisher is left. What is staged becomes durable.
+        let hub = self.hub.clone();
+        let closed = tokio::task::spawn_blocking(move || hub.close()).await;
+        served?;
+        closed.map_err(io::Error::other)?;
         self.supervisor.result()?;
         tracing::info!("stopped");
         Ok(())
@@ -322,6 +333,25 @@ fn reload(tls: Option<&Tls>, keys: &Keys) {
     if tls.is_none() && keys.is_empty() {
         tracing::info!("nothing to reload: there is no certificate and no key");
     }
+}
+
+/// The hub, over a log on disk if the settings name a folder for one.
+fn open_hub(settings: &Settings) -> io::Result<Hub> {
+    let limits = settings.hub_limits();
+    let Some(folder) = &settings.data else {
+        return Ok(Hub::new(limits));
+    };
+    let started = Instant::now();
+    let opened = DiskLog::open(folder, settings.disk_config(), &limits);
+    let (log, recovered) = opened.map_err(io::Error::other)?;
+    let (newest, in_memory) = (recovered.newest.number(), recovered.entries.len());
+    let hub = Hub::open(limits, log, recovered);
+    tracing::info!(
+        "the log in {} is open after {} ms: the newest event is {newest}, {in_memory} events are in memory",
+        folder.display(),
+        started.elapsed().as_millis()
+    );
+    Ok(hub)
 }
 
 /// Every stream is an open file, and many systems allow a process no more than 1,024 unless it asks.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::entry::Entry;
+use super::entry::{Entry, index_after};
 use super::position::Offset;
 
 /// A topic's retained events, oldest first.
@@ -88,8 +88,7 @@ impl History {
 
     /// The events after a cursor, oldest first.
     pub(super) fn after(&self, cursor: Offset) -> impl Iterator<Item = &Arc<Entry>> {
-        let start = self.entries.partition_point(|entry| entry.offset <= cursor);
-        self.entries.range(start..)
+        self.entries.range(index_after(&self.entries, cursor)..)
     }
 
     /// The events up to an offset, newest first.

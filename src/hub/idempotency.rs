@@ -115,13 +115,17 @@ impl Idempotency {
 
     /// Remembers the result of the first publication under a key.
     pub(super) fn remember(&mut self, key: NewKey, offset: Offset, subscribers: usize) {
+        self.remember_since(key, offset, subscribers, Instant::now());
+    }
+
+    fn remember_since(&mut self, key: NewKey, offset: Offset, subscribers: usize, at: Instant) {
         let NewKey {
             key,
             request,
             publisher,
         } = key;
         self.oldest_first.push_back(Remembered {
-            at: Instant::now(),
+            at,
             publisher,
             key,
             offset,
@@ -133,6 +137,24 @@ impl Idempotency {
             subscribers,
         };
         self.results.insert(key, first);
+    }
+
+    /// Remembers the result of a publication before a restart, `age` ago. Results are restored oldest first.
+    pub(super) fn restore(
+        &mut self,
+        topic: &Topic,
+        key: &IdempotencyKey,
+        publication: &PublishRequest,
+        first: (Offset, usize),
+        age: Duration,
+    ) {
+        let now = Instant::now();
+        // Some machines' monotonic clock begins when they start: then the key holds for longer than it has to.
+        let at = now.checked_sub(age).unwrap_or(now);
+        if let Ok(Err(new)) = self.look_up(topic, key, publication) {
+            let (offset, subscribers) = first;
+            self.remember_since(new, offset, subscribers, at);
+        }
     }
 
     fn forget_old(&mut self, now: Instant) {

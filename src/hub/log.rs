@@ -15,8 +15,12 @@
 //!   its publishers. An event counts as committed when the log can promise that a restart has it, in as far as the log's
 //!   settings promise anything.
 //! * **What may block.** `stage` never does: it runs under the hub's lock. A log that has too much staged refuses with
-//!   [`Unavailable`]. `commit` may be called from any thread but from within `stage`; it takes the hub's lock for as long as
-//!   applying the group takes. A thread that serves readers never waits for the log: see below.
+//!   [`Unavailable`]; publishers ask [`Log::has_room`] before, and wait until something is committed. `commit` may be called
+//!   from any thread but from within `stage`; it takes the hub's lock for as long as applying the group takes. A thread that
+//!   serves readers never waits for the log: see below.
+//! * **What a log stores.** The facts of an [`Entry`], and the idempotency key that its publisher gave, so that a restarted
+//!   hub gives the first answer too. An ephemeral event is for the readers of the moment: a log may forget its content (not
+//!   its key), but not its offset, which readers resume from.
 //!
 //! # Reading behind the memory
 //!
@@ -37,17 +41,18 @@
 //!
 //! * `stage` fails: nothing happened. The publisher gets [`Unavailable`] and may repeat the request. The next event gets the
 //!   offset that this one would have had.
-//! * The log fails after staging ([`Committer::fail`]): every staged event is dropped, its publishers get [`Unavailable`]
-//!   with `fate_unknown`, and the hub goes on with the offset after the newest one that was staged, so that no id ever
-//!   names two events. What was committed stays readable.
+//! * The log fails after staging ([`Committer::fail`]): every staged event is dropped, its publishers get the log's
+//!   [`Unavailable`], and the hub goes on with the offset after the newest one that was staged, so that no id ever names two
+//!   events. What was committed stays readable. No event may be staged between the log's own dropping and the call.
 //! * After [`Log::close`], `stage` fails, and what was staged is committed or failed before `close` returns.
 //!
 //! # Restart
 //!
-//! A log opens with what it proves to have ([`Recovered`]): events in order, and the epochs that their ids belong to. If it
-//! may have lost events, it begins a new epoch at the first offset that may be used twice
-//! ([`Epochs::begin`](super::position::Epochs::begin)).
+//! A log opens with what it proves to have ([`Recovered`]): the epochs that its ids belong to, the events that belong into
+//! memory, and what each topic has beside them. If it may have lost events, it begins a new epoch at the first offset that
+//! may be used twice ([`Epochs::begin`](super::position::Epochs::begin)).
 
+pub mod disk;
 pub mod memory;
 pub mod older;
 
@@ -57,26 +62,56 @@ use self::older::OlderEvents;
 use super::Shared;
 use super::entry::Entry;
 use super::position::{Epochs, Offset};
+use super::publish::IdempotencyKey;
+use super::topic::Topic;
 
 /// Makes events durable, or whatever its settings call committed. See the [contract](self).
 pub trait Log: Send + Sync + 'static {
     /// Gives the log the handle that it commits with. Called once, before anything is staged.
     fn open(&self, committer: Committer);
 
-    /// Takes the next event. Its offset is one more than that of the event staged before.
+    /// Whether the log has room for another staged event. Without it, publishers wait for a commit.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Takes the next event, and the key that its publisher gave. Its offset is higher than that of the event staged before.
     ///
     /// # Errors
     ///
     /// [`Unavailable`] if the log cannot take the event now. Then it has not taken it.
-    fn stage(&self, entry: &Arc<Entry>) -> Result<Staged, Unavailable>;
+    fn stage(&self, entry: &Arc<Entry>, key: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable>;
 
     /// What reads the events that the hub's memory no longer has, if the log can. Asked once, before [`Self::open`].
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
         None
     }
 
-    /// Takes no more events, and commits or fails what it has. Called once.
+    /// Whether the log can take events, for the operator.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] as a publisher would get it.
+    fn health(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    /// How many bytes it has stored.
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Takes no more events, and commits or fails what it has. Calling it again changes nothing.
     fn close(&self) {}
+}
+
+/// The idempotency key of an event, and what its publisher was answered beside the event's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRecord<'a> {
+    /// The key.
+    pub key: &'a IdempotencyKey,
+    /// How many subscribers the event reached.
+    pub subscribers: usize,
 }
 
 /// Whether an event that a log has taken is committed.
@@ -94,8 +129,21 @@ pub enum Staged {
 pub struct Unavailable {
     /// What is wrong, for the publisher.
     pub reason: String,
+    /// How long it will last.
+    pub kind: UnavailableKind,
     /// Whether the event may have been stored all the same. Repeating the request under the same idempotency key is safe.
     pub fate_unknown: bool,
+}
+
+/// How long a log will be unavailable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnavailableKind {
+    /// For a while.
+    Temporary,
+    /// Until there is room in its storage.
+    Full,
+    /// Until an operator has looked: its storage has failed.
+    Failed,
 }
 
 /// What a log has when it is opened.
@@ -105,10 +153,25 @@ pub struct Recovered {
     pub epochs: Epochs,
     /// The offset of the newest event that may ever have been given an offset. The next one gets the offset after it.
     pub newest: Offset,
-    /// The events to have in memory, in order.
+    /// The events to have in memory, in order: of each topic the newest.
     pub entries: Vec<Arc<Entry>>,
-    /// They are all retained events after this offset. Older ones are not in memory from the start on.
-    pub entries_after: Offset,
+    /// The newest event of a topic that is not among them, of each topic that has one.
+    pub evicted: Vec<(Topic, Offset)>,
+    /// Topics that are not named may have events up to here that are not among them.
+    pub evicted_floor: Offset,
+    /// The idempotency keys that still hold, oldest first.
+    pub keys: Vec<RecoveredKey>,
+}
+
+/// An idempotency key that a log has recovered.
+#[derive(Debug)]
+pub struct RecoveredKey {
+    /// The event that was published under it.
+    pub entry: Arc<Entry>,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// How many subscribers the event reached.
+    pub subscribers: usize,
 }
 
 /// The log's handle to its hub. Once the hub is dropped, it does nothing.
@@ -128,12 +191,9 @@ impl Committer {
     }
 
     /// Fails every staged event.
-    pub fn fail(&self, reason: &str) {
+    pub fn fail(&self, failure: &Unavailable) {
         if let Some(hub) = self.0.upgrade() {
-            hub.fail_staged(&Unavailable {
-                reason: reason.to_owned(),
-                fate_unknown: true,
-            });
+            hub.fail_staged(failure);
         }
     }
 }

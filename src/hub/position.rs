@@ -36,14 +36,20 @@ pub struct Epochs {
     ranges: Vec<(Epoch, Offset)>,
 }
 
-/// An epoch that begins before the newest one does, or has its name.
+/// A new epoch that has the name of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a new epoch needs a name of its own, and an offset after the start of the newest one")]
+#[error("a new epoch needs a name of its own")]
 pub struct EpochOrder;
+
+/// How many digits the largest number has.
+const MAX_DIGITS: usize = 20;
 
 impl Offset {
     /// Before the first event.
     pub const START: Self = Self(0);
+
+    /// The first event's.
+    pub const FIRST: Self = Self(1);
 
     /// After every event there will ever be.
     pub const END: Self = Self(u64::MAX);
@@ -105,18 +111,47 @@ impl Epochs {
         }
     }
 
-    /// Begins a new epoch: `first` and every offset after it belong to it from now on.
+    /// Epochs with their first offsets, in order; nothing if there are none, or two are out of order or have one name.
+    pub fn of(ranges: Vec<(Epoch, Offset)>) -> Option<Self> {
+        let mut ranges = ranges.into_iter();
+        let mut epochs = Self {
+            ranges: vec![ranges.next()?],
+        };
+        for (epoch, first) in ranges {
+            if epochs.newest().1 >= first {
+                return None;
+            }
+            epochs.begin(epoch, first).ok()?;
+        }
+        Some(epochs)
+    }
+
+    /// Each epoch with its first offset, in order.
+    pub fn ranges(&self) -> &[(Epoch, Offset)] {
+        &self.ranges
+    }
+
+    /// Begins a new epoch: `first` and every offset after it belong to it from now on. An epoch that begins there or later
+    /// has no event left, and goes.
     ///
     /// # Errors
     ///
-    /// [`EpochOrder`] if another epoch has that name, or the newest one does not begin before `first`.
+    /// [`EpochOrder`] if another epoch has that name.
     pub fn begin(&mut self, epoch: Epoch, first: Offset) -> Result<(), EpochOrder> {
-        let is_known = self.ranges.iter().any(|(known, _)| *known == epoch);
-        if is_known || self.newest().1 >= first {
+        if self.ranges.iter().any(|(known, _)| *known == epoch) {
             return Err(EpochOrder);
         }
+        self.ranges.retain(|(_, known)| *known < first);
         self.ranges.push((epoch, first));
         Ok(())
+    }
+
+    /// Forgets the epochs whose every offset is at most `through`: nothing is left that their ids stand for.
+    pub fn forget_through(&mut self, through: Offset) {
+        let next_first = |number: usize| self.ranges.get(number + 1).map(|(_, first)| *first);
+        let kept = (0..self.ranges.len())
+            .find(|number| next_first(*number).is_none_or(|first| first > through.next()));
+        self.ranges.drain(..kept.unwrap_or_default());
     }
 
     /// The epoch that new events belong to.
@@ -129,7 +164,9 @@ impl Epochs {
         let later = self.ranges.partition_point(|(_, first)| *first <= offset);
         let epoch = &self.ranges[later.saturating_sub(1)].0;
         // An epoch is short and has digits and letters only, so this is always an id.
-        EventId::new(format!("#{}-{}", epoch.0, offset.0)).unwrap_or_else(|_| unreachable!())
+        let mut digits = [0; MAX_DIGITS];
+        let id = ["#", &epoch.0, "-", decimal(offset.0, &mut digits)].concat();
+        EventId::new(id).unwrap_or_else(|_| unreachable!())
     }
 
     /// The offset that an id stands for, if the log knows the id's epoch and the offset lies in that epoch's range. Whether
@@ -154,6 +191,18 @@ impl Epochs {
     }
 }
 
+/// A number in decimal. Every event's id has one, and `format!` takes several times as long.
+fn decimal(number: u64, digits: &mut [u8; MAX_DIGITS]) -> &str {
+    let (mut rest, mut start) = (number, MAX_DIGITS);
+    while rest > 0 || start == MAX_DIGITS {
+        start -= 1;
+        // The remainder is less than 10.
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    std::str::from_utf8(&digits[start..]).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,8 +218,13 @@ mod tests {
     #[test]
     fn an_id_leads_back_to_its_offset() {
         let epochs = Epochs::new(Epoch::now());
-        for number in [0, 1, 36, u64::MAX] {
-            assert_eq!(epochs.offset(&epochs.id(at(number))), Some(at(number)));
+        for number in [0, 1, 9, 10, 36, u64::MAX] {
+            let id = epochs.id(at(number));
+            assert_eq!(
+                id.as_str(),
+                format!("#{}-{number}", epochs.current().as_str())
+            );
+            assert_eq!(epochs.offset(&id), Some(at(number)));
         }
     }
 
@@ -220,16 +274,41 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_has_a_name_of_its_own_and_begins_after_the_one_before() {
+    fn an_epoch_has_a_name_of_its_own() {
         let mut epochs = Epochs::new(epoch("a"));
         assert_eq!(epochs.begin(epoch("a"), at(5)), Err(EpochOrder));
-        assert_eq!(epochs.begin(epoch("b"), at(1)), Err(EpochOrder));
         epochs.begin(epoch("b"), at(2)).expect("a later epoch");
-        assert_eq!(epochs.begin(epoch("c"), at(2)), Err(EpochOrder));
+        assert_eq!(epochs.begin(epoch("a"), at(5)), Err(EpochOrder));
         for name in ["", "a-b", "a b", "ä", &"x".repeat(33)] {
             assert_eq!(Epoch::new(name), None, "{name}");
         }
         assert!(Epoch::new(&"x".repeat(32)).is_some());
+    }
+
+    #[test]
+    fn an_epoch_of_which_no_event_is_left_goes() {
+        let mut epochs = Epochs::new(epoch("a"));
+        epochs.begin(epoch("b"), at(5)).expect("a name");
+        let lost = epochs.id(at(5));
+        epochs.begin(epoch("c"), at(5)).expect("a name");
+        assert_eq!(epochs.ranges(), [(epoch("a"), at(1)), (epoch("c"), at(5))]);
+        assert_eq!(epochs.offset(&lost), None);
+        epochs.begin(epoch("d"), at(1)).expect("a name");
+        assert_eq!(epochs.ranges(), [(epoch("d"), at(1))]);
+    }
+
+    #[test]
+    fn epochs_are_forgotten_with_their_last_offset() {
+        let ranges = [("a", 1), ("b", 5), ("c", 9)].map(|(name, first)| (epoch(name), at(first)));
+        let forgotten = |through| {
+            let mut epochs = Epochs::of(ranges.to_vec()).expect("in order");
+            epochs.forget_through(at(through));
+            epochs.ranges().len()
+        };
+        assert_eq!([0, 3, 4, 7, 8, 100].map(forgotten), [3, 3, 2, 2, 1, 1]);
+        let swapped = [1, 0, 2].map(|number| ranges[number].clone());
+        assert_eq!(Epochs::of(swapped.to_vec()), None);
+        assert_eq!(Epochs::of(Vec::new()), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::channel::Channel;
-use super::entry::Entry;
+use super::entry::{Entry, index_after};
 use super::position::Offset;
 
 /// The bytes that all tails together take unless the hub is given another limit.
@@ -58,8 +58,7 @@ impl Tail {
 
     /// The events after a cursor, oldest first.
     pub(super) fn after(&self, cursor: Offset) -> impl Iterator<Item = &Arc<Entry>> {
-        let start = self.entries.partition_point(|entry| entry.offset <= cursor);
-        self.entries.range(start..)
+        self.entries.range(index_after(&self.entries, cursor)..)
     }
 
     /// All events, newest first.

@@ -9,6 +9,8 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 
+use super::log::disk::simulated::SimulatedDisk;
+use super::log::disk::tests::SteppedLog;
 use super::log::older::{Matcher, OlderAnswer, OlderPage, OlderRange};
 use super::publish::IdempotencyKey;
 use super::subscriber::{LagPolicy, ReadOutcome, Start, WantedTopic};
@@ -163,7 +165,11 @@ impl Grouped {
     pub(super) fn fail(&self) {
         self.0.lock().staged.clear();
         let committer = self.0.lock().committer.clone();
-        committer.expect("an open log").fail("the disk is gone");
+        committer.expect("an open log").fail(&Unavailable {
+            reason: "the disk is gone".to_owned(),
+            kind: UnavailableKind::Failed,
+            fate_unknown: true,
+        });
     }
 
     /// From now on it takes events, or refuses them.
@@ -280,11 +286,12 @@ impl Log for Grouped {
         self.0.lock().committer = Some(committer);
     }
 
-    fn stage(&self, entry: &Arc<Entry>) -> Result<Staged, Unavailable> {
+    fn stage(&self, entry: &Arc<Entry>, _: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable> {
         let mut group = self.0.lock();
         if group.refuses {
             return Err(Unavailable {
                 reason: "the disk is full".to_owned(),
+                kind: UnavailableKind::Full,
                 fate_unknown: false,
             });
         }
@@ -307,6 +314,18 @@ impl Store for Grouped {
 
     fn settle(&self) {
         self.commit();
+    }
+}
+
+/// The log on disk, on a disk that is simulated. What memory has evicted is not read from it here, so that retention is what
+/// the scenarios see.
+impl Store for SteppedLog {
+    fn open(limits: Limits) -> (Hub, Self) {
+        Self::open_unreadable(&SimulatedDisk::new(1), limits)
+    }
+
+    fn settle(&self) {
+        self.step();
     }
 }
 
@@ -334,6 +353,9 @@ macro_rules! scenarios {
     ($($name:ident,)*) => {
         mod over_memory {
             $(#[test] fn $name() { super::run(super::scenarios::$name::<super::Memory>()); })*
+        }
+        mod over_a_log_on_disk {
+            $(#[test] fn $name() { super::run(super::scenarios::$name::<super::SteppedLog>()); })*
         }
         mod over_a_log_that_commits_in_groups {
             $(#[test] fn $name() { super::run(super::scenarios::$name::<super::Grouped>()); })*

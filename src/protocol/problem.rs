@@ -103,4 +103,8 @@ problem_codes! {
     Stopping = 503 "stopping",
     /// The server cannot store events now.
     Unavailable = 503 "unavailable",
+    /// The storage of the server's log has failed. Reading goes on.
+    StorageFailed = 503 "storage-failed",
+    /// There is no room for events on the server's disk.
+    StorageFull = 507 "storage-full",
 }

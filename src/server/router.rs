@@ -7,6 +7,7 @@ use axum::http::{
 };
 use axum::routing::{any, get};
 use tower::ServiceBuilder;
+use tower::layer::util::Stack;
 use tower::util::MapRequestLayer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -83,11 +84,8 @@ pub(super) fn mounted(state: AppState, config: &RouterConfig) -> Router {
 /// The topics, the clock's shorter URL, and the page about all of them.
 fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
     let common = ServiceBuilder::new()
-        .layer(MapRequestLayer::new(prepare(config)))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ));
+        .layer(preparing(config))
+        .layer(no_sniffing());
     let problem_pages = ProblemPages(state.clone());
     let read_only = Router::new()
         .route(CLOCK_PATH, get(clock::stream).fallback(wrong_method))
@@ -118,11 +116,8 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
 fn as_pages(routes: Router<AppState>, state: &AppState, config: &RouterConfig) -> Router<AppState> {
     routes.layer(
         ServiceBuilder::new()
-            .layer(MapRequestLayer::new(prepare(config)))
-            .layer(SetResponseHeaderLayer::if_not_present(
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            ))
+            .layer(preparing(config))
+            .layer(no_sniffing())
             // What is embedded is compressed already, and this leaves it alone.
             .layer(page_compressor())
             .layer(ProblemPages(state.clone())),
@@ -130,16 +125,31 @@ fn as_pages(routes: Router<AppState>, state: &AppState, config: &RouterConfig) -
 }
 
 /// Prepares every request before any other layer sees it.
-fn prepare(config: &RouterConfig) -> impl Fn(Request) -> Request + Clone + use<> {
-    let RouterConfig {
-        trusted_proxies,
-        body_times,
-        ..
-    } = config.clone();
-    move |mut request| {
-        client_address::note(&mut request, &trusted_proxies);
-        request_body::limit_time(request, body_times)
-    }
+fn preparing(
+    config: &RouterConfig,
+) -> MapRequestLayer<impl Fn(Request) -> Request + Clone + use<>> {
+    let config = config.clone();
+    MapRequestLayer::new(move |request| prepare(request, &config))
+}
+
+/// Prepares a request: notes its client, and limits how long its body may take.
+pub(super) fn prepare(mut request: Request, config: &RouterConfig) -> Request {
+    client_address::note(&mut request, &config.trusted_proxies);
+    request_body::limit_time(request, config.body_times)
+}
+
+fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    )
+}
+
+/// The layers that add headers to the answer to a publish, for [`DirectPublish`](super::direct_publish::DirectPublish).
+pub(super) fn answer_layers(
+    config: &RouterConfig,
+) -> Stack<CorsLayer, SetResponseHeaderLayer<HeaderValue>> {
+    Stack::new(cors(config, &topic::METHODS), no_sniffing())
 }
 
 /// The CORS layer answers OPTIONS by itself; this adds what a client wants to know that is no page.

@@ -29,8 +29,9 @@ use ipnet::IpNet;
 pub use self::sources::SettingsError;
 use self::values::{
     ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
-    duration, extra_header, history_size, log_filter, network, origin,
+    disk_size, duration, extra_header, history_size, log_filter, network, origin, sync_policy,
 };
+use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
 use crate::hub::subscriber::LagPolicy;
 use crate::server::auth::VerificationKey;
 pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
@@ -73,6 +74,24 @@ pub struct Settings {
     /// continues from the history
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
     pub live_bytes: ByteSize,
+
+    /// Folder for a log on disk, which survives restarts; it is created if there is none. Without it, the log is in memory
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// When an event is published with --data: 'always' when the disk has it, so that a power cut loses nothing; a duration
+    /// such as 1s, or 'never', when the system has it, so that a power cut loses up to so much (a process that dies loses
+    /// nothing)
+    #[arg(long, value_name = "WHEN", default_value = "always", value_parser = sync_policy)]
+    pub sync: SyncPolicy,
+
+    /// Maximum size of the log on disk; the oldest events go first. Events older than --history-age go too
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = disk_size)]
+    pub history_disk: ByteSize,
+
+    /// What to do if the log on disk is damaged where no crash can have damaged it
+    #[arg(long, value_name = "WHAT", default_value = "stop", value_enum)]
+    pub on_damage: DamagePolicy,
 
     /// Delay before a reader reconnects, varied by up to a fifth for each stream
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]

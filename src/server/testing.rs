@@ -22,6 +22,7 @@ use crate::protocol::event_stream::{as_read, push_fields, push_id_and_dispatch};
 use crate::protocol::event_stream_parser::EventStreamParser;
 use crate::protocol::topic_path;
 use crate::server::auth::Claims;
+use crate::server::direct_publish::DirectPublish;
 use crate::server::routes::subscribe::StreamQuery;
 use crate::server::routes::topic::publish_body::PublishBody;
 use crate::server::settings::Settings;
@@ -133,13 +134,20 @@ pub fn request(bytes: &[u8]) {
     let local = tokio::task::LocalSet::new();
     for (settings, may_publish) in [(open, true), (closed, false)] {
         local.block_on(&runtime, async {
-            let Some((router, hub)) = routes(settings.clone()) else {
+            let Some((router, direct_publish, hub)) = routes(settings.clone()) else {
                 return;
             };
             for request in requests() {
                 let (method, target) = (request.method().clone(), request.uri().clone());
-                let answer = timeout(ANSWER_TIME, router.clone().oneshot(request)).await;
-                let Ok(Ok(answer)) = answer else {
+                // As a connection does it.
+                let answered = async {
+                    if direct_publish.takes(&request) {
+                        Ok(direct_publish.answer(request).await)
+                    } else {
+                        router.clone().oneshot(request).await
+                    }
+                };
+                let Ok(Ok(answer)) = timeout(ANSWER_TIME, answered).await else {
                     unreachable!("{method} {target} is not answered");
                 };
                 let (head, body) = answer.into_parts();
@@ -169,11 +177,13 @@ fn settings(anonymous_publish: &str) -> Settings {
 }
 
 /// The routes of a new server.
-fn routes(settings: Settings) -> Option<(Router, Hub)> {
+fn routes(settings: Settings) -> Option<(Router, DirectPublish, Hub)> {
     let server = Server::new(settings, CancellationToken::new()).ok()?;
     let state = server.state(server.settings.addr);
-    let router = router::router(state, &server.settings.router_config());
-    Some((router, server.hub.clone()))
+    let config = server.settings.router_config();
+    let router = router::router(state.clone(), &config);
+    let direct_publish = DirectPublish::new(state, config);
+    Some((router, direct_publish, server.hub.clone()))
 }
 
 /// A request, if its method, target and headers are such as HTTP lets through. `all` is where its text is from, for
@@ -280,13 +290,14 @@ mod tests {
     /// A target's name, and what it does with its input.
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
         ("topic", topic),
         ("query", query),
         ("event_stream", event_stream),
         ("ndjson", ndjson),
         ("claims", claims),
         ("request", request),
+        ("log", crate::hub::log::disk::testing::file),
     ];
 
     /// What requests are made of.

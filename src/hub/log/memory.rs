@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Committer, Log, Recovered, Staged, Unavailable};
+use super::{Committer, KeyRecord, Log, Recovered, Staged, Unavailable};
 use crate::hub::entry::Entry;
 use crate::hub::position::{Epoch, Epochs, Offset};
 
@@ -17,7 +17,9 @@ impl MemoryLog {
             epochs: Epochs::new(Epoch::now()),
             newest: Offset::START,
             entries: Vec::new(),
-            entries_after: Offset::START,
+            evicted: Vec::new(),
+            evicted_floor: Offset::START,
+            keys: Vec::new(),
         }
     }
 }
@@ -25,7 +27,7 @@ impl MemoryLog {
 impl Log for MemoryLog {
     fn open(&self, _: Committer) {}
 
-    fn stage(&self, _: &Arc<Entry>) -> Result<Staged, Unavailable> {
+    fn stage(&self, _: &Arc<Entry>, _: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable> {
         Ok(Staged::Committed)
     }
 }

@@ -536,7 +536,9 @@ fn a_restart_need_not_have_everything_in_memory() {
         epochs: Epochs::new(Epoch::new(world.hub.epoch()).expect("a name")),
         newest: Offset::from_number(8),
         entries: committed[6..].to_vec(),
-        entries_after: Offset::from_number(6),
+        evicted: Vec::new(),
+        evicted_floor: Offset::from_number(6),
+        keys: Vec::new(),
     };
     let log = Grouped::that_can_be_read();
     log.0.lock().committed = committed;

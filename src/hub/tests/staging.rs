@@ -360,7 +360,9 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
         epochs,
         newest: Offset::from_number(3),
         entries: log.committed(),
-        entries_after: Offset::START,
+        evicted: Vec::new(),
+        evicted_floor: Offset::START,
+        keys: Vec::new(),
     };
     let log = Grouped::default();
     let hub = Hub::open(limits(), log.clone(), recovered);

@@ -70,17 +70,18 @@ impl Identity {
     ///
     /// A problem if the token does not hold.
     pub(super) fn of(headers: &HeaderMap, keys: &Keys) -> Result<Self, Problem> {
-        match token_of(headers) {
-            Some(token) if !keys.is_empty() => {
-                let claims = verify(&token.text, &keys.current())
-                    .map_err(|error| Problem::invalid_token(error.to_string()))?;
-                Ok(Self {
-                    claims: Some(claims),
-                    is_from_cookie: token.is_from_cookie,
-                })
-            }
-            _ => Ok(Self::default()),
+        if keys.is_empty() {
+            return Ok(Self::default());
         }
+        let Some(token) = token_of(headers) else {
+            return Ok(Self::default());
+        };
+        let claims = verify(&token.text, &keys.current())
+            .map_err(|error| Problem::invalid_token(error.to_string()))?;
+        Ok(Self {
+            claims: Some(claims),
+            is_from_cookie: token.is_from_cookie,
+        })
     }
 
     /// Whether there is a token.

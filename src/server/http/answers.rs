@@ -2,20 +2,26 @@
 
 use std::time::SystemTime;
 
+use axum::body::Body;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::media_type::JSON;
 
+/// How many headers an answer in JSON has, as a rule.
+const COMMON_HEADERS: usize = 6;
+
 /// An answer in JSON that no cache keeps.
 pub(crate) fn json(body: &impl Serialize) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(JSON)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, to_json(body) + "\n").into_response()
+    let mut response = Response::new(Body::from(to_json(body) + "\n"));
+    let headers = response.headers_mut();
+    // With room for what the layers and the HTTP library add.
+    headers.reserve(COMMON_HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Texts and numbers as JSON.

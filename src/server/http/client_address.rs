@@ -38,6 +38,9 @@ impl ClientAddress {
 
     /// The first address from the right that is not a trusted proxy's: the client may have written anything left of it.
     pub(crate) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        if !is_trusted(peer, trusted) {
+            return Self::new(peer);
+        }
         let forwarded: Vec<&str> = headers
             .get_all(X_FORWARDED_FOR)
             .iter()

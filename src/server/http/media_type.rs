@@ -1,6 +1,6 @@
 //! Media types: their names, and what kind of body a request has.
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 use headers::{ContentType, HeaderMapExt};
 use mime::Mime;
 
@@ -30,6 +30,12 @@ pub(crate) enum BodyType {
 
 impl BodyType {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(header::CONTENT_TYPE) {
+            None => return Self::Unnamed,
+            // The body of most events is of no type that matters here, and need not be parsed to see that.
+            Some(value) if !begins_with_known_type(value.as_bytes()) => return Self::Other,
+            Some(_) => {}
+        }
         let content_type: Mime = match headers.typed_try_get::<ContentType>() {
             Ok(Some(content_type)) => content_type.into(),
             Ok(None) => return Self::Unnamed,
@@ -51,6 +57,13 @@ impl BodyType {
     pub(crate) fn is_stream(&self, method: &Method) -> bool {
         *method == Method::PUT || matches!(self, Self::EventStream | Self::Ndjson)
     }
+}
+
+fn begins_with_known_type(value: &[u8]) -> bool {
+    [EVENT_STREAM, NDJSON, FORM].iter().any(|known| {
+        let beginning = value.get(..known.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 #[cfg(test)]

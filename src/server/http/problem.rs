@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::media_type::PROBLEM_JSON;
-use crate::hub::log::Unavailable;
+use crate::hub::log::{Unavailable, UnavailableKind};
 use crate::protocol::problem::ProblemCode;
 
 /// The cookie that carries a token for clients that cannot send a header, such as EventSource.
@@ -129,7 +129,12 @@ impl Problem {
         } else {
             format!("{error}; repeat the request later")
         };
-        Self::new(ProblemCode::Unavailable, detail).with_retry_after(Duration::from_secs(1))
+        let (code, wait) = match error.kind {
+            UnavailableKind::Temporary => (ProblemCode::Unavailable, 1),
+            UnavailableKind::Full => (ProblemCode::StorageFull, 10),
+            UnavailableKind::Failed => (ProblemCode::StorageFailed, 60),
+        };
+        Self::new(code, detail).with_retry_after(Duration::from_secs(wait))
     }
 
     /// Adds extension members.

@@ -2,16 +2,17 @@
 //! ever, but not be silent for longer than an event stream may.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Weak;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use futures_util::{StreamExt, stream};
 use headers::{ContentLength, HeaderMapExt};
-use tokio::time::{Instant, timeout_at};
+use hyper::body::Frame;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::protocol::problem::ProblemCode;
 use crate::server::http::media_type::BodyType;
@@ -44,9 +45,13 @@ struct TookTooLong;
 /// Makes the body of a request fail when its time is over.
 pub(crate) fn limit_time(request: Request, times: BodyTimes) -> Request {
     let is_stream = BodyType::of(request.headers()).is_stream(request.method());
-    let whole_until = (!is_stream).then(|| Instant::now() + times.whole);
+    let limit = if is_stream {
+        TimeLimit::Silence(times.silence)
+    } else {
+        TimeLimit::Whole(times.whole)
+    };
     let observer = request.extensions().get::<BodyObserver>().cloned();
-    request.map(|body| limited(body, whole_until, times.silence, observer))
+    request.map(|body| limited(body, limit, observer))
 }
 
 /// What is wrong when a body could not be read to its end.
@@ -100,43 +105,103 @@ pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Prob
     Ok(())
 }
 
-fn limited(
-    body: Body,
-    whole_until: Option<Instant>,
-    silence: Duration,
-    observer: Option<BodyObserver>,
-) -> Body {
+/// How long a body may take.
+enum TimeLimit {
+    /// In all, from when it is first waited for.
+    Whole(Duration),
+    WholeUntil(Instant),
+    /// Between two of its parts.
+    Silence(Duration),
+}
+
+impl TimeLimit {
+    /// Until when the next part may be waited for, if it is waited for from now on.
+    fn until(&mut self) -> Instant {
+        match *self {
+            Self::Whole(time) => {
+                let until = Instant::now() + time;
+                *self = Self::WholeUntil(until);
+                until
+            }
+            Self::WholeUntil(until) => until,
+            Self::Silence(time) => Instant::now() + time,
+        }
+    }
+}
+
+fn limited(body: Body, limit: TimeLimit, observer: Option<BodyObserver>) -> Body {
     // Most requests have none, and it stays known that they have none.
-    if axum::body::HttpBody::is_end_stream(&body) {
+    if body.is_end_stream() {
         return body;
     }
-    let state = Some((body.into_data_stream(), observer));
-    let chunks = stream::unfold(state, move |state| async move {
-        let (mut chunks, observer) = state?;
-        let until = whole_until.unwrap_or_else(|| Instant::now() + silence);
-        let next = std::future::poll_fn(|context| {
-            let polled = chunks.poll_next_unpin(context);
-            if let (Poll::Pending, Some(BodyObserver(observer))) = (&polled, &observer)
-                && let Some(observer) = observer.upgrade()
-            {
-                observer.waits_for_body();
-            }
-            polled
-        });
-        match timeout_at(until, next).await {
-            Ok(Some(chunk)) => Some((chunk, Some((chunks, observer)))),
-            Ok(None) => None,
-            Err(_) => Some((Err(axum::Error::new(TookTooLong)), None)),
+    Body::new(Limited {
+        body,
+        limit,
+        observer,
+        has_waited: false,
+        timer: None,
+        is_over: false,
+    })
+}
+
+/// A body that fails when its time is over.
+struct Limited {
+    body: Body,
+    limit: TimeLimit,
+    observer: Option<BodyObserver>,
+    /// Whether the next part of the body has been polled in vain.
+    has_waited: bool,
+    /// Runs while the next part is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
+}
+
+impl HttpBody for Limited {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Self {
+            body,
+            limit,
+            observer,
+            has_waited,
+            timer,
+            is_over,
+        } = &mut *self;
+        if *is_over {
+            return Poll::Ready(None);
         }
-    });
-    Body::from_stream(chunks)
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            (*has_waited, *timer, *is_over) = (false, None, frame.is_none());
+            return Poll::Ready(frame);
+        }
+        if let Some(BodyObserver(observer)) = observer
+            && let Some(observer) = observer.upgrade()
+        {
+            observer.waits_for_body();
+        }
+        // Most bodies arrive with the head of their request, and the HTTP library passes them on with the next poll: these
+        // need no timer.
+        if !std::mem::replace(has_waited, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(limit.until())));
+        ready!(timer.as_mut().poll(context));
+        *is_over = true;
+        Poll::Ready(Some(Err(axum::Error::new(TookTooLong))))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use futures_util::stream;
 
-    const SILENCE: Duration = Duration::from_secs(100);
+    use super::*;
 
     /// A body that sends a byte every ten seconds.
     fn dripping(bytes: usize) -> Body {
@@ -148,14 +213,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_event_has_to_arrive_within_a_time_however_it_drips() {
-        let until = Some(Instant::now() + Duration::from_secs(35));
-        let body = limited(dripping(2), until, SILENCE, None);
+        let limit = || TimeLimit::Whole(Duration::from_secs(35));
+        let body = limited(dripping(2), limit(), None);
         assert_eq!(
             axum::body::to_bytes(body, 99).await.expect("a body").len(),
             2
         );
-        let until = Some(Instant::now() + Duration::from_secs(35));
-        let body = limited(dripping(9), until, SILENCE, None);
+        let body = limited(dripping(9), limit(), None);
         let error = axum::body::to_bytes(body, 99)
             .await
             .expect_err("it is slow");
@@ -164,12 +228,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_may_take_for_ever_but_not_be_silent() {
-        let body = limited(dripping(50), None, SILENCE, None);
+        let limit = |seconds| TimeLimit::Silence(Duration::from_secs(seconds));
+        let body = limited(dripping(50), limit(100), None);
         assert_eq!(
             axum::body::to_bytes(body, 99).await.expect("a body").len(),
             50
         );
-        let body = limited(dripping(50), None, Duration::from_secs(5), None);
+        let body = limited(dripping(50), limit(5), None);
         assert!(axum::body::to_bytes(body, 99).await.is_err());
     }
 }

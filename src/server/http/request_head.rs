@@ -1,7 +1,7 @@
 //! What the head of every request must be, whichever route it is for: RFC 9112, and a bound on its size. The HTTP library has
 //! checked its syntax.
 
-use axum::http::{HeaderValue, Request, Version, header};
+use axum::http::{Request, Version, header};
 
 use crate::protocol::problem::ProblemCode;
 use crate::server::http::problem::Problem;
@@ -16,10 +16,15 @@ pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1_024;
 /// A problem that says what would be right.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
-    let lines = headers.iter();
-    let bytes: usize = lines
-        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
-        .sum();
+    let (mut bytes, mut hosts, mut has_other_coding) = (0, 0, false);
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len() + ": \r\n".len();
+        if *name == header::HOST {
+            hosts += 1;
+        } else if *name == header::TRANSFER_ENCODING {
+            has_other_coding |= !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        }
+    }
     let target = request.uri().path_and_query();
     if bytes + target.map_or(0, |target| target.as_str().len()) > MAX_HEAD_BYTES {
         return Err(Problem::new(
@@ -28,18 +33,12 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
         ));
     }
     // Before HTTP/1.1 there need not be one; on HTTP/2 it stands in the URL.
-    let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         return Err(Problem::invalid_request(
             "a request names its host once, in the header Host",
         ));
     }
-    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !headers
-        .get_all(header::TRANSFER_ENCODING)
-        .iter()
-        .all(is_chunked)
-    {
+    if has_other_coding {
         return Err(Problem::new(
             ProblemCode::NotImplemented,
             "the body has a transfer coding other than chunked; send it without",

@@ -45,7 +45,10 @@ use tracing::Level;
 
 use self::activity::{Activity, Verdict};
 use self::reclaim::ReclaimableSocket;
-use crate::server::http::client_address::{ClientAddress, TrustedProxies, X_FORWARDED_FOR};
+use crate::server::direct_publish::DirectPublish;
+use crate::server::http::client_address::{
+    ClientAddress, TrustedProxies, X_FORWARDED_FOR, is_trusted,
+};
 use crate::server::http::pieces;
 use crate::server::http::problem::Detail;
 use crate::server::http::request_head;
@@ -145,6 +148,7 @@ pub(crate) struct ConnectionConfig {
 /// What connections are served with.
 pub(crate) struct Service {
     pub(crate) router: Router,
+    pub(crate) direct_publish: DirectPublish,
     pub(crate) tls: Option<Tls>,
     pub(crate) config: ConnectionConfig,
     pub(crate) limiter: ConnectionLimiter,
@@ -156,7 +160,7 @@ pub(crate) struct Service {
 
 /// What all connections share.
 struct Server {
-    router: Router,
+    routes: Arc<Routes>,
     tls: Option<Tls>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
@@ -166,6 +170,12 @@ struct Server {
     write_timeout: Duration,
     writers: Writers,
     shutdown: CancellationToken,
+}
+
+/// What answers requests.
+struct Routes {
+    router: Router,
+    direct_publish: DirectPublish,
     trusted: TrustedProxies,
 }
 
@@ -243,7 +253,11 @@ impl Server {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(CONNECTION_BUFFER_BYTES);
         Ok(Self {
-            router: service.router.clone(),
+            routes: Arc::new(Routes {
+                router: service.router.clone(),
+                direct_publish: service.direct_publish.clone(),
+                trusted: Arc::clone(&config.trusted_proxies),
+            }),
             tls: service.tls.clone(),
             http1,
             http2,
@@ -251,7 +265,6 @@ impl Server {
             write_timeout: config.socket_timeout,
             writers: Writers::start(&service.supervisor, &service.metrics)?,
             shutdown: service.shutdown.clone(),
-            trusted: Arc::clone(&config.trusted_proxies),
         })
     }
 
@@ -374,7 +387,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
+        let routes = Arc::clone(&self.routes);
         let state = socket.state();
         let handoff = Handoff::default();
         let (socket_state, for_answers) = (state.clone(), handoff.clone());
@@ -386,7 +399,7 @@ impl Server {
                     .insert(socket_state.body_observer());
             }
             let version = request.version();
-            let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
+            let answered = answer(Arc::clone(&routes), peer, request);
             let handoff = for_answers.clone();
             async move {
                 let mut response = answered.await?;
@@ -441,11 +454,11 @@ impl Server {
     {
         let socket = ReclaimableSocket::new(socket, self.write_timeout);
         let activity = Activity::new(self.request_timeout, self.write_timeout);
-        let (router, trusted) = (self.router.clone(), Arc::clone(&self.trusted));
+        let routes = Arc::clone(&self.routes);
         let watching = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let request_is_open = watching.begin();
-            let answered = answer(router.clone(), Arc::clone(&trusted), peer, request);
+            let answered = answer(Arc::clone(&routes), peer, request);
             async move {
                 let mut response = answered.await?;
                 let mut stall_limit = None;
@@ -564,8 +577,7 @@ impl HttpBody for OpeningBody {
 }
 
 async fn answer(
-    router: Router,
-    trusted: TrustedProxies,
+    routes: Arc<Routes>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -584,15 +596,18 @@ async fn answer(
     }
     let asked =
         tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
-    let origin = Origin::of(&request);
+    let origin = Origin::of(&request, peer, &routes.trusted);
     let mut answered = match request_head::check(&request) {
-        Ok(()) => router.oneshot(request).await,
+        Ok(()) if routes.direct_publish.takes(&request) => {
+            Ok(routes.direct_publish.answer(request).await)
+        }
+        Ok(()) => routes.router.clone().oneshot(request).await,
         Err(problem) => Ok(problem.into_response()),
     };
     if let Ok(response) = &mut answered
         && let Some(Detail(detail)) = response.extensions_mut().remove::<Detail>()
     {
-        notice_refusal(response.status(), &detail, &origin, peer, &trusted);
+        notice_refusal(response.status(), &detail, &origin, peer, &routes.trusted);
     }
     if let (Some((method, uri)), Ok(response)) = (asked, &answered) {
         tracing::debug!(%peer, %method, %uri, status = response.status().as_u16(), "answered");
@@ -604,20 +619,21 @@ async fn answer(
 struct Origin {
     method: Method,
     path: PathAndQuery,
+    /// What the client's proxies say of it, if the nearest is trusted.
     forwarded: HeaderMap,
 }
 
 impl Origin {
-    fn of(request: &Request<Body>) -> Self {
-        let forwarded = request.headers().get_all(X_FORWARDED_FOR).iter();
+    fn of(request: &Request<Body>, peer: SocketAddr, trusted: &TrustedProxies) -> Self {
         let path = request.uri().path_and_query().cloned();
+        let forwarded = is_trusted(peer.ip(), trusted).then(|| {
+            let values = request.headers().get_all(X_FORWARDED_FOR).iter();
+            values.map(|value| (X_FORWARDED_FOR, value.clone()))
+        });
         Self {
             method: request.method().clone(),
             path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
-            // Of most requests it is empty, and takes no memory.
-            forwarded: forwarded
-                .map(|value| (X_FORWARDED_FOR, value.clone()))
-                .collect(),
+            forwarded: forwarded.into_iter().flatten().collect(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Numbers {
     published: Counter,
     topics: Gauge,
     log_bytes: Gauge,
+    stored_bytes: Gauge,
+    log_ready: Gauge,
     held_bytes: Gauge,
     log_lines_dropped: Counter,
 }
@@ -122,6 +124,8 @@ impl Default for Metrics {
             published: Counter::default(),
             topics: Gauge::default(),
             log_bytes: Gauge::default(),
+            stored_bytes: Gauge::default(),
+            log_ready: Gauge::default(),
             held_bytes: Gauge::default(),
             log_lines_dropped: Counter::default(),
         };
@@ -194,6 +198,17 @@ impl Numbers {
             Unit::Bytes,
             self.log_bytes.clone(),
         );
+        to.register_with_unit(
+            "stored",
+            "Size of the log on disk",
+            Unit::Bytes,
+            self.stored_bytes.clone(),
+        );
+        to.register(
+            "log_ready",
+            "1 while the log can take events, and 0 while its disk is full or has failed",
+            self.log_ready.clone(),
+        );
         to.register(
             "log_lines_dropped",
             "Lines of the server's own log that could not be written to standard error",
@@ -232,6 +247,9 @@ impl Numbers {
         self.subscribers.set(signed(subscribers));
         self.topics.set(signed(hub.topics));
         self.log_bytes.set(signed(hub.bytes));
+        let stored = i64::try_from(hub.stored).unwrap_or(i64::MAX);
+        self.stored_bytes.set(stored);
+        self.log_ready.set(i64::from(hub.is_ready));
         self.published
             .inner()
             .store(hub.published, Ordering::Relaxed);
@@ -268,6 +286,8 @@ mod tests {
             topics: 2,
             bytes: 300,
             published: 7,
+            stored: 1_000,
+            is_ready: true,
         };
         let text = metrics.text(hub, 5, 4_096);
         for line in [
@@ -278,6 +298,8 @@ mod tests {
             "fairwind_sent_bytes_total 100",
             "fairwind_topics 2",
             "fairwind_log_bytes 300",
+            "fairwind_stored_bytes 1000",
+            "fairwind_log_ready 1",
             "fairwind_held_bytes 4096",
             "fairwind_gaps_total 0",
             "fairwind_slow_readers_total 0",

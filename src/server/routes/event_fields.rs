@@ -1,13 +1,22 @@
 //! What a publisher may say about an event beside its data: one set of fields with the same rules, however they are sent.
 //! The query, the headers and a form have them as text ([`TextFields`]), NDJSON and WebSocket frames as JSON ([`JsonEvent`]).
 
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::hub::publish::{PublishRequest, check_id, check_retry, check_type};
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
+
+const EVENT_ID: HeaderName = HeaderName::from_static("event-id");
+const EVENT_TYPE: HeaderName = HeaderName::from_static("event-type");
+const EVENT_RETRY: HeaderName = HeaderName::from_static("event-retry");
+const EVENT_KEEP: HeaderName = HeaderName::from_static("event-keep");
+const EVENT_PRIVATE: HeaderName = HeaderName::from_static("event-private");
+
+/// What the names of these headers begin with.
+const HEADER_PREFIX: &str = "event-";
 
 /// The fields. What is `None` was not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,13 +59,17 @@ impl EventFields {
     ///
     /// A problem that names what is wrong.
     pub(super) fn of_request(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
+        let has_any = |name: &HeaderName| name.as_str().starts_with(HEADER_PREFIX);
+        if uri.query().is_none() && !headers.keys().any(has_any) {
+            return Ok(Self::default());
+        }
         let by_query: TextFields = query::read(uri, &[])?;
         let by_header = TextFields {
-            id: header(headers, "event-id")?,
-            r#type: header(headers, "event-type")?,
-            retry: header(headers, "event-retry")?,
-            keep: header(headers, "event-keep")?,
-            private: header(headers, "event-private")?,
+            id: header(headers, &EVENT_ID)?,
+            r#type: header(headers, &EVENT_TYPE)?,
+            retry: header(headers, &EVENT_RETRY)?,
+            keep: header(headers, &EVENT_KEEP)?,
+            private: header(headers, &EVENT_PRIVATE)?,
         };
         let fields = by_query.typed()?.or(by_header.typed()?);
         Ok(fields)
@@ -173,7 +186,7 @@ impl JsonEvent {
 /// # Errors
 ///
 /// A problem if it is not UTF-8.
-pub(super) fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
+pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Problem> {
     let value = headers.get(name);
     match value.map(|value| std::str::from_utf8(value.as_bytes())) {
         None => Ok(None),

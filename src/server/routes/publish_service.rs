@@ -1,9 +1,10 @@
 //! Publishing, whichever way an event came: as a body, in a form, in a stream, or in a frame. Only this module calls
-//! [`crate::hub::Hub::publish`], and it answers each of the hub's refusals.
+//! [`crate::hub::Hub::submit`], and it answers each of the hub's refusals.
 
 use std::time::Duration;
 
 use super::event_fields::{EventFields, JsonEvent};
+use crate::hub::Submitted;
 use crate::hub::publish::{Preconditions, PublishError, PublishReceipt, PublishRequest};
 use crate::hub::topic::Topic;
 use crate::protocol::problem::ProblemCode;
@@ -23,14 +24,38 @@ pub(super) async fn publish(
     publication: PublishRequest,
     conditions: Preconditions,
 ) -> Result<PublishReceipt, Problem> {
+    let submitted = submit(state, topic, publication, conditions).await?;
+    receipt(submitted).await
+}
+
+/// Submits an event for a client that may: as [`publish`], but the log need not have committed it yet. [`receipt`] gives the
+/// answer.
+///
+/// # Errors
+///
+/// A problem if no client could read it.
+pub(super) async fn submit(
+    state: &AppState,
+    topic: &Topic,
+    publication: PublishRequest,
+    conditions: Preconditions,
+) -> Result<Submitted, Problem> {
     if publication.is_private && !state.access.can_be_private() {
         return Err(Problem::new(
             ProblemCode::PrivateWithoutKeys,
             "no client could read a private event: configure a key for tokens first, or leave private out",
         ));
     }
-    let published = state.hub.publish(topic, publication, conditions).await;
-    published.map_err(refusal)
+    Ok(state.hub.submit(topic, publication, conditions).await)
+}
+
+/// Waits until a submitted event is committed.
+///
+/// # Errors
+///
+/// A problem if the hub refuses it.
+pub(super) async fn receipt(submitted: Submitted) -> Result<PublishReceipt, Problem> {
+    submitted.receipt().await.map_err(refusal)
 }
 
 /// Publishes what a client has sent as one frame of JSON, under the rules of `POST`. Every frame counts for the client's rate,

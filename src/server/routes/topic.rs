@@ -7,16 +7,17 @@ mod history;
 mod publish;
 pub(in crate::server) mod publish_body;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 
 use super::subscribe::{self, StreamQuery};
 use super::{clock, websocket};
 use crate::hub::EndError;
 use crate::hub::topic::Topic;
+use crate::protocol::TOPICS_PATH;
 use crate::protocol::problem::ProblemCode;
 use crate::server::auth::Caller;
 use crate::server::http::client_address::ClientAddress;
@@ -41,23 +42,9 @@ pub(crate) const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 /// Every method of a topic's URL but `OPTIONS`, which the CORS layer answers.
 pub(crate) async fn any(
     State(state): State<AppState>,
-    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let client = ClientAddress::of_request(request.extensions());
-        state.rates.check_publish(client)?;
-    }
-    let topic = match &name {
-        Ok(Path(name)) => read_topic(name)?,
-        Err(_) => {
-            return Err(Problem::new(
-                ProblemCode::InvalidTopic,
-                "the topic's name is not UTF-8: percent-encode its UTF-8 bytes",
-            ));
-        }
-    };
-    clock::check_exists(&state, &topic)?;
+    let topic = admit(&state, &request)?;
     match *request.method() {
         Method::GET if websocket::is_wanted(request.headers()) => {
             websocket::open(&state, topic, request).await
@@ -72,6 +59,40 @@ pub(crate) async fn any(
         )
         .with_header(header::ALLOW, HeaderValue::from_static(ALLOW))),
     }
+}
+
+/// `POST` alone, as [`any`] answers it.
+///
+/// # Errors
+///
+/// A problem if the publisher may not, or the request is wrong.
+pub(crate) async fn post(state: &AppState, request: Request) -> Result<Response, Problem> {
+    let topic = admit(state, &request)?;
+    publish::post(state, topic, request).await
+}
+
+/// The topic of a request, if the client does not publish more often than it may.
+fn admit(state: &AppState, request: &Request) -> Result<Topic, Problem> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let client = ClientAddress::of_request(request.extensions());
+        state.rates.check_publish(client)?;
+    }
+    let name = percent_decode_str(name_in(request.uri()).unwrap_or_default());
+    let name = name.decode_utf8().map_err(|_| {
+        Problem::new(
+            ProblemCode::InvalidTopic,
+            "the topic's name is not UTF-8: percent-encode its UTF-8 bytes",
+        )
+    })?;
+    let topic = read_topic(&name)?;
+    clock::check_exists(state, &topic)?;
+    Ok(topic)
+}
+
+/// The name of a topic in its URL, percent-encoded; `None` in other URLs.
+pub(crate) fn name_in(uri: &Uri) -> Option<&str> {
+    let name = uri.path().strip_prefix(TOPICS_PATH)?.strip_prefix('/')?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Takes a text from a URL as a topic.

@@ -8,6 +8,7 @@ use leptos::config::LeptosOptions;
 use super::Settings;
 use super::values::{ClockInterval, StreamCompression};
 use crate::hub::Limits;
+use crate::hub::log::disk::DiskConfig;
 use crate::server::auth::{AccessConfig, Keys};
 use crate::server::http::client_address::TrustedProxies;
 use crate::server::http::request_body::BodyTimes;
@@ -28,6 +29,18 @@ impl Settings {
             tail_bytes: bytes(self.live_bytes),
             topics: self.max_topics,
             subscriptions: self.max_subscriptions,
+        }
+    }
+
+    /// How the log on disk is used, if there is one.
+    pub(in crate::server) fn disk_config(&self) -> DiskConfig {
+        let history_bytes = self.history_disk.as_u64();
+        DiskConfig {
+            sync: self.sync,
+            history_bytes,
+            history_age: self.history_age,
+            on_damage: self.on_damage,
+            segment_bytes: DiskConfig::segment_bytes_for(history_bytes),
         }
     }
 

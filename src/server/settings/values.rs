@@ -12,6 +12,7 @@ use clap::builder::PossibleValue;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
+use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
 use crate::hub::subscriber::LagPolicy;
 
 /// How often the clock ticks.
@@ -42,6 +43,22 @@ impl ValueEnum for LagPolicy {
     }
 }
 
+/// The policies' names as values of a setting.
+impl ValueEnum for DamagePolicy {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Stop, Self::Gap]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Stop => PossibleValue::new("stop")
+                .help("The server does not start, and says which file is damaged"),
+            Self::Gap => PossibleValue::new("gap")
+                .help("It goes on; readers that need what is lost get a gap"),
+        })
+    }
+}
+
 /// Whether event streams are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StreamCompression {
@@ -68,6 +85,26 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 const CLOCK_INTERVALS: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3_600);
+
+pub(super) fn sync_policy(text: &str) -> Result<SyncPolicy, String> {
+    match text {
+        "always" => Ok(SyncPolicy::Always),
+        "never" => Ok(SyncPolicy::Never),
+        text => duration(text)
+            .map(SyncPolicy::Every)
+            .map_err(|error| format!("{error}, or always, or never")),
+    }
+}
+
+/// At least a few of the smallest segments.
+pub(super) fn disk_size(text: &str) -> Result<ByteSize, String> {
+    const SMALLEST: ByteSize = ByteSize::mib(1);
+    let size: ByteSize = text.parse()?;
+    if size < SMALLEST {
+        return Err(format!("it must be at least {SMALLEST}"));
+    }
+    Ok(size)
+}
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)

@@ -69,7 +69,7 @@ where
 }
 
 /// Whether HTML is named at all: most clients do not, and what they prefer need not be found out.
-fn names_html(headers: &HeaderMap) -> bool {
+pub(crate) fn names_html(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::ACCEPT)
         .iter()

@@ -30,13 +30,19 @@ impl Encoded {
         let mut chunk = Vec::with_capacity(HEAD_BYTES + capacity + CHUNK_END.len());
         chunk.resize(HEAD_BYTES, 0);
         push(&mut chunk);
-        let head = format!("{:x}\r\n", chunk.len() - HEAD_BYTES);
+        let mut rest = chunk.len() - HEAD_BYTES;
         chunk.extend_from_slice(CHUNK_END);
-        let unused = HEAD_BYTES - head.len();
-        chunk[unused..HEAD_BYTES].copy_from_slice(head.as_bytes());
+        // The size in hexadecimal digits, from the last one on: `format!` takes ten times as long.
+        let mut start = HEAD_BYTES - CHUNK_END.len();
+        chunk[start..HEAD_BYTES].copy_from_slice(CHUNK_END);
+        while rest > 0 {
+            start -= 1;
+            chunk[start] = b"0123456789abcdef"[rest % 16];
+            rest /= 16;
+        }
         Self {
-            chunk: Bytes::from(chunk).slice(unused..),
-            head_bytes: head.len(),
+            chunk: Bytes::from(chunk).slice(start..),
+            head_bytes: HEAD_BYTES - start,
             checksum: None,
         }
     }

@@ -1,5 +1,5 @@
 //! How other threads reach a writer: they add a command to its queue, and the first to do so since the writer looked last
-//! wakes it. Only this is shared between threads by hand; `tests/command_queue.rs` tries every way in which they can meet.
+//! wakes it. Only this is shared between threads by hand; `tests/threads` tries every way in which they can meet.
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -7,6 +7,7 @@
 mod form;
 mod preconditions;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::publish_body::{PublishBody, PublishBodyError};
+use crate::hub::Submitted;
 use crate::hub::publish::{Preconditions, PublishReceipt};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
@@ -28,8 +30,11 @@ use crate::server::http::media_type::BodyType;
 use crate::server::http::problem::Problem;
 use crate::server::http::{answers, request_body};
 use crate::server::routes::event_fields::EventFields;
-use crate::server::routes::publish_service::publish;
+use crate::server::routes::publish_service::{self, publish, submit};
 use crate::server::state::AppState;
+
+/// How many events of one stream may wait for the log.
+const MAX_UNCOMMITTED: usize = 256;
 
 /// The answer to a publisher of one event.
 #[derive(Serialize)]
@@ -65,11 +70,21 @@ pub(in crate::server::routes) async fn post(
     let (parts, body) = request.into_parts();
     request_body::check_coding(&parts.headers)?;
     match BodyType::of(&parts.headers) {
-        BodyType::Form { boundary } => form::post(state, topic, &parts, body, boundary).await,
-        BodyType::EventStream => {
-            stream(state, topic, &parts, body, PublishBody::event_stream).await
+        // In boxes, so that the future of one event is short: it is moved several times.
+        BodyType::Form { boundary } => {
+            Box::pin(form::post(state, topic, &parts, body, boundary)).await
         }
-        BodyType::Ndjson => stream(state, topic, &parts, body, PublishBody::ndjson).await,
+        BodyType::EventStream => {
+            Box::pin(stream(
+                state,
+                topic,
+                &parts,
+                body,
+                PublishBody::event_stream,
+            ))
+            .await
+        }
+        BodyType::Ndjson => Box::pin(stream(state, topic, &parts, body, PublishBody::ndjson)).await,
         BodyType::Unnamed | BodyType::Other => one(state, topic, &parts, body).await,
     }
 }
@@ -113,9 +128,10 @@ async fn one(
     Ok(receipt(&published))
 }
 
-/// Publishes each event as it arrives. The hub takes it at once, so what holds a fast publisher back is the connection. The
-/// request ends with the body, with the publisher's token, or when the server stops; each time the publisher learns what
-/// has been published.
+/// Publishes each event as it arrives. Up to [`MAX_UNCOMMITTED`] wait for the log at a time, so that a log that commits in
+/// groups has something to group; with a log in memory, what holds a fast publisher back is the connection. The request ends
+/// with the body, with the publisher's token, or when the server stops; each time the publisher learns what has been
+/// published.
 async fn stream(
     state: &AppState,
     topic: Topic,
@@ -138,21 +154,19 @@ async fn stream(
     }
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
     let mut events = format(state.publish_config.max_bytes).with_defaults(defaults);
-    let mut receipt = StreamReceipt {
-        topic: topic.as_str(),
-        published: 0,
-        left_out: 0,
-        first_id: None,
-        last_id: None,
-    };
+    let mut published = Published::to(&topic);
     let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
     loop {
         let chunk = tokio::select! {
             biased;
-            () = expiry(&publisher) => return Err(receipt.with(token_has_expired())),
-            () = state.shutdown.cancelled() => return Err(receipt.with(stopping())),
+            () = expiry(&publisher) => return Err(published.end(token_has_expired()).await),
+            () = state.shutdown.cancelled() => return Err(published.end(stopping()).await),
             chunk = chunks.next() => chunk,
+            failed = published.settle_one() => match failed {
+                Ok(()) => continue,
+                Err(problem) => return Err(published.end(problem).await),
+            },
         };
         let read = match chunk {
             Some(Ok(chunk)) => events.feed(&chunk),
@@ -163,26 +177,114 @@ async fn stream(
         for publication in events.take() {
             match publication {
                 Some(publication) => {
-                    let published = publish(state, &topic, publication, Preconditions::default())
-                        .await
-                        .map_err(|problem| receipt.with(problem))?;
-                    receipt.published += 1;
-                    receipt.first_id.get_or_insert_with(|| published.id.clone());
-                    receipt.last_id = Some(published.id);
+                    let conditions = Preconditions::default();
+                    let taken = match submit(state, &topic, publication, conditions).await {
+                        Ok(submitted) => published.add(submitted).await,
+                        Err(problem) => Err(problem),
+                    };
+                    if let Err(problem) = taken {
+                        return Err(published.end(problem).await);
+                    }
                 }
-                None => receipt.left_out += 1,
+                None => published.receipt.left_out += 1,
             }
         }
-        read.map_err(|wrong| receipt.with(wrong.into()))?;
+        if let Err(wrong) = read {
+            return Err(published.end(wrong.into()).await);
+        }
         if is_over {
+            if let Err(problem) = published.settle_all().await {
+                return Err(published.receipt.with(problem));
+            }
+            let receipt = published.receipt;
             let is_empty = receipt.published + receipt.left_out == 0;
             if is_empty && events.has_content() {
                 return Err(receipt.with(PublishBodyError::NoEvent.into()));
             }
             return Ok(answers::json(&receipt));
         }
-        held.set(events.buffered_bytes())
-            .map_err(|exhausted| receipt.with(exhausted.into()))?;
+        if let Err(exhausted) = held.set(events.buffered_bytes()) {
+            return Err(published.end(exhausted.into()).await);
+        }
+    }
+}
+
+/// What a stream has published so far.
+struct Published<'a> {
+    receipt: StreamReceipt<'a>,
+    /// Events that the log may not have committed yet, in the order of the stream.
+    submitted: VecDeque<Submitted>,
+    /// Whether an event has failed. Later ones are not counted, so that a publisher that goes on after those that were loses
+    /// none.
+    has_failed: bool,
+}
+
+impl<'a> Published<'a> {
+    fn to(topic: &'a Topic) -> Self {
+        Self {
+            receipt: StreamReceipt {
+                topic: topic.as_str(),
+                published: 0,
+                left_out: 0,
+                first_id: None,
+                last_id: None,
+            },
+            submitted: VecDeque::new(),
+            has_failed: false,
+        }
+    }
+
+    /// Adds an event. Waits for the oldest one if too many are not committed, and for all if the hub has refused this one.
+    async fn add(&mut self, submitted: Submitted) -> Result<(), Problem> {
+        let is_refused = submitted.is_refused();
+        self.submitted.push_back(submitted);
+        if is_refused {
+            self.settle_all().await
+        } else if self.submitted.len() > MAX_UNCOMMITTED {
+            self.settle_one().await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until the oldest event is committed, and counts it; for ever if there is none. Dropping the future loses nothing.
+    async fn settle_one(&mut self) -> Result<(), Problem> {
+        let Some(oldest) = self.submitted.front_mut() else {
+            return std::future::pending().await;
+        };
+        // The receipt says what is wrong.
+        let _ = oldest.committed().await;
+        let Some(oldest) = self.submitted.pop_front() else {
+            return Ok(());
+        };
+        let published = publish_service::receipt(oldest).await;
+        self.has_failed |= published.is_err();
+        let published = published?;
+        if self.has_failed {
+            return Ok(());
+        }
+        self.receipt.published += 1;
+        let first_id = &mut self.receipt.first_id;
+        first_id.get_or_insert_with(|| published.id.clone());
+        self.receipt.last_id = Some(published.id);
+        Ok(())
+    }
+
+    /// Waits until all events are committed, and counts those that are.
+    async fn settle_all(&mut self) -> Result<(), Problem> {
+        let mut settled = Ok(());
+        while !self.submitted.is_empty() {
+            let one = self.settle_one().await;
+            settled = settled.and(one);
+        }
+        settled
+    }
+
+    /// What went wrong, with what has been published all the same.
+    async fn end(mut self, problem: Problem) -> Problem {
+        // The first problem is the one to tell.
+        let _ = self.settle_all().await;
+        self.receipt.with(problem)
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn read(parts: &Parts, publisher: &Publisher) -> Result<Preconditions
     } else {
         None
     };
-    let idempotency = event_fields::header(headers, "idempotency-key")?;
+    let idempotency = event_fields::header(headers, &IDEMPOTENCY_KEY)?;
     if idempotency
         .as_ref()
         .is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES)

@@ -1,7 +1,7 @@
 //! The one thing that the writers' threads share by hand, tried in every order in which threads can meet: the queue is the
 //! server's own file, made here of parts that a model checker turns.
 
-#[path = "../src/server/net/writers/command_queue.rs"]
+#[path = "../../src/server/net/writers/command_queue.rs"]
 mod command_queue;
 
 mod sync {
