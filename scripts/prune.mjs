@@ -1,6 +1,8 @@
 // Takes out of a linked WebAssembly module what only a panic needs: the code that puts its message together, the places in
 // the source that it names, and what else nothing but these leads to. A panic then traps at once, as it would be with
 // Rust's `panic=immediate-abort`, which stable Rust does not have. The linker cannot do this: for it, all of that is used.
+// The same goes for `Debug` where only a vtable has it: every `dyn Error` does, and only the message of a failed `unwrap`
+// calls it. `{:?}` of a value whose type is known stays as it is.
 //
 // The module must have been linked with `--emit-relocs` (build.rs does that when FAIRWIND_RELOCATIONS is set). Its
 // relocations say which function and which piece of data refers to which.
@@ -37,6 +39,9 @@ const PANIC = new RegExp(
   `(?<!\\d)(?:${PANICS.map((name) => name.length + name).join('|')})(?:17h[0-9a-f]{16}E)?(?:[ij]{2}E\\w+)?$`,
 );
 
+/** The symbol of a function that formats for `{:?}`. */
+const DEBUG = /(?<!\d)(?:5Debug|Debug\$GT\$)3fmt/;
+
 // Kinds of symbols.
 const [FUNCTION, DATA_SYMBOL, SECTION] = [0, 1, 3];
 
@@ -63,6 +68,9 @@ const AFTER_LONG = { 8: 2, 9: 1, 10: 2, 11: 1, 12: 2, 13: 1, 14: 2, 15: 1, 16: 1
 
 /** How many bytes a place in the source takes, as `core::panic::Location`. */
 const LOCATION_SIZE = 16;
+
+/** Where a vtable has the size of its type, the alignment, and the first function: that of `Debug`, if the trait extends it. */
+const [VTABLE_SIZE, VTABLE_ALIGN, VTABLE_FIRST] = [4, 8, 12];
 
 /** The module without all that, and without its relocations. An export for which `isDropped` holds counts for nothing. */
 export function prune(wasm, isDropped) {
@@ -180,10 +188,11 @@ function mark(module, panics, isDropped) {
     const start = module.segments[segment].start + offset;
     return [{ index, start, end: start + size }];
   });
-  const locations = locationsOf(module, pieces);
+  const byStart = new Map(module.inData.map((relocation) => [relocation.at, relocation]));
+  const locations = locationsOf(module, pieces, byStart);
   const byFunction = group(functions.map((range, index) => ({ ...range, index: imports + index })), module.inCode);
   const byPiece = group(pieces, module.inData);
-  const forPanics = argumentsOf(module, panics);
+  const forPanics = new Set([...argumentsOf(module, panics), ...debugsOf(module, pieces, byStart)]);
 
   const reached = new Set(module.exports.filter(({ kind, name }) => kind === FUNCTION && !isDropped(name)).map(({ index }) => index));
   const live = new Set();
@@ -193,8 +202,7 @@ function mark(module, panics, isDropped) {
     if (item.bytes === module.code && panics.has(item.index)) continue;
     for (const relocation of item.relocations ?? []) {
       const target = symbols[relocation.index];
-      const isRead = item.bytes === module.data || !forPanics.has(relocation);
-      if ([TYPE_INDEX, GLOBAL_INDEX, TABLE_NUMBER].includes(relocation.kind) || !isRead) continue;
+      if ([TYPE_INDEX, GLOBAL_INDEX, TABLE_NUMBER].includes(relocation.kind) || forPanics.has(relocation)) continue;
       if (target.kind === FUNCTION) {
         if (relocation.kind === TABLE_INDEX) slots.add(new Reader(module.code, relocation.at).signed());
         if (relocation.kind === TABLE_INDEX_IN_DATA) slots.add(module.data.readUInt32LE(relocation.at));
@@ -234,8 +242,7 @@ function firstFrom(sorted, start) {
 }
 
 /** The symbols that are places in the source: a file's name, a line and a column. Only a panic's message names them. */
-function locationsOf(module, pieces) {
-  const byStart = new Map(module.inData.map((relocation) => [relocation.at, relocation]));
+function locationsOf(module, pieces, byStart) {
   const isLocation = ({ start, end }) => {
     const file = module.symbols[byStart.get(start)?.index];
     if (end - start !== LOCATION_SIZE || file?.kind !== DATA_SYMBOL || file.size === 0) return false;
@@ -243,6 +250,15 @@ function locationsOf(module, pieces) {
     return module.data.toString('latin1', from, from + module.data.readUInt32LE(start + 4)).endsWith('.rs');
   };
   return new Set(pieces.filter(isLocation).map(({ index }) => index));
+}
+
+/** The relocations by which vtables have functions that format for `{:?}`. */
+function debugsOf({ symbols }, pieces, byStart) {
+  return pieces.flatMap(({ start, end }) => {
+    const first = byStart.get(start + VTABLE_FIRST);
+    const isVtable = start + VTABLE_FIRST < end && !byStart.has(start + VTABLE_SIZE) && !byStart.has(start + VTABLE_ALIGN);
+    return isVtable && first?.kind === TABLE_INDEX_IN_DATA && DEBUG.test(symbols[first.index].name ?? '') ? [first] : [];
+  });
 }
 
 /** The relocations of constants that are pushed right before a call of these functions: nothing looks at them. */
@@ -265,7 +281,7 @@ function argumentsOf({ code, inCode, functions, imports, symbols }, panics) {
       if (![I32_CONST, I64_CONST, LOCAL_GET].includes(opcode)) pushed = [];
     }
   }
-  return new Set(found);
+  return found;
 }
 
 function* instructionsOf(reader, end) {
