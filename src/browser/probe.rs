@@ -3,9 +3,10 @@
 
 use std::pin::Pin;
 
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, RequestInit};
+use gloo_net::Error;
+use gloo_net::http::Request;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortController;
 
 use super::json;
 
@@ -32,11 +33,12 @@ impl Probe {
     ) -> Self {
         let abort = AbortController::new().ok();
         let signal = abort.as_ref().map(AbortController::signal);
-        let init = init("GET", "Accept", "text/event-stream");
-        init.set_signal(signal.as_ref());
-        request(
-            url,
-            init,
+        let request = Request::get(url)
+            .header("Accept", "text/event-stream")
+            .abort_signal(signal.as_ref())
+            .build();
+        send(
+            request,
             |content_type| content_type.starts_with(PROBLEM_DOCUMENT),
             move |response| {
                 if signal.is_none_or(|signal| !signal.aborted()) {
@@ -76,11 +78,11 @@ pub(crate) fn post(
     text: &str,
     on_response: impl FnOnce(Option<PublishResponse>) + 'static,
 ) {
-    let init = init("POST", "Content-Type", "text/plain;charset=UTF-8");
-    init.set_body(&JsValue::from_str(text));
-    request(
-        url,
-        init,
+    let request = Request::post(url)
+        .header("Content-Type", "text/plain;charset=UTF-8")
+        .body(text);
+    send(
+        request,
         |_| true,
         move |response| {
             on_response(response.map(|response| PublishResponse {
@@ -108,54 +110,30 @@ struct Response {
     text: String,
 }
 
-/// A request with this method and one header.
-fn init(method: &str, header: &str, value: &str) -> RequestInit {
-    let headers = js_sys::Object::new();
-    // Fails for no object that is ours.
-    let _ = js_sys::Reflect::set(
-        &headers,
-        &JsValue::from_str(header),
-        &JsValue::from_str(value),
-    );
-    let init = RequestInit::new();
-    init.set_method(method);
-    init.set_headers(&headers);
-    init
-}
-
 /// Sends a request. The body of the response is awaited only if its type is one of those that are `wanted`.
-fn request(
-    url: &str,
-    init: RequestInit,
+fn send(
+    request: Result<Request, Error>,
     wanted: fn(&str) -> bool,
     on_response: impl FnOnce(Option<Response>) + 'static,
 ) {
-    let promise = web_sys::window().map(|window| window.fetch_with_str_and_init(url, &init));
     // Boxed as Leptos boxes its own: the code that runs a task is there once.
     let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
-        on_response(match promise {
-            Some(promise) => read(promise, wanted).await,
-            None => None,
+        on_response(match request {
+            Ok(request) => read(request, wanted).await,
+            Err(_) => None,
         });
     });
     spawn_local(task);
 }
 
-async fn read(promise: js_sys::Promise, wanted: fn(&str) -> bool) -> Option<Response> {
-    let response: web_sys::Response = JsFuture::from(promise).await.ok()?.unchecked_into();
-    let content_type = response
-        .headers()
-        .get("content-type")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let mut text = String::new();
-    if wanted(&content_type)
-        && let Ok(promise) = response.text()
-        && let Ok(body) = JsFuture::from(promise).await
-    {
-        text = body.as_string().unwrap_or_default();
-    }
+async fn read(request: Request, wanted: fn(&str) -> bool) -> Option<Response> {
+    let response = request.send().await.ok()?;
+    let content_type = response.headers().get("content-type").unwrap_or_default();
+    let text = if wanted(&content_type) {
+        response.text().await.unwrap_or_default()
+    } else {
+        String::new()
+    };
     Some(Response {
         status: response.status(),
         content_type,
