@@ -3,8 +3,8 @@
 //!
 //! While a reader follows a busy topic, only the newest [`SMALLEST_WINDOW`] rows are in the document: older ones leave the
 //! view before they can be read. As soon as the list stands still (paused, scrolled away from its end, or the topic is
-//! quiet again) the window grows step by step until all rows are there; how large a step is, the caller says, who knows what
-//! the last one took ([`super::pace::GrowthMeter`]). Scrolling, the browser's own
+//! quiet again) the window grows by half at a time, and by [`WINDOW_STEP`] rows at least, until all rows are there: an update
+//! lays out the whole list, so few large ones are done sooner than many small ones. Scrolling, the browser's own
 //! search, the keyboard and a screen reader therefore always work on real rows, and no row's height has to be guessed.
 
 use std::collections::VecDeque;
@@ -28,8 +28,8 @@ pub const SMALLEST_WINDOW: usize = 50;
 /// How many rows that come together are highlighted at most.
 const MOST_HIGHLIGHTED: usize = 5;
 
-/// How many rows leave the document with one update while the topic is busy.
-const SHRINK_STEP: usize = 100;
+/// How many older rows one update adds to the document at least: what a slow machine lays out within a frame or two.
+pub const WINDOW_STEP: usize = 25;
 
 /// One row of the list. Cheap to clone, and never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -329,9 +329,9 @@ impl LogBuffer {
         self.revision += 1;
     }
 
-    /// Fits the window to the pace, once per update of the document: an update adds at most `step` rows, new ones
-    /// included.
-    pub fn fit_window(&mut self, pace: Pace, step: usize) -> Growth {
+    /// Fits the window to the pace, once per update of the document: an update adds at most half as many
+    /// rows as there are.
+    pub fn fit_window(&mut self, pace: Pace) -> Growth {
         let added = std::mem::take(&mut self.added);
         let before = self.window;
         let is_fresh = pace == Pace::Slow && added <= MOST_HIGHLIGHTED;
@@ -344,11 +344,12 @@ impl LogBuffer {
         if added > SMALLEST_WINDOW {
             self.window = SMALLEST_WINDOW;
         } else if pace == Pace::Busy && !self.is_held() {
-            self.window = self.window.saturating_sub(SHRINK_STEP);
+            self.window = self.window.saturating_sub(4 * WINDOW_STEP);
         } else if self.window < self.kept.passing {
+            let step = WINDOW_STEP.max(self.window / 2);
             let wider = self.window.saturating_add(step.saturating_sub(added));
             // No wider than what there is, so that it shrinks from there when the topic is busy again.
-            self.window = wider.min(self.kept.passing + step);
+            self.window = wider.min(self.kept.passing + WINDOW_STEP);
         }
         self.window = self.window.clamp(SMALLEST_WINDOW, CAPACITY);
         if self.window.min(self.kept.passing) != before.min(self.kept.passing) {
@@ -719,7 +720,7 @@ mod tests {
         let mut log = LogBuffer::from_page(&page);
         assert_eq!(log.push(message(1)), Pushed::Repeated);
         push_many(&mut log, 4..5);
-        log.fit_window(Pace::Slow, STEP);
+        log.fit_window(Pace::Slow);
         let fresh: Vec<bool> = log.window().iter().map(|row| row.is_fresh).collect();
         assert_eq!(fresh, [false, false, false, true]);
         let kind = |sequence| log.message(sequence).map(|message| message.time.kind);
@@ -758,9 +759,6 @@ mod tests {
         assert_eq!(ids(&log), ["#a-4", "#a-5"]);
     }
 
-    /// How many rows an update of these tests may add.
-    const STEP: usize = 200;
-
     fn window(log: &LogBuffer) -> usize {
         log.window().len()
     }
@@ -770,7 +768,7 @@ mod tests {
         let mut log = LogBuffer::default();
         push_many(&mut log, 0..CAPACITY);
         let revision = log.revision();
-        assert_eq!(log.fit_window(Pace::Busy, STEP), Growth::Waits);
+        assert_eq!(log.fit_window(Pace::Busy), Growth::Waits);
         assert_eq!(window(&log), SMALLEST_WINDOW);
         assert_eq!(
             log.window().last().map(|row| row.sequence),
@@ -778,13 +776,13 @@ mod tests {
         );
         assert!(log.revision() >= revision);
         let mut sizes = vec![window(&log)];
-        while log.fit_window(Pace::Calm, STEP) == Growth::Continues {
+        while log.fit_window(Pace::Calm) == Growth::Continues {
             sizes.push(window(&log));
         }
-        assert_eq!(sizes, [50, 250, 450, 650, 850]);
+        assert_eq!(sizes, [50, 75, 112, 168, 252, 378, 567, 850]);
         assert_eq!(window(&log), CAPACITY);
         push_many(&mut log, CAPACITY..CAPACITY + 1);
-        assert_eq!(log.fit_window(Pace::Calm, STEP), Growth::Complete);
+        assert_eq!(log.fit_window(Pace::Calm), Growth::Complete);
         assert_eq!(window(&log), CAPACITY);
     }
 
@@ -792,20 +790,20 @@ mod tests {
     fn the_window_shrinks_while_the_topic_is_busy_and_grows_while_the_list_is_held() {
         let mut log = LogBuffer::default();
         push_many(&mut log, 0..400);
-        while log.fit_window(Pace::Calm, STEP) == Growth::Continues {}
+        while log.fit_window(Pace::Calm) == Growth::Continues {}
         assert_eq!(window(&log), 400);
         push_many(&mut log, 400..410);
         while window(&log) > SMALLEST_WINDOW {
             let before = window(&log);
-            assert_eq!(log.fit_window(Pace::Busy, STEP), Growth::Waits);
+            assert_eq!(log.fit_window(Pace::Busy), Growth::Waits);
             assert!(window(&log) < before);
         }
         log.leave_end();
         push_many(&mut log, 410..500);
-        while log.fit_window(Pace::Busy, STEP) == Growth::Continues {}
+        while log.fit_window(Pace::Busy) == Growth::Continues {}
         assert_eq!((window(&log), log.waiting()), (410, 90));
         log.reach_end();
-        log.fit_window(Pace::Busy, STEP);
+        log.fit_window(Pace::Busy);
         assert_eq!((window(&log), log.waiting()), (SMALLEST_WINDOW, 0));
     }
 
@@ -817,7 +815,7 @@ mod tests {
         let passing = log.passing().count();
         assert_eq!(log.passing_message_count(), passing);
         assert_eq!(window(&log), SMALLEST_WINDOW);
-        while log.fit_window(Pace::Calm, STEP) == Growth::Continues {}
+        while log.fit_window(Pace::Calm) == Growth::Continues {}
         assert_eq!(window(&log), passing);
         push_many(&mut log, 400..404);
         assert_eq!(log.passing_message_count(), passing + 1);

@@ -1,4 +1,4 @@
-//! How often the document is updated and how much at once, and whether a reader can still follow. Plain numbers; leaves clocks and timers to
+//! How often the document is updated, and whether a reader can still follow. Plain numbers; leaves clocks and timers to
 //! [`super::live`].
 //!
 //! An update that took long is followed by a rest in proportion, so that updates take at most a part of the main thread
@@ -66,67 +66,9 @@ impl UpdateMeter {
     }
 }
 
-/// How many older rows one update adds to the document at least, and at first.
-const LEAST_STEP: usize = 25;
-
-/// How many it adds at most.
-const LARGEST_STEP: usize = 150;
-
-/// An update that takes less than this, in milliseconds, may be followed by a larger one.
-const QUICK: f64 = 12.0;
-
-/// An update that takes more than this is followed by a smaller one: at twice as much, input would wait noticeably.
-const SLOW: f64 = 24.0;
-
-/// How many older rows an update may add, by what the last one took on this machine.
-#[derive(Debug, Clone, Copy)]
-pub struct GrowthMeter {
-    step: usize,
-}
-
-impl Default for GrowthMeter {
-    fn default() -> Self {
-        Self { step: LEAST_STEP }
-    }
-}
-
-impl GrowthMeter {
-    /// How many rows the next update may add.
-    pub fn step(self) -> usize {
-        self.step
-    }
-
-    /// The meter after an update that took so many milliseconds until it was painted.
-    #[must_use]
-    pub fn after(self, took: f64) -> Self {
-        let step = if took > SLOW {
-            self.step / 2
-        } else if took < QUICK {
-            self.step + self.step / 2
-        } else {
-            self.step
-        };
-        Self {
-            step: step.clamp(LEAST_STEP, LARGEST_STEP),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quick_machine_adds_more_rows_at_once_and_a_slow_one_fewer() {
-        let mut meter = GrowthMeter::default();
-        let mut steps = Vec::new();
-        for took in [5.0, 5.0, 5.0, 15.0, 5.0, 5.0, 5.0, 30.0, 60.0, 60.0, 60.0] {
-            steps.push(meter.step());
-            meter = meter.after(took);
-        }
-        assert_eq!(steps, [25, 37, 55, 82, 82, 123, 150, 150, 75, 37, 25]);
-        assert_eq!(meter.step(), LEAST_STEP);
-    }
 
     #[test]
     fn a_steady_rate_decides_the_pace() {

@@ -13,7 +13,7 @@ use leptos::prelude::*;
 
 use super::{LogSignals, newest_text, set_if_changed, whole_seconds};
 use crate::app::log_buffer::{Content, Growth, LogBuffer, Pushed};
-use crate::app::pace::{GrowthMeter, UpdateMeter};
+use crate::app::pace::UpdateMeter;
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::clock;
 use crate::browser::timer::Timeout;
@@ -24,7 +24,6 @@ pub(super) struct LogFeed {
     signals: LogSignals,
     frame: FrameTask,
     meter: RefCell<UpdateMeter>,
-    growth_meter: Cell<GrowthMeter>,
     /// Runs when the update that is under way is painted.
     painted: RefCell<Option<Timeout>>,
     /// Runs when the rest after an update is over, if another update waits for that.
@@ -52,7 +51,6 @@ impl LogFeed {
                     }
                 }),
                 meter: RefCell::default(),
-                growth_meter: Cell::default(),
                 painted: RefCell::new(None),
                 rest: RefCell::new(None),
                 pushed: Cell::new(0),
@@ -91,11 +89,7 @@ impl LogFeed {
         let began = clock::now();
         let pushed = self.pushed.take();
         let pace = self.meter.borrow_mut().begin(began, pushed);
-        let step = self.growth_meter.get().step();
-        let growth = self
-            .signals
-            .buffer
-            .try_update(|log| log.fit_window(pace, step));
+        let growth = self.signals.buffer.try_update(|log| log.fit_window(pace));
         self.growth.set(growth.unwrap_or(Growth::Complete));
         let revision = self.signals.buffer.try_with_untracked(LogBuffer::revision);
         set_if_changed(self.signals.revision, revision.unwrap_or_default());
@@ -110,12 +104,9 @@ impl LogFeed {
         self.painted
             .replace(Timeout::after(Duration::ZERO, move || {
                 if let Some(feed) = this.upgrade() {
-                    let now = clock::now();
-                    feed.meter.borrow_mut().end(began, now);
+                    feed.meter.borrow_mut().end(began, clock::now());
                     if feed.growth.get() == Growth::Continues {
                         // Older rows are added without a rest: each update is short, and reading goes on meanwhile.
-                        let growth_meter = feed.growth_meter.get().after(now - began);
-                        feed.growth_meter.set(growth_meter);
                         feed.frame.request();
                     }
                 }
