@@ -12,7 +12,7 @@ CARGO_LEPTOS=0.3.10
 BINARYEN=132
 
 # What makes the site small.
-SHRINK_SOURCES=(scripts/shrink.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
+SHRINK_SOURCES=(scripts/shrink.mjs scripts/prune.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
 
 # What Rust links with, and what the C parts of cargo-leptos are built against.
 DEBIAN_BUILD_PACKAGES=(gcc libc6-dev pkg-config libssl-dev)
@@ -76,7 +76,7 @@ build_release() {
   touch "$stamp.started"
   rm -rf target/site.before
   [ ! -d target/site ] || mv target/site target/site.before
-  cargo leptos build --release --cargo-locked --frontend-only --js-minify=false
+  FAIRWIND_RELOCATIONS=1 cargo leptos build --release --cargo-locked --frontend-only --js-minify=false
   node scripts/shrink.mjs
   keep_times target/site.before target/site
   cargo leptos build --release --cargo-locked --server-only

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // Makes the site small that `cargo leptos build --release --frontend-only --js-minify=false` has built, before the server
-// embeds it: exports that no page calls go, functions that are alike stand side by side, the long names that the glue and
-// the WebAssembly know each other by become short ones, and every file is compressed. Without it the page works as well.
+// embeds it: what only a panic's message needs goes (a panic traps, and the console has no more than its stack), exports
+// that no page calls go, functions that are alike stand side by side, the long names that the glue and the WebAssembly
+// know each other by become short ones, and every file is compressed. Without it the page works as well.
 //
+// It begins with what the linker has made, which must have its relocations: set FAIRWIND_RELOCATIONS for the build.
 // Where the files are, and wasm-opt's flags, are in `[package.metadata.leptos]` in Cargo.toml.
 
 import { execFileSync } from 'node:child_process';
@@ -13,46 +15,61 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { transformSync } from 'esbuild';
 
 import { bySimilarity } from './order.mjs';
+import { prune } from './prune.mjs';
 import { exportsOf, functionsOf, importsOf, keepExports, nameFunctions, rename } from './wasm.mjs';
 
 /** Names as this script gives them. esbuild gives none that begins with a dollar sign and a digit. */
 const SHORT = /^\$\d+$/;
 
 const manifest = JSON.parse(run('cargo', ['metadata', '--no-deps', '--locked', '--format-version=1']));
-const settings = manifest.packages[0].metadata.leptos;
+const [{ name: crate, metadata: { leptos: settings } }] = manifest.packages;
 const site = settings['site-root'];
 const base = join(site, settings['site-pkg-dir'], settings['output-name']);
 
+const linked = join(manifest.target_directory, 'front/wasm32-unknown-unknown', settings['lib-profile-release'], `${crate}.wasm`);
+
 const built = { wasm: readFileSync(`${base}.wasm`), glue: readFileSync(`${base}.js`, 'utf8') };
 if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
-  const { wasm, glue } = shrink(built);
-  writeFileSync(`${base}.wasm`, wasm);
-  writeFileSync(`${base}.js`, glue);
+  const folder = mkdtempSync('target/shrink-');
+  try {
+    const { wasm, glue } = shrink(folder, readFileSync(linked), built.glue);
+    writeFileSync(`${base}.wasm`, wasm);
+    writeFileSync(`${base}.js`, glue);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 for (const file of readdirSync(site, { recursive: true })) compress(join(site, file));
 
-function shrink({ wasm, glue }) {
-  const needed = withoutClasses(glue);
-  const used = wordsOf(needed);
-  const small = optimize(inOrder(keepExports(wasm, (exported) => used.has(exported))));
-  const pruned = withoutImports(needed, new Set(importsOf(small)));
+function shrink(folder, linked, builtGlue) {
+  const [all, kept] = [wordsOf(builtGlue), wordsOf(withoutClasses(builtGlue))];
+  // The linked module has its crate's hash in a name that the glue knows without.
+  const inGlue = (exported) => exported.replace(/_[0-9a-f]{16}$/, '');
+  const isDropped = (exported) => all.has(inGlue(exported)) && !kept.has(inGlue(exported));
+  const bound = bind(folder, prune(linked, isDropped));
+  const glue = withoutClasses(bound.glue);
+  const used = wordsOf(glue);
+  const optimized = optimize(folder, bound.wasm, ['--converge']);
+  const small = optimize(folder, inOrder(keepExports(optimized, (exported) => used.has(exported))), ['--strip-target-features']);
+  const pruned = withoutImports(glue, new Set(importsOf(small)));
   const minified = transformSync(pruned, { minify: true, format: 'esm', target: 'es2022' }).code;
   return shortNames(small, minified);
 }
 
+/** What wasm-bindgen makes of a linked module, as cargo-leptos calls it. */
+function bind(folder, linked) {
+  const from = join(folder, 'linked.wasm');
+  writeFileSync(from, linked);
+  run('wasm-bindgen', ['--target=web', '--out-name=bound', `--out-dir=${folder}`, from]);
+  return { wasm: readFileSync(join(folder, 'bound_bg.wasm')), glue: readFileSync(join(folder, 'bound.js'), 'utf8') };
+}
+
 /** The module without what no export leads to, its functions in the order of their names. */
-function optimize(wasm) {
-  const folder = mkdtempSync('target/shrink-');
-  try {
-    const [from, to] = [join(folder, 'from.wasm'), join(folder, 'to.wasm')];
-    writeFileSync(from, wasm);
-    // cargo-leptos has optimized it until nothing changed any more: once is enough for what is left.
-    const flags = settings['wasm-opt-features'].filter((flag) => flag !== '--converge');
-    run('wasm-opt', [...flags, '--strip-target-features', from, '-o', to]);
-    return readFileSync(to);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+function optimize(folder, wasm, flags) {
+  const [from, to] = [join(folder, 'from.wasm'), join(folder, 'to.wasm')];
+  writeFileSync(from, wasm);
+  run('wasm-opt', [...settings['wasm-opt-features'], ...flags, from, '-o', to]);
+  return readFileSync(to);
 }
 
 /** The module with names for its functions that sort as they are to stand. */
@@ -100,9 +117,18 @@ function wordsOf(text) {
 function compress(path) {
   if (/\.(?:br|gz|d\.ts)$/.test(path) || !statSync(path).isFile()) return;
   const content = readFileSync(path);
-  const params = { [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
-  writeFileSync(`${path}.br`, brotliCompressSync(content, { params }));
+  writeFileSync(`${path}.br`, smallestBrotli(content));
   writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+}
+
+/** With distances coded in that of three ways which suits the content. */
+function smallestBrotli(content) {
+  const compressed = [0, 1, 2].map((postfix) =>
+    brotliCompressSync(content, {
+      params: { [constants.BROTLI_PARAM_SIZE_HINT]: content.length, [constants.BROTLI_PARAM_NPOSTFIX]: postfix },
+    }),
+  );
+  return compressed.reduce((best, other) => (other.length < best.length ? other : best));
 }
 
 function run(command, parameters) {

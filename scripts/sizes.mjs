@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 
 const BINARY = process.argv[2] ?? 'target/release/fairwind';
-const LIMIT = 107_200; // bytes
+const LIMIT = 90_000; // bytes
 
 /** Resolves to the body as it travels, and as the page sees it. */
 function fetchOnce(url) {

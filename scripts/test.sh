@@ -46,6 +46,7 @@ step "Lints: browser" cargo clippy --locked --lib --target wasm32-unknown-unknow
   --features hydrate -- -D warnings
 step "Unit and integration tests" cargo test --locked
 step "Tests of the comparison" cargo test --locked --manifest-path bench/Cargo.toml
+step "Tests of the site's scripts" node --test scripts/
 step "Release build" build_release
 step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc

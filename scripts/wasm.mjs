@@ -2,10 +2,12 @@
 // else stays as it is.
 // The format: https://webassembly.github.io/spec/core/binary/modules.html
 
-const CUSTOM = 0;
+export const CUSTOM = 0;
 const IMPORT = 2;
-const EXPORT = 7;
-const CODE = 10;
+export const EXPORT = 7;
+export const ELEMENT = 9;
+export const CODE = 10;
+export const DATA = 11;
 
 /** The part of the custom section `name` that has the functions' names. */
 const FUNCTION_NAMES = 1;
@@ -80,22 +82,31 @@ export function nameFunctions(wasm, names) {
   const content = Buffer.concat([number(names.length), ...entries]);
   const body = Buffer.concat([text('name'), Buffer.from([FUNCTION_NAMES]), number(content.length), content]);
   const unnamed = withSections(wasm, {
-    [CUSTOM]: (reader) => (reader.text() === 'name' ? text('unnamed') : null),
+    [CUSTOM]: (reader) => (reader.text() === 'name' ? null : undefined),
   });
   return Buffer.concat([unnamed, Buffer.from([CUSTOM]), number(body.length), body]);
 }
 
-function withSections(wasm, change) {
+/** A module's sections: what kind each is, its name if it is a custom one, and what is in it. */
+export function sectionsOf(wasm) {
+  const sections = [];
   const reader = new Reader(wasm, 8);
-  const parts = [wasm.subarray(0, 8)];
   while (reader.at < wasm.length) {
-    const kind = wasm[reader.at];
-    reader.skip(1);
-    const length = reader.number();
-    const body = wasm.subarray(reader.at, reader.at + length);
-    reader.skip(length);
-    const changed = change[kind]?.(new Reader(body, 0)) ?? body;
-    parts.push(Buffer.from([kind]), number(changed.length), changed);
+    const [kind] = reader.take(1);
+    const body = reader.take(reader.number());
+    sections.push({ kind, body, name: kind === CUSTOM ? new Reader(body, 0).text() : undefined });
+  }
+  return sections;
+}
+
+/** The module with other sections where `change` gives one for the kind: `null` leaves it out, `undefined` as it is. */
+export function withSections(wasm, change) {
+  const parts = [wasm.subarray(0, 8)];
+  for (const { kind, body } of sectionsOf(wasm)) {
+    const changed = change[kind]?.(new Reader(body, 0));
+    if (changed === null) continue;
+    const now = changed ?? body;
+    parts.push(Buffer.from([kind]), number(now.length), now);
   }
   return Buffer.concat(parts);
 }
@@ -130,7 +141,8 @@ function skipType(reader) {
   }
 }
 
-class Reader {
+/** Reads a module's bytes, one value after the other. */
+export class Reader {
   constructor(bytes, at) {
     this.bytes = bytes;
     this.at = at;
@@ -138,6 +150,15 @@ class Reader {
 
   skip(length) {
     this.at += length;
+  }
+
+  take(length) {
+    this.at += length;
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+
+  expect(byte) {
+    if (this.bytes[this.at++] !== byte) throw new Error(`something other than ${byte} at ${this.at - 1}`);
   }
 
   since(start) {
@@ -153,6 +174,15 @@ class Reader {
     }
   }
 
+  signed() {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = this.bytes[this.at++];
+      value |= BigInt(byte & 127) << shift;
+      if (byte < 128) return Number(BigInt.asIntN(Number(shift) + 7, value));
+    }
+  }
+
   text() {
     const length = this.number();
     this.at += length;
@@ -160,13 +190,24 @@ class Reader {
   }
 }
 
-function number(value) {
+/** A number as a module has it. */
+export function number(value) {
   const bytes = [];
   while (value > 127) {
     bytes.push((value & 127) | 128);
     value = Math.floor(value / 128);
   }
   return Buffer.from([...bytes, value]);
+}
+
+/** A number that may be negative, as a module has it. */
+export function signedNumber(value) {
+  const bytes = [];
+  while (value < -64 || value > 63) {
+    bytes.push((value & 127) | 128);
+    value >>= 7;
+  }
+  return Buffer.from([...bytes, value & 127]);
 }
 
 function text(content) {

@@ -13,8 +13,9 @@ const SPREAD: f64 = 0.25;
 pub fn delay(failures: u32, chance: f64) -> Duration {
     let last = LADDER_SECONDS.len() - 1;
     let step = usize::try_from(failures).map_or(last, |step| step.min(last));
-    let seconds = f64::from(LADDER_SECONDS[step]);
-    Duration::from_secs_f64(seconds * (1.0 + SPREAD * chance.clamp(0.0, 1.0)))
+    let milliseconds = f64::from(LADDER_SECONDS[step]) * 1_000.0;
+    // Positive and small, so that only a fraction gets lost.
+    Duration::from_millis((milliseconds * (1.0 + SPREAD * chance.clamp(0.0, 1.0))) as u64)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ pub fn plain(origin: &str, stream_path: &str) -> String {
 /// A URL as one word of a POSIX shell, whatever is in it: a topic's name may come from any publisher, and the reader will
 /// paste this into a shell.
 pub fn word(url: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_~%[]".contains(c);
-    if url.chars().all(is_plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~%[]".contains(&byte);
+    if url.bytes().all(is_plain) {
         url.to_owned()
     } else {
         format!("'{}'", url.replace('\'', r"'\''"))

@@ -2,6 +2,8 @@
 //! browser an EventSource is behind them; on the server they keep the values that the page is rendered with. Components
 //! know no sockets.
 //!
+//! Signals of few types: what Leptos does with a type is in the WebAssembly once for each.
+//!
 //! In the browser it is composed of parts that a page of another kind can use singly:
 //!
 //! * `client`: one event stream that is kept open, and its [`ConnectionSignals`]
@@ -16,6 +18,7 @@ use leptos::ev::{MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 
 use super::connection::{Connection, ReadyState};
+use super::curl;
 use super::log_buffer::{LogBuffer, MessageTime, Row};
 use super::publishing::Publishing;
 use super::snippets::Language;
@@ -49,12 +52,12 @@ pub struct EventStream {
     pub consumers: RwSignal<u64>,
     /// The polite announcement for screen readers, which everybody can read as well.
     pub announcement: RwSignal<String>,
-    /// The command for this stream, where the clipboard could not take it.
-    pub uncopied_command: RwSignal<Option<String>>,
+    /// The command that shows the stream in a terminal, or the program that the clipboard could not take.
+    pub command: RwSignal<String>,
     /// The last attempt to publish.
     pub publishing: RwSignal<Publishing>,
     /// How many pages of this server share the few connections that HTTP/1.1 has; 0 if they do not.
-    pub crowded_tabs: RwSignal<u32>,
+    pub crowded_tabs: RwSignal<u64>,
     /// What performs the reader's actions.
     on_action: StoredValue<Option<Callback<Action>>>,
 }
@@ -67,7 +70,7 @@ pub struct ConnectionSignals {
     /// The EventSource's own state.
     pub ready_state: RwSignal<ReadyState>,
     /// Seconds until the page tries again by itself, while it waits for that.
-    pub seconds_left: RwSignal<u32>,
+    pub seconds_left: RwSignal<u64>,
 }
 
 /// What a page shows of its messages.
@@ -78,18 +81,18 @@ pub struct LogSignals {
     /// Changes whenever the rows of the document do.
     pub revision: RwSignal<u64>,
     /// Counts the requests to scroll the list to its newest row, wherever the reader is.
-    pub jumps: RwSignal<u32>,
+    pub jumps: RwSignal<u64>,
     /// The newest message's data, or its beginning; stands still while paused.
     pub newest: RwSignal<String>,
-    /// Seconds since the newest message came over the stream; stands still while paused.
-    pub age: RwSignal<Option<u32>>,
+    /// Seconds since the newest message came over the stream, if any was received; stands still while paused.
+    pub age: RwSignal<u64>,
     /// How many messages came over the stream; stands still while paused.
     pub received: RwSignal<u64>,
     /// When the newest message was published that the page came with.
     pub newest_rendered: StoredValue<Option<MessageTime>>,
 }
 
-/// The element whose text is [`EventStream::uncopied_command`] when there is one: it gets selected.
+/// The element whose text is [`EventStream::command`]: it gets selected when the clipboard could not take it.
 pub const COMMAND_ELEMENT_ID: &str = "command";
 
 /// The element that has the program in this language, on pages that offer one.
@@ -171,13 +174,13 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
             buffer: RwSignal::new(buffer),
             jumps: RwSignal::new(0),
             newest: RwSignal::new(newest),
-            age: RwSignal::new(None),
+            age: RwSignal::new(0),
             received: RwSignal::new(0),
             newest_rendered,
         },
         consumers: RwSignal::new(u64::try_from(page.consumers).unwrap_or(u64::MAX)),
         announcement: RwSignal::new(String::new()),
-        uncopied_command: RwSignal::new(None),
+        command: RwSignal::new(curl::plain(&page.origin, &page.stream_path)),
         publishing: RwSignal::new(Publishing::default()),
         crowded_tabs: RwSignal::new(0),
         on_action: StoredValue::new(None),
@@ -226,6 +229,12 @@ impl EventStream {
     }
 }
 
+/// Does `work` in the browser, once the page is hydrated and again whenever a signal changes that it reads. All of these
+/// effects are of one type, so that the WebAssembly has the code around them once.
+pub fn on_change(mut work: Box<dyn FnMut()>) {
+    Effect::new(move |_| work());
+}
+
 /// On the server nothing happens after rendering.
 #[cfg(not(feature = "hydrate"))]
 fn connect(_stream: EventStream, _page: &TopicPage) {}
@@ -243,8 +252,8 @@ fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, val
 
 /// Milliseconds as whole seconds, at least 0.
 #[cfg(feature = "hydrate")]
-fn whole_seconds(milliseconds: f64, round: fn(f64) -> f64) -> u32 {
+fn whole_seconds(milliseconds: f64, round: fn(f64) -> f64) -> u64 {
     let seconds = round(milliseconds / 1_000.0).clamp(0.0, f64::from(u32::MAX));
     // In range and whole, so the conversion changes nothing.
-    seconds as u32
+    seconds as u64
 }

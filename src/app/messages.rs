@@ -235,11 +235,11 @@ fn with_remedy(what: &str, refusal: &Refusal) -> String {
 }
 
 /// Said quietly where pages of one host can use up the connections that a browser allows.
-pub fn many_tabs(tabs: u32) -> String {
+pub fn many_tabs(tabs: u64) -> String {
     format!(
         "{} pages of this server are open over HTTP/1.1, over which browsers allow six connections per host: with more, \
          new ones wait. Over HTTPS (HTTP/2) they share one.",
-        number(tabs.into())
+        number(tabs)
     )
 }
 
@@ -375,7 +375,7 @@ pub fn connection_word(connection: &Connection) -> &'static str {
 }
 
 /// What more there is to say about the connection. `seconds_left` counts while the page waits.
-pub fn connection_detail(connection: &Connection, seconds_left: u32) -> String {
+pub fn connection_detail(connection: &Connection, seconds_left: u64) -> String {
     match connection {
         Connection::Snapshot => "As the server rendered this page.".to_owned(),
         Connection::Connecting => "Opening the event stream.".to_owned(),
@@ -444,7 +444,7 @@ pub fn ready_state(ready_state: ReadyState) -> &'static str {
 }
 
 /// How long ago the last message came over the stream; before any, when the one was published that the page came with.
-pub fn last_message(seconds: Option<u32>, rendered: Option<&MessageTime>) -> String {
+pub fn last_message(seconds: Option<u64>, rendered: Option<&MessageTime>) -> String {
     match seconds {
         None => rendered.map_or_else(|| "none yet".to_owned(), short_time),
         Some(0) => "just now".to_owned(),

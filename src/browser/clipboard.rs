@@ -1,5 +1,7 @@
 //! Puts text into the clipboard.
 
+use std::pin::Pin;
+
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
@@ -12,12 +14,14 @@ pub(crate) fn write(text: &str, done: impl FnOnce(bool) + 'static) {
             let written = navigator.clipboard().write_text(text);
             JsFuture::from(written)
         });
-    spawn_local(async move {
+    // Boxed as Leptos boxes its own: the code that runs a task is there once.
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
         done(match promise {
             Some(promise) => promise.await.is_ok(),
             None => false,
         });
     });
+    spawn_local(task);
 }
 
 /// On a page that came over plain HTTP from another host there is no clipboard, which the type does not tell.

@@ -1,7 +1,10 @@
 //! Requests with `fetch`: the stream's once more, since an EventSource does not show the response, and one that publishes.
 //! Leaves what the response means to [`crate::app::connection`] and to the form that publishes.
 
-use gloo_net::http::{Request, Response};
+use std::pin::Pin;
+
+use gloo_net::Error;
+use gloo_net::http::Request;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
@@ -32,16 +35,21 @@ impl Probe {
         let signal = abort.as_ref().map(AbortController::signal);
         let request = Request::get(url)
             .header("Accept", "text/event-stream")
-            .abort_signal(signal.as_ref());
-        spawn_local(async move {
-            let found = match request.send().await {
-                Ok(response) => Some(read(response).await),
-                Err(_) => None,
-            };
-            if signal.is_none_or(|signal| !signal.aborted()) {
-                on_response(found);
-            }
-        });
+            .abort_signal(signal.as_ref())
+            .build();
+        send(
+            request,
+            |content_type| content_type.starts_with(PROBLEM_DOCUMENT),
+            move |response| {
+                if signal.is_none_or(|signal| !signal.aborted()) {
+                    on_response(response.map(|response| ProbeResponse {
+                        status: response.status,
+                        is_event_stream: response.content_type.starts_with("text/event-stream"),
+                        detail: problem(&response.text),
+                    }));
+                }
+            },
+        );
         Self { abort }
     }
 }
@@ -73,39 +81,62 @@ pub(crate) fn post(
     let request = Request::post(url)
         .header("Content-Type", "text/plain;charset=UTF-8")
         .body(text);
-    spawn_local(async move {
-        let response = match request {
-            Ok(request) => request.send().await,
-            Err(error) => Err(error),
-        };
-        let Ok(response) = response else {
-            return on_response(None);
-        };
-        let text = response.text().await.unwrap_or_default();
-        on_response(Some(PublishResponse {
-            status: response.status(),
-            // A count, which is far below what a number loses.
-            subscribers: json::number(&text, "subscribers").map(|count| count as u64),
-            detail: problem(&text),
-        }));
-    });
+    send(
+        request,
+        |_| true,
+        move |response| {
+            on_response(response.map(|response| PublishResponse {
+                status: response.status,
+                // A count, which is far below what a number loses.
+                subscribers: json::number(&response.text, "subscribers").map(|count| count as u64),
+                detail: problem(&response.text),
+            }));
+        },
+    );
 }
+
+/// The type of a response that explains a refusal.
+const PROBLEM_DOCUMENT: &str = "application/problem+json";
 
 fn problem(document: &str) -> Option<String> {
     let [detail, title] = json::texts(document, ["detail", "title"]);
     detail.or(title)
 }
 
-async fn read(response: Response) -> ProbeResponse {
+struct Response {
+    status: u16,
+    content_type: String,
+    /// The body; empty if it was not wanted.
+    text: String,
+}
+
+/// Sends a request. The body of the response is awaited only if its type is one of those that are `wanted`.
+fn send(
+    request: Result<Request, Error>,
+    wanted: fn(&str) -> bool,
+    on_response: impl FnOnce(Option<Response>) + 'static,
+) {
+    // Boxed as Leptos boxes its own: the code that runs a task is there once.
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
+        on_response(match request {
+            Ok(request) => read(request, wanted).await,
+            Err(_) => None,
+        });
+    });
+    spawn_local(task);
+}
+
+async fn read(request: Request, wanted: fn(&str) -> bool) -> Option<Response> {
+    let response = request.send().await.ok()?;
     let content_type = response.headers().get("content-type").unwrap_or_default();
-    let detail = if content_type.starts_with("application/problem+json") {
-        problem(&response.text().await.unwrap_or_default())
+    let text = if wanted(&content_type) {
+        response.text().await.unwrap_or_default()
     } else {
-        None
+        String::new()
     };
-    ProbeResponse {
+    Some(Response {
         status: response.status(),
-        is_event_stream: content_type.starts_with("text/event-stream"),
-        detail,
-    }
+        content_type,
+        text,
+    })
 }

@@ -34,7 +34,7 @@ pub fn ConnectionPanel(
     let ready_state =
         Signal::derive(move || messages::ready_state(connection.ready_state.get()).to_owned());
     let last_event = Signal::derive(move || {
-        let age = log.age.get();
+        let age = (log.received.get() > 0).then(|| log.age.get());
         log.newest_rendered
             .with_value(|rendered| messages::last_message(age, rendered.as_ref()))
     });

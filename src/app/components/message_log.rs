@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use super::button::QuietButton;
 use super::filter_field::FilterField;
 use super::message_row::MessageRow;
-use crate::app::live::{Action, EventStream};
+use crate::app::live::{Action, EventStream, on_change};
 use crate::app::log_buffer::LogBuffer;
 use crate::app::messages;
 
@@ -107,7 +107,7 @@ pub fn MessageLog(
     };
     // While older rows are added to the document above a reader that has gone to the start, the list stays at its start, until
     // all are there. In the next frame: the rows are in the document then.
-    Effect::new(move |_| {
+    on_change(Box::new(move || {
         let _ = stream.log.revision.get();
         let is_whole = log.with_untracked(LogBuffer::is_whole);
         request_animation_frame(move || {
@@ -121,14 +121,14 @@ pub fn MessageLog(
                 }
             });
         });
-    });
-    Effect::new(move |_| {
+    }));
+    on_change(Box::new(move || {
         if stream.log.jumps.get() > 0
             && let Some(scroller) = scroller.get_untracked()
         {
             scroller.set_scroll_top(0);
         }
-    });
+    }));
 
     view! {
         <div class=class>

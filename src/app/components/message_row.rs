@@ -56,7 +56,7 @@ pub fn MessageRow(
     let cut = message
         .cut
         .as_ref()
-        .filter(|_| stream_link.contains('?'))
+        .filter(|_| stream_link.as_bytes().contains(&b'?'))
         .map(|cut| {
             let after = cut.after.as_deref().unwrap_or(EARLIEST);
             let after = utf8_percent_encode(after, NON_ALPHANUMERIC);

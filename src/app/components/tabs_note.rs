@@ -10,7 +10,7 @@ use crate::app::messages;
 pub fn TabsNote(
     /// How many pages share the connections; 0 if they do not.
     #[prop(into)]
-    tabs: Signal<u32>,
+    tabs: Signal<u64>,
 ) -> impl IntoView {
     let note = Signal::derive(move || match tabs.get() {
         0 => String::new(),

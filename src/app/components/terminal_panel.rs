@@ -2,29 +2,18 @@
 
 use leptos::prelude::*;
 
-use crate::app::curl;
 use crate::app::live::{COMMAND_ELEMENT_ID, EventStream};
 use crate::app::messages;
 
 /// The command and the link.
 #[component]
 pub fn TerminalPanel(
-    /// The stream; its command stands here when the clipboard refused it.
+    /// The stream whose command stands here.
     stream: EventStream,
-    /// Scheme and authority of the server.
-    origin: String,
-    /// Path of the stream.
-    stream_path: String,
     /// Path of the stream as a browser opens it.
     stream_link: String,
 ) -> impl IntoView {
-    let plain = curl::plain(&origin, &stream_path);
-    let command = Signal::derive(move || {
-        stream
-            .uncopied_command
-            .get()
-            .unwrap_or_else(|| plain.clone())
-    });
+    let command: Signal<String> = stream.command.into();
     view! {
         <section class="terminal" aria-labelledby="terminal-heading">
             <h2 id="terminal-heading" class="label">{messages::TERMINAL_HEADING}</h2>

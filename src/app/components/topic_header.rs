@@ -17,7 +17,9 @@ pub fn TopicHeader(
     stream: EventStream,
 ) -> impl IntoView {
     let newest = stream.log.newest;
-    let is_long = move |text: &String| text.chars().nth(SHORT).is_some() || text.contains('\n');
+    // As a byte: looking for a character brings along all that looks for texts.
+    let is_long =
+        move |text: &String| text.chars().nth(SHORT).is_some() || text.as_bytes().contains(&b'\n');
     let is_none = Signal::derive(move || newest.with(String::is_empty));
     let short = Signal::derive(move || {
         newest.with(|text| match text.as_str() {

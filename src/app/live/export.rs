@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::{COMMAND_ELEMENT_ID, EventStream, data_element_id, program_element_id};
+use super::{COMMAND_ELEMENT_ID, EventStream, data_element_id, program_element_id, set_if_changed};
 use crate::app::curl;
 use crate::app::log_buffer::{Content, Message};
 use crate::app::messages;
@@ -22,12 +22,13 @@ pub(super) fn copy_stream(
         Language::JavaScript | Language::Python => document::text_of(program_element_id(language)),
     };
     let Some(command) = program else { return };
+    let plain = curl::plain(origin, stream_path);
     clipboard::write(&command.clone(), move |is_written| {
         if is_written {
-            stream.uncopied_command.try_set(None);
+            set_if_changed(stream.command, plain);
             announce(stream, messages::said_copied(language));
         } else {
-            stream.uncopied_command.try_set(Some(command));
+            stream.command.try_set(command);
             announce(stream, messages::SAID_NOT_COPIED);
             // After the text has been rendered, which follows the signal in its own turn.
             queue_microtask(|| document::select_text_of(COMMAND_ELEMENT_ID));

@@ -152,7 +152,8 @@ impl LogFeed {
             return;
         }
         let this = Weak::clone(&self.this);
-        let rest = Duration::from_secs_f64(rest / 1_000.0);
+        // Positive and small, so that only a fraction gets lost.
+        let rest = Duration::from_millis(rest as u64);
         self.rest.replace(Timeout::after(rest, move || {
             if let Some(feed) = this.upgrade() {
                 feed.rest.take();
@@ -162,11 +163,10 @@ impl LogFeed {
     }
 
     fn show_counts(&self) {
-        let age = self
-            .last_message
-            .get()
-            .map(|at| whole_seconds(clock::now() - at, f64::floor));
-        set_if_changed(self.signals.age, age);
+        if let Some(at) = self.last_message.get() {
+            let age = whole_seconds(clock::now() - at, f64::floor);
+            set_if_changed(self.signals.age, age);
+        }
         set_if_changed(self.signals.received, self.received.get());
     }
 }

@@ -12,7 +12,8 @@ use send_wrapper::SendWrapper;
 use super::client::{Client, ClientEvent};
 use super::log_feed::LogFeed;
 use super::{
-    Action, EventStream, FILTER_ELEMENT_ID, export, publisher, set_if_changed, stream_url,
+    Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher, set_if_changed,
+    stream_url,
 };
 use crate::app::connection::ConnectionEvent;
 use crate::app::filter::Filter;
@@ -45,11 +46,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
 pub(super) fn connect(stream: EventStream, page: &TopicPage) {
     let page = page.clone();
-    Effect::new(move |_| {
+    on_change(Box::new(move || {
         let subscription = SendWrapper::new(Subscription::start(stream, &page));
         on_cleanup(move || drop(subscription));
         document::mark_hydrated();
-    });
+    }));
 }
 
 /// Everything that lives as long as the page does. Callbacks hold it weakly.
@@ -122,7 +123,7 @@ impl Subscription {
         subscription.tabs.replace(Tabs::count(move |tabs| {
             if let Some(subscription) = this.upgrade() {
                 let crowded = if tabs > 1 { tabs } else { 0 };
-                set_if_changed(subscription.stream.crowded_tabs, crowded);
+                set_if_changed(subscription.stream.crowded_tabs, u64::from(crowded));
             }
         }));
         // What was typed before the page was hydrated counts.

@@ -81,7 +81,7 @@ pub fn LivePage(
             <MessageLog stream has_tools=!is_clock stream_link=stream_link.clone() older older_path />
         </main>
         <footer class="page-foot">
-            <TerminalPanel stream origin=page.origin stream_path=page.stream_path stream_link />
+            <TerminalPanel stream stream_link />
             <TabsNote tabs=stream.crowded_tabs />
         </footer>
     }
