@@ -1,6 +1,10 @@
 //! Methods, headers, queries and paths, right and wrong.
 
-use crate::client::{self, Answer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::{self, Answer, PATIENCE};
 use crate::support::{QUIET, TestServer};
 
 async fn problem(answer: Answer, status: u16) -> String {
@@ -359,4 +363,60 @@ async fn without_a_clock_its_urls_say_so_and_the_first_page_is_the_list_of_topic
     let kitchen = client::events(server.address, "/topics/kitchen", &[]).await;
     drop(kitchen);
     server.stop().await;
+}
+
+/// Reads until a text has come, or the connection ends. Returns everything that has come.
+async fn read_until(socket: &mut TcpStream, text: &str) -> String {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(text) {
+        let more = timeout(PATIENCE, socket.read_buf(&mut read)).await;
+        if more.expect("in time").expect("a readable socket") == 0 {
+            break;
+        }
+    }
+    String::from_utf8(read).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_a_refusal_whose_body_comes_late() {
+    let server = TestServer::start(&["--anonymous-publish=off", "--clock-interval=1h"]).await;
+    for method in ["POST", "PUT"] {
+        let mut socket = TcpStream::connect(server.address)
+            .await
+            .expect("a connection");
+        socket.set_nodelay(true).expect("an option");
+        let head = format!("{method} /topics/a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("written");
+        // The server has the head alone before it gets the body.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        socket.write_all(b"data: x\n\n").await.expect("written");
+        let refusal = read_until(&mut socket, "}").await;
+        assert!(refusal.starts_with("HTTP/1.1 403"), "{refusal}");
+        assert!(!refusal.contains("connection: close"), "{refusal}");
+        socket
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect("written");
+        let next = read_until(&mut socket, "ok\n").await;
+        assert!(next.starts_with("HTTP/1.1 200"), "{next:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_leaves_a_long_body_unread_says_that_the_connection_closes() {
+    let server = TestServer::start(&["--anonymous-publish=off", "--clock-interval=1h"]).await;
+    for body in [
+        "Content-Length: 100000",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 9\r\nExpect: 100-continue",
+    ] {
+        let mut socket = TcpStream::connect(server.address)
+            .await
+            .expect("a connection");
+        let head = format!("POST /topics/a HTTP/1.1\r\nHost: a\r\n{body}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("written");
+        let refusal = read_until(&mut socket, "nothing more comes").await;
+        assert!(refusal.starts_with("HTTP/1.1 403"), "{body}: {refusal}");
+        assert!(refusal.contains("connection: close"), "{body}: {refusal}");
+    }
 }

@@ -36,6 +36,9 @@ pub(crate) struct BodyObserver(pub(crate) Weak<dyn ObserveBody>);
 pub(crate) trait ObserveBody: Send + Sync {
     /// The body has been polled, and no more of it is there yet.
     fn waits_for_body(&self);
+
+    /// The request is answered without the rest of its body.
+    fn leaves_body(&self, rest: Body);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +144,7 @@ fn limited(body: Body, limit: TimeLimit, observer: Option<BodyObserver>) -> Body
         has_waited: false,
         timer: None,
         is_over: false,
+        is_read: false,
     })
 }
 
@@ -153,7 +157,22 @@ struct Limited {
     has_waited: bool,
     /// Runs while the next part is waited for.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether nothing more is read.
     is_over: bool,
+    /// Whether all of it has been read.
+    is_read: bool,
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        if !self.is_read
+            && !self.body.is_end_stream()
+            && let Some(BodyObserver(observer)) = &self.observer
+            && let Some(observer) = observer.upgrade()
+        {
+            observer.leaves_body(std::mem::take(&mut self.body));
+        }
+    }
 }
 
 impl HttpBody for Limited {
@@ -171,12 +190,15 @@ impl HttpBody for Limited {
             has_waited,
             timer,
             is_over,
+            is_read,
         } = &mut *self;
         if *is_over {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
-            (*has_waited, *timer, *is_over) = (false, None, frame.is_none());
+            (*has_waited, *timer) = (false, None);
+            *is_read = frame.is_none();
+            *is_over = *is_read;
             return Poll::Ready(frame);
         }
         if let Some(BodyObserver(observer)) = observer

@@ -9,10 +9,12 @@
 //! that has a body. Of an answer: [`OpenStream`], and the detail of a problem.
 //!
 //! * `reclaim`: a socket that can be reclaimed
+//! * `rest`: what a request that is answered early has left of its body
 //! * `activity`: what the streams of one HTTP/2 connection are doing
 
 mod activity;
 mod reclaim;
+mod rest;
 
 use std::convert::Infallible;
 use std::io;
@@ -393,16 +395,25 @@ impl Server {
         let (socket_state, for_answers) = (state.clone(), handoff.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let answering = (half_closed == HalfClosed::Waits).then(|| socket_state.begin_answer());
-            if answering.is_some() && !request.body().is_end_stream() {
-                request
-                    .extensions_mut()
-                    .insert(socket_state.body_observer());
+            let has_body = !request.body().is_end_stream();
+            if has_body {
+                let observer = socket_state.body_observer();
+                request.extensions_mut().insert(observer);
             }
             let version = request.version();
+            let waits_to_send = request.headers().contains_key(header::EXPECT);
+            let state = has_body.then(|| socket_state.clone());
             let answered = answer(Arc::clone(&routes), peer, request);
             let handoff = for_answers.clone();
             async move {
                 let mut response = answered.await?;
+                if let Some(rest) = state.and_then(|state| state.take_rest())
+                    && (waits_to_send || !rest::read(rest).await)
+                {
+                    // The library closes the connection, and a client is to know before it sends the next request.
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 // A short answer is written before anything is read again. That the reader of a stream has gone has to be
                 // seen while it is open.
                 if let Some(opened) = take_opened(&mut response) {

@@ -11,7 +11,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::body::Body;
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -49,12 +51,18 @@ struct State {
     end_seen: AtomicUsize,
     /// The reader that waits for that.
     reader: AtomicWaker,
+    /// What a request that is answered has left of its body.
+    rest: Mutex<Option<Body>>,
 }
 
 impl ObserveBody for State {
     fn waits_for_body(&self) {
         self.waits_for_body.fetch_add(1, Ordering::AcqRel);
         self.reader.wake();
+    }
+
+    fn leaves_body(&self, rest: Body) {
+        *self.rest.lock() = Some(rest);
     }
 }
 
@@ -76,6 +84,11 @@ impl SocketState {
     pub(super) fn begin_answer(&self) -> Answering {
         self.0.is_answering.store(true, Ordering::Release);
         Answering(Arc::clone(&self.0))
+    }
+
+    /// What the request that has been answered last has left of its body.
+    pub(super) fn take_rest(&self) -> Option<Body> {
+        self.0.rest.lock().take()
     }
 
     /// For the extensions of a request that has a body.
