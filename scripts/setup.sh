@@ -194,7 +194,9 @@ install_tool() { # CRATE VERSION [CARGO INSTALL OPTION]...
     cargo binstall --no-confirm --force --root "$CARGO_HOME" "$crate@$version" && return
     say "There is no ready-made $crate to download; compiling it ..."
   fi
-  CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --force --root "$CARGO_HOME" --target-dir target/tools \
+  # Less code to generate: a tool need not check its own arithmetic, nor unwind.
+  CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false \
+    CARGO_PROFILE_DEV_PANIC=abort cargo install --debug --force --root "$CARGO_HOME" --target-dir target/tools \
     "$crate" --version "$version" "$@"
 }
 

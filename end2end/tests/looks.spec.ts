@@ -32,3 +32,28 @@ for (const width of WIDTHS) {
     });
   }
 }
+
+test.describe('a page of which only the beginning has arrived', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('shows no controls where the list will stand', async ({ page, server }) => {
+    await page.route(server.url, async (route) => {
+      const response = await route.fetch();
+      const html = await response.text();
+      const cut = html.indexOf('<div class="messages-frame');
+      expect(cut).toBeGreaterThan(0);
+      await route.fulfill({ response, body: html.slice(0, cut) });
+    });
+    const controls = page.locator('.side');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto('/');
+    await expect(page.locator('.messages')).toBeAttached();
+    await expect(controls).toBeHidden();
+    await page.setViewportSize({ width: 1280, height: 844 });
+    await expect(controls, 'beside the list they are in nobody’s way').toBeVisible();
+    await page.unroute(server.url);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto('/');
+    await expect(controls).toBeVisible();
+  });
+});
