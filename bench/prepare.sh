@@ -155,7 +155,7 @@ prepare_mercure() {
   if GOBIN=$PWD/bench/target/mercure go install github.com/dunglas/mercure/caddy/mercure@latest >"$log" 2>&1; then
     skipped mercure "it can be built, but the comparison has no client for it yet"
   else
-    skipped mercure "go install github.com/dunglas/mercure/caddy/mercure@latest failed: $(head -n 1 "$log" | cut -c 1-200)"
+    skipped mercure "Go cannot install it; see $log"
   fi
 }
 
