@@ -808,7 +808,10 @@ impl Shared {
                 Ok((entry, subscribers, proposed))
             }
             Staged::Pending => {
-                let subscribers = state.subscribers(&entry);
+                let subscribers = match record {
+                    Some(record) => record.subscribers,
+                    None => state.subscribers(&entry),
+                };
                 let hash = key.map(|(hash, _)| hash);
                 state.sequencer.stage(Arc::clone(&entry), hash);
                 Ok((entry, subscribers, state.answer_after(true, ())))

@@ -57,7 +57,7 @@ impl Server {
         server.wait(Duration::from_millis(20), || {
             TcpStream::connect(address).is_ok()
         })?;
-        // What belongs to the start shall not be measured.
+        // The measurement begins after the start.
         sleep(Duration::from_millis(300));
         Ok(server)
     }

@@ -131,6 +131,11 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
     since_1970.map_or(0, |since| since.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
+/// The moment that was so long ago, in milliseconds since 1970.
+pub(super) fn milliseconds_ago(age: Duration) -> u64 {
+    SystemTime::now().checked_sub(age).map_or(0, milliseconds)
+}
+
 impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);

@@ -691,7 +691,7 @@ fn check_names(names: &[String], firsts: &[Offset], report: &mut Report) {
             let text = "it was left by a write that was interrupted, or is being written; a start removes it";
             report.note(name, None, text);
         } else if name.ends_with(".damaged") {
-            let text = "a start has set it aside, since it had no header";
+            let text = "a start with --on-damage gap has set it aside, since it was damaged";
             report.note(name, None, text);
         } else if name.ends_with(".idx") && !firsts.iter().any(is_index_of) {
             report.note(name, None, "its segment is not there");

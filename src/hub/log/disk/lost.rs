@@ -6,14 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::bytes::{Reader, put, put_bytes};
-use super::storage::Storage;
+use super::storage::{Storage, read_whole, replace};
 use crate::hub::channel::Matcher;
 use crate::hub::position::Offset;
 use crate::hub::topic::Topic;
 
-/// The file's name, and its name while it is written.
+/// The file's name.
 const NAME: &str = "lost";
-const NEW_NAME: &str = "lost.tmp";
 
 /// Its first bytes, with the version of its format.
 const MAGIC: [u8; 8] = *b"fw-lost1";
@@ -35,9 +34,7 @@ pub(super) struct LostEvents {
 impl LostEvents {
     /// Reads the file.
     pub(super) fn read(storage: &dyn Storage) -> Option<Self> {
-        let file = storage.open(NAME).ok()?;
-        let mut bytes = vec![0; file.length().ok()?.try_into().ok()?];
-        file.read_at(0, &mut bytes).ok()?;
+        let bytes = read_whole(storage, NAME).ok()?;
         let (content, crc) = bytes.split_last_chunk::<4>()?;
         if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
             return None;
@@ -89,11 +86,7 @@ impl LostEvents {
     ///
     /// When that fails. The file is as it was then.
     pub(super) fn write(storage: &dyn Storage, bytes: &[u8]) -> io::Result<()> {
-        let file = storage.create(NEW_NAME)?;
-        file.write_at(0, bytes)?;
-        file.sync()?;
-        storage.rename(NEW_NAME, NAME)?;
-        storage.sync_names()
+        replace(storage, NAME, bytes)
     }
 
     /// The table has what all segments up to an offset had.

@@ -5,18 +5,17 @@
 //! fairwind log 1
 //! epoch NAME FIRST-OFFSET      one for each epoch, in order
 //! run SYNC BOOT FOLDER         how the server that has the folder, or had it last, makes events durable; which boot of which
-//!                              machine it was; and which folder, so that a copy is told from the original
+//!                              machine it was; and the folder, by which a start recognizes a copy
 //! closed OFFSET                it has stopped, and everything is durable up to this offset
 //! crc CHECKSUM                 of all lines before
 //! ```
 
 use std::io;
 
-use super::storage::Storage;
+use super::storage::{Storage, read_whole, replace};
 use crate::hub::position::{Epoch, Epochs, Offset};
 
 const NAME: &str = "meta";
-const NEW_NAME: &str = "meta.tmp";
 const TITLE: &str = "fairwind log ";
 const VERSION: u32 = 1;
 
@@ -70,16 +69,13 @@ impl Meta {
     }
 
     pub(super) fn read(storage: &dyn Storage) -> Result<Self, MetaError> {
-        let file = match storage.open(NAME) {
-            Ok(file) => file,
+        let bytes = match read_whole(storage, NAME) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(MetaError::Missing);
             }
             Err(error) => return Err(MetaError::Io(error)),
         };
-        let length = file.length().map_err(MetaError::Io)?;
-        let mut bytes = vec![0; length.try_into().map_err(|_| MetaError::Damaged)?];
-        file.read_at(0, &mut bytes).map_err(MetaError::Io)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| MetaError::Damaged)?;
         Self::parse(text)
     }
@@ -90,11 +86,7 @@ impl Meta {
     ///
     /// When that fails. The file is as it was then.
     pub(super) fn write(&self, storage: &dyn Storage) -> io::Result<()> {
-        let file = storage.create(NEW_NAME)?;
-        file.write_at(0, self.text().as_bytes())?;
-        file.sync()?;
-        storage.rename(NEW_NAME, NAME)?;
-        storage.sync_names()
+        replace(storage, NAME, self.text().as_bytes())
     }
 
     fn text(&self) -> String {

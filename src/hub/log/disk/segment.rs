@@ -16,7 +16,7 @@ use super::format::{
     milliseconds, put_event, put_topic,
 };
 use super::index::{Index, Place, relative};
-use super::storage::{Storage, StoredFile};
+use super::storage::{Storage, StoredFile, read_whole};
 use crate::hub::position::Offset;
 use crate::hub::topic::Topic;
 
@@ -171,9 +171,7 @@ pub(super) fn read_index(
     header: &Header,
     length: u64,
 ) -> Option<(Index, Offset)> {
-    let file = storage.open(&index_name(header.first)).ok()?;
-    let mut bytes = vec![0; file.length().ok()?.try_into().ok()?];
-    file.read_at(0, &mut bytes).ok()?;
+    let bytes = read_whole(storage, &index_name(header.first)).ok()?;
     Index::decode(&bytes, header, length)
 }
 

@@ -4,10 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use super::DamagePolicy;
-use super::format::{Record, milliseconds};
+use super::format::{Record, milliseconds_ago};
 use super::index::Place;
 use super::older::note_damage;
 use super::recovery::OpenError;
@@ -104,12 +103,8 @@ fn stop_at_damage(policy: DamagePolicy, segment: &Segment, position: u64) -> Res
 
 /// Chooses events by the indexes. Segments come newest first.
 fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted>), OpenError> {
-    let earliest = |age: Duration| {
-        let earliest = SystemTime::now().checked_sub(age);
-        earliest.map_or(0, milliseconds)
-    };
-    let oldest_to_keep = earliest(limits.age);
-    let oldest_key = earliest(IDEMPOTENCY_AGE);
+    let oldest_to_keep = milliseconds_ago(limits.age);
+    let oldest_key = milliseconds_ago(IDEMPOTENCY_AGE);
     // The hub evicts what is too much, and knows better which.
     let mut room = limits.bytes.saturating_add(limits.bytes / 4);
     let mut room_for_keys = MAX_KEYS;

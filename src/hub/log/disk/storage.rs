@@ -97,6 +97,33 @@ pub trait StoredFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// Reads a whole file.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub(super) fn read_whole(storage: &dyn Storage, name: &str) -> io::Result<Vec<u8>> {
+    let file = storage.open(name)?;
+    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Replaces a file by one with these bytes, durably.
+///
+/// # Errors
+///
+/// When that fails. The file is as it was then, and another one may be left whose name ends with `.tmp`.
+pub(super) fn replace(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new_name = format!("{name}.tmp");
+    let file = storage.create(&new_name)?;
+    file.write_at(0, bytes)?;
+    file.sync()?;
+    storage.rename(&new_name, name)?;
+    storage.sync_names()
+}
+
 /// A folder on the file system, locked against other processes.
 pub struct Folder {
     path: PathBuf,

@@ -3,13 +3,13 @@
 //!
 //! The first error of a write or a sync is final: nothing is committed after it, since a sync that is tried again may succeed
 //! without having made anything durable. Only a write that finds the disk full is not: what did not fit is taken away, its
-//! publishers are told, and the next group is tried again. A sync that finds the disk full is final like any other.
+//! publishers get an error, and the writer tries the next group. A sync that finds the disk full is final like any other.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::format::milliseconds;
+use super::format::{milliseconds, milliseconds_ago};
 use super::meta::Meta;
 use super::segment::SegmentWriter;
 use super::segments::Segments;
@@ -53,7 +53,8 @@ pub(super) struct Active {
     unsynced_since: Option<Instant>,
 }
 
-/// Fails what is staged, and all that comes, if the thread panics: its publishers would wait for ever.
+/// If the thread panics, fails the staged events and refuses new ones, so that no publisher waits for a commit that never
+/// comes.
 struct PanicGuard {
     staging: Staging,
     committer: Committer,
@@ -228,8 +229,7 @@ impl Writer {
 
     /// Removes the oldest segments as long as there are too many bytes, or all their events have expired.
     fn retain(&self) {
-        let oldest_to_keep = SystemTime::now().checked_sub(self.config.history_age);
-        let oldest_to_keep = oldest_to_keep.map_or(0, milliseconds);
+        let oldest_to_keep = milliseconds_ago(self.config.history_age);
         loop {
             let all = self.segments.all();
             let is_active = |segment| {

@@ -1,6 +1,7 @@
 //! The rest of a request's body, when the request is answered before all of it has been read, as a refusal is. While some of it
 //! has not arrived, the connection cannot be used again. A short rest is read, so that it can; for a long one, or one that does
-//! not come, the client is told that the connection closes. A proxy that learns that too late answers its client with 502.
+//! not come, the answer says that the connection closes. Otherwise a proxy sends the next request on the connection while the
+//! server closes it, and answers its client with 502.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -247,7 +247,7 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// Waits until the oldest event is committed, and counts it; for ever if there is none. Dropping the future loses nothing.
+    /// Waits until the oldest event is committed, and counts it. Without an event it never resolves. Dropping the future loses nothing.
     async fn settle_one(&mut self) -> Result<(), Problem> {
         let Some(oldest) = self.submitted.front_mut() else {
             return std::future::pending().await;
