@@ -5,11 +5,12 @@
 //! * [`publish`]: a request to publish, its preconditions, and its receipt
 //! * [`position`]: offsets and epochs, and how they are written as event ids
 //! * [`log`]: the edge to whatever makes events durable, and its contract
-//! * `sequencer`: the order of events, and what is staged but not committed
+//! * `sequencer`: the order of events, and what is staged but not committed; `follow`: a hub whose log gives the order
 //! * `entry`: an event with its offset; [`batch`]: some of them, as one read returns them
 //! * `channel`: a topic, or a pattern with readers; its log is a `history` and a [`tail`]
 //! * [`retention`]: how much of the histories stays
 //! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
+//! * `elsewhere`: the subscribers of other hubs that share the log
 //! * [`subscriber`]: a cursor into the logs of topics and patterns; [`visibility`]: which events it sees
 //! * [`watch`]: notification of changes
 //!
@@ -24,8 +25,10 @@
 
 pub mod batch;
 mod channel;
+mod elsewhere;
 mod entry;
 mod evicted_topics;
+mod follow;
 mod history;
 mod idempotency;
 pub mod log;
@@ -46,20 +49,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use self::channel::{Channel, ChannelLog, Matcher};
+use self::elsewhere::Elsewhere;
 pub use self::entry::Entry;
 use self::entry::UnsequencedEntry;
 use self::evicted_topics::EvictedTopics;
 use self::idempotency::Idempotency;
 use self::log::memory::MemoryLog;
 use self::log::older::OlderEvents;
+use self::log::shared::{self, Follower, SharedLog};
 use self::log::{
-    Committer, KeyRecord, Log, Recovered, RecoveredKey, Staged, Unavailable, UnavailableKind,
+    AnyLog, Committer, KeyRecord, Log, Recovered, RecoveredKey, Staged, Unavailable,
+    UnavailableKind,
 };
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
@@ -193,15 +200,24 @@ pub enum EndError {
 pub struct Hub(Arc<Shared>);
 
 pub(crate) struct Shared {
-    epochs: Epochs,
+    /// Changed only while the hub is locked.
+    epochs: RwLock<Epochs>,
     limits: Limits,
-    log: Box<dyn Log>,
+    order: Order,
     /// What the log still has of events that memory no longer has.
     older: Option<Arc<dyn OlderEvents>>,
     /// Every event up to here is in the logs of its topics. Readers look at it without the lock.
     committed: AtomicU64,
     retention: Retention,
     state: Mutex<State>,
+}
+
+/// Who gives events their offsets.
+enum Order {
+    /// The hub, which stages them with its log.
+    Hub(Box<dyn Log>),
+    /// The log, which several hubs share.
+    Log(Box<dyn SharedLog>),
 }
 
 struct State {
@@ -217,6 +233,7 @@ struct State {
     tails: TailBudget,
     evicted_topics: EvictedTopics,
     idempotency: Idempotency,
+    elsewhere: Elsewhere,
 }
 
 /// Channels that an event has reached.
@@ -224,9 +241,17 @@ type Reached = SmallVec<[Arc<Channel>; 2]>;
 
 /// An event that has been staged, or refused; see [`Hub::submit`].
 #[must_use = "the event is published, but whether it is stored remains unknown"]
-pub struct Submitted {
-    answer: Result<PublishReceipt, PublishError>,
-    commit: Option<Commit>,
+pub struct Submitted(Progress);
+
+/// How far a request has come.
+enum Progress {
+    /// There is an answer, to be given when what it rests on is committed.
+    Staged {
+        answer: Result<PublishReceipt, PublishError>,
+        commit: Option<Commit>,
+    },
+    /// A shared log will answer.
+    Proposed(oneshot::Receiver<shared::Answer>),
 }
 
 /// What becomes of a request once everything that it rests on is committed.
@@ -256,37 +281,26 @@ impl Hub {
         Self::open(limits, MemoryLog, MemoryLog::recovered())
     }
 
-    /// A hub over a log, and what that log has.
+    /// A hub over a log of its own, and what that log has.
     pub fn open(limits: Limits, log: impl Log, recovered: Recovered) -> Self {
-        let Recovered {
-            epochs,
-            newest,
-            entries,
-            evicted,
-            evicted_floor,
-            keys,
-        } = recovered;
-        let shared = Arc::new(Shared {
-            epochs,
-            limits,
-            older: log.older(),
-            log: Box::new(log),
-            committed: AtomicU64::new(newest.number()),
-            retention: Retention::new(limits),
-            state: Mutex::new(State {
-                sequencer: Sequencer::new(newest),
-                topics: HashMap::new(),
-                names: BTreeMap::new(),
-                patterns: PatternIndex::default(),
-                next_channel: ChannelId(0),
-                subscriptions: 0,
-                tails: TailBudget::new(limits.tail_bytes),
-                evicted_topics: EvictedTopics::new(evicted_floor),
-                idempotency: Idempotency::default(),
-            }),
-        });
-        shared.recover(&entries, &evicted, &keys);
-        shared.log.open(Committer::new(&shared));
+        let older = log.older();
+        let order = Order::Hub(Box::new(log));
+        let shared = Shared::new(limits, order, older, &recovered);
+        shared.recover(&recovered.entries, &recovered.evicted, &recovered.keys);
+        if let Order::Hub(log) = &shared.order {
+            log.open(Committer::new(&shared));
+        }
+        Self(shared)
+    }
+
+    /// A hub over a log that it shares with others. It is empty until the log hands it events.
+    pub fn follow(limits: Limits, log: impl SharedLog) -> Self {
+        let older = log.older();
+        let order = Order::Log(Box::new(log));
+        let shared = Shared::new(limits, order, older, &MemoryLog::recovered());
+        if let Order::Log(log) = &shared.order {
+            log.open(Follower::new(&shared));
+        }
         Self(shared)
     }
 
@@ -317,11 +331,15 @@ impl Hub {
         conditions: Preconditions,
     ) -> Submitted {
         let draft = UnsequencedEntry::new(publication);
-        while let Some(commit) = self.wait_for_room() {
+        let log = match &self.0.order {
+            Order::Hub(log) => &**log,
+            Order::Log(log) => return self.submit_to(&**log, topic, draft, conditions).await,
+        };
+        while let Some(commit) = self.wait_for_room(log) {
             // Whether that fails is its publishers' matter.
             let _ = committed(commit).await;
         }
-        let proposed = self.propose(topic, draft, &conditions);
+        let proposed = self.propose(log, topic, draft, &conditions);
         if notify(proposed.reached) {
             // A writer thread was just woken, possibly on this core. Yield once so that it runs first: readers wait for it,
             // and what is published meanwhile goes out together.
@@ -330,15 +348,15 @@ impl Hub {
         if self.0.retention.is_overdue() {
             self.retain();
         }
-        Submitted {
+        Submitted(Progress::Staged {
             answer: proposed.answer,
             commit: proposed.commit,
-        }
+        })
     }
 
     /// Resolves when something is committed, if the log has no room for another staged event.
-    fn wait_for_room(&self) -> Option<Commit> {
-        if self.0.log.has_room() {
+    fn wait_for_room(&self, log: &dyn Log) -> Option<Commit> {
+        if log.has_room() {
             return None;
         }
         self.0.state.lock().sequencer.wait()
@@ -351,7 +369,10 @@ impl Hub {
     ///
     /// [`EndError`] if there is nothing to end, or the log cannot take events.
     pub async fn end(&self, topic: &Topic) -> Result<(), EndError> {
-        let proposed = self.propose_end(topic);
+        let proposed = match &self.0.order {
+            Order::Hub(log) => self.propose_end(&**log, topic),
+            Order::Log(log) => return self.end_in(&**log, topic).await,
+        };
         notify(proposed.reached);
         if let Some(commit) = proposed.commit {
             committed(commit).await?;
@@ -410,7 +431,9 @@ impl Hub {
             subscribers: 0,
             has_ended: false,
         };
+        let elsewhere = state.elsewhere.of(topic);
         let Some(channel) = state.current(topic, &self.0.retention) else {
+            snapshot.subscribers = elsewhere;
             return snapshot;
         };
         let log = channel.log();
@@ -445,7 +468,7 @@ impl Hub {
             snapshot.older_than = oldest_shown.map(|offset| self.id(offset));
         }
         snapshot.events.reverse();
-        snapshot.subscribers = channel.subscribers();
+        snapshot.subscribers = channel.subscribers() + elsewhere;
         snapshot.has_ended = log.has_ended();
         snapshot
     }
@@ -453,12 +476,12 @@ impl Hub {
     /// The log's own id of an offset, which is an event's id unless its publisher chose one. Unlike that, it is unique over
     /// all topics.
     pub fn id(&self, offset: Offset) -> EventId {
-        self.0.epochs.id(offset)
+        self.0.epochs.read().id(offset)
     }
 
     /// The offset that a log's own id stands for.
     pub(super) fn offset(&self, id: &EventId) -> Option<Offset> {
-        self.0.epochs.offset(id)
+        self.0.epochs.read().offset(id)
     }
 
     /// The topics that a reader may see, by name. `sees` says of each topic whether the reader may know of it, and if so,
@@ -466,14 +489,19 @@ impl Hub {
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
         self.retain();
         let state = self.0.state.lock();
-        let channels: Vec<_> = state.names.values().cloned().collect();
+        let topics = state.names.iter();
+        let channels: Vec<_> = topics
+            .map(|(topic, channel)| (Arc::clone(channel), state.elsewhere.of(topic)))
+            .collect();
         // Publishers do not wait until every log has been looked at.
         drop(state);
         channels
             .iter()
-            .filter_map(|channel| {
+            .filter_map(|(channel, elsewhere)| {
                 let topic = channel.topic()?;
-                channel.summary(topic, sees(topic)?)
+                let mut summary = channel.summary(topic, sees(topic)?)?;
+                summary.subscribers += elsewhere;
+                Some(summary)
             })
             .collect()
     }
@@ -487,23 +515,21 @@ impl Hub {
             bytes: self.0.retention.bytes(),
             // Offsets count from 1.
             published: self.committed().number(),
-            stored: self.0.log.stored_bytes(),
-            is_ready: self.0.log.health().is_ok(),
+            stored: self.0.order.log().stored_bytes(),
+            is_ready: self.0.order.log().health().is_ok(),
         }
     }
 
     /// How many subscribers a topic has by its name; readers of patterns are not among them.
     pub fn subscribers(&self, topic: &Topic) -> usize {
         let state = self.0.state.lock();
-        state
-            .topics
-            .get(topic)
-            .map_or(0, |channel| channel.subscribers())
+        let here = state.topics.get(topic);
+        here.map_or(0, |channel| channel.subscribers()) + state.elsewhere.of(topic)
     }
 
     /// The epoch of new events' ids.
-    pub fn epoch(&self) -> &str {
-        self.0.epochs.current().as_str()
+    pub fn epoch(&self) -> String {
+        self.0.epochs.read().current().as_str().to_owned()
     }
 
     /// How much the hub holds.
@@ -536,17 +562,18 @@ impl Hub {
     ///
     /// [`Unavailable`] as a publisher would get it.
     pub fn health(&self) -> Result<(), Unavailable> {
-        self.0.log.health()
+        self.0.order.log().health()
     }
 
     /// Takes no more events. What was staged is committed, or has failed, when this returns.
     pub fn close(&self) {
-        self.0.log.close();
+        self.0.order.log().close();
     }
 
     /// Checks an event, gives it the next offset, and stages it.
     fn propose(
         &self,
+        log: &dyn Log,
         topic: &Topic,
         draft: UnsequencedEntry,
         conditions: &Preconditions,
@@ -581,7 +608,7 @@ impl Hub {
         let name = channel.as_deref().and_then(Channel::topic).unwrap_or(topic);
         let key = new_key.as_ref().zip(conditions.idempotency.as_ref());
         let key = key.map(|(new, key)| (new.hash(), key));
-        match self.0.append(&mut state, name, draft, key) {
+        match self.0.append(log, &mut state, name, draft, key) {
             Ok((entry, subscribers, proposed)) => {
                 if let Some(key) = new_key {
                     state.idempotency.remember(key, entry.offset, subscribers);
@@ -597,7 +624,7 @@ impl Hub {
         }
     }
 
-    fn propose_end(&self, topic: &Topic) -> Proposed<Result<(), EndError>> {
+    fn propose_end(&self, log: &dyn Log, topic: &Topic) -> Proposed<Result<(), EndError>> {
         let mut state = self.0.state.lock();
         let channel = state.current(topic, &self.0.retention);
         if self.has_ended(&state, topic, channel.as_deref()) {
@@ -608,7 +635,7 @@ impl Hub {
         }
         match self
             .0
-            .append(&mut state, topic, UnsequencedEntry::end(topic), None)
+            .append(log, &mut state, topic, UnsequencedEntry::end(topic), None)
         {
             Ok((_, _, proposed)) => proposed.with(Ok(())),
             Err(error) => Proposed::at_once(Err(error.into())),
@@ -735,7 +762,45 @@ impl Hub {
     }
 }
 
+impl Order {
+    fn log(&self) -> &dyn AnyLog {
+        match self {
+            Self::Hub(log) => &**log,
+            Self::Log(log) => &**log,
+        }
+    }
+}
+
 impl Shared {
+    /// A hub whose memory is empty still.
+    fn new(
+        limits: Limits,
+        order: Order,
+        older: Option<Arc<dyn OlderEvents>>,
+        recovered: &Recovered,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            epochs: RwLock::new(recovered.epochs.clone()),
+            limits,
+            order,
+            older,
+            committed: AtomicU64::new(recovered.newest.number()),
+            retention: Retention::new(limits),
+            state: Mutex::new(State {
+                sequencer: Sequencer::new(recovered.newest),
+                topics: HashMap::new(),
+                names: BTreeMap::new(),
+                patterns: PatternIndex::default(),
+                next_channel: ChannelId(0),
+                subscriptions: 0,
+                tails: TailBudget::new(limits.tail_bytes),
+                evicted_topics: EvictedTopics::new(recovered.evicted_floor),
+                idempotency: Idempotency::default(),
+                elsewhere: Elsewhere::default(),
+            }),
+        })
+    }
+
     /// Puts what a log has recovered into memory. There is no subscriber yet to be notified.
     fn recover(&self, entries: &[Arc<Entry>], evicted: &[(Topic, Offset)], keys: &[RecoveredKey]) {
         /// How many events are put into memory between two looks at the limits.
@@ -785,17 +850,19 @@ impl Shared {
     /// Gives an event the next offset, and stages it. Returns it, and how many subscribers its topics have.
     fn append(
         &self,
+        log: &dyn Log,
         state: &mut State,
         topic: &Topic,
         draft: UnsequencedEntry,
         key: Option<(idempotency::KeyHash, &IdempotencyKey)>,
     ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
-        let entry = Arc::new(draft.finish(topic, &self.epochs, state.sequencer.next()));
+        let entry = draft.finish(topic, &self.epochs.read(), state.sequencer.next());
+        let entry = Arc::new(entry);
         let record = key.map(|(_, key)| KeyRecord {
             key,
             subscribers: state.subscribers(&entry),
         });
-        match self.log.stage(&entry, record)? {
+        match log.stage(&entry, record)? {
             Staged::Committed => {
                 state.sequencer.commit_at_once(entry.offset);
                 let reached = state.apply(&entry, &self.retention);
@@ -871,9 +938,9 @@ impl Shared {
 }
 
 impl Submitted {
-    /// Whether the hub has refused the event. The log may fail all others.
+    /// Whether the hub has refused the event. The log may fail all others, and a log that several hubs share refuse them.
     pub fn is_refused(&self) -> bool {
-        self.answer.is_err()
+        matches!(&self.0, Progress::Staged { answer: Err(_), .. })
     }
 
     /// The answer, when the log has committed what it rests on. Dropping the future leaves the event as it is.
@@ -883,7 +950,10 @@ impl Submitted {
     /// As [`Hub::publish`].
     pub async fn receipt(mut self) -> Result<PublishReceipt, PublishError> {
         self.committed().await?;
-        self.answer
+        match self.0 {
+            Progress::Staged { answer, .. } => answer,
+            Progress::Proposed(_) => Err(closed().into()),
+        }
     }
 
     /// Waits until [`Self::receipt`] has its answer. Dropping the future and calling again loses nothing.
@@ -892,15 +962,26 @@ impl Submitted {
     ///
     /// [`Unavailable`] if the log has failed; the receipt says so as well.
     pub async fn committed(&mut self) -> Result<(), Unavailable> {
-        if let Some(commit) = &mut self.commit {
-            let outcome = committed(commit).await;
-            self.commit = None;
-            if let Err(failure) = outcome {
-                self.answer = Err(failure.clone().into());
-                return Err(failure);
-            }
-        }
-        Ok(())
+        let outcome = match &mut self.0 {
+            Progress::Staged { commit: None, .. } => return Ok(()),
+            Progress::Staged {
+                answer,
+                commit: Some(commit),
+            } => match committed(commit).await {
+                Ok(()) => std::mem::replace(answer, Err(closed().into())),
+                Err(failure) => Err(failure.into()),
+            },
+            Progress::Proposed(answer) => answer.await.unwrap_or_else(|_| Err(closed().into())),
+        };
+        let failure = match &outcome {
+            Err(PublishError::Unavailable(failure)) => Some(failure.clone()),
+            _ => None,
+        };
+        self.0 = Progress::Staged {
+            answer: outcome,
+            commit: None,
+        };
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -1093,13 +1174,16 @@ fn notify(reached: Reached) -> bool {
 async fn committed(
     commit: impl Future<Output = Result<Result<(), Unavailable>, RecvError>>,
 ) -> Result<(), Unavailable> {
-    commit.await.unwrap_or_else(|_| {
-        Err(Unavailable {
-            reason: "the hub has been closed".to_owned(),
-            kind: UnavailableKind::Temporary,
-            fate_unknown: true,
-        })
-    })
+    commit.await.unwrap_or_else(|_| Err(closed()))
+}
+
+/// Nobody is left to answer.
+fn closed() -> Unavailable {
+    Unavailable {
+        reason: "the hub has been closed".to_owned(),
+        kind: UnavailableKind::Temporary,
+        fate_unknown: true,
+    }
 }
 
 #[cfg(test)]

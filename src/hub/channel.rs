@@ -38,7 +38,7 @@ pub(super) struct Channel {
 }
 
 /// Which events reach a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// Those of one topic.
     Topic(Topic),
@@ -251,6 +251,19 @@ impl ChannelLog {
     pub(super) fn trim_tail(&mut self, through: Offset) {
         while let Some(entry) = self.tail.as_mut().and_then(|tail| tail.trim(through)) {
             self.note_trimmed(&entry);
+        }
+    }
+
+    /// Counts everything up to an offset as lost, once retention has evicted it.
+    pub(super) fn lose_through(&mut self, through: Offset) {
+        self.trim_tail(through);
+        if let Some(tail) = &mut self.tail {
+            tail.skip_through(through);
+        }
+        self.history.skip_through(through);
+        self.lost.retained = self.lost.retained.max(through);
+        if self.history.is_empty() {
+            self.has_ended = false;
         }
     }
 

@@ -100,6 +100,11 @@ impl UnsequencedEntry {
         &self.publication
     }
 
+    /// What is published, its data as a reader will see it; whether it ends its topic is forgotten.
+    pub(super) fn into_publication(self) -> PublishRequest {
+        self.publication
+    }
+
     /// The event at its offset, as of now.
     pub(super) fn finish(self, topic: &Topic, epochs: &Epochs, offset: Offset) -> Entry {
         self.finish_at(topic, epochs, offset, SystemTime::now(), Instant::now())

@@ -67,6 +67,12 @@ impl EvictedTopics {
         }
     }
 
+    /// Every topic may have had events up to an offset.
+    pub(super) fn raise_floor(&mut self, through: Offset) {
+        self.floor = self.floor.max(through);
+        self.newest = self.newest.max(through);
+    }
+
     fn hash(&self, topic: &Topic) -> u64 {
         self.hasher.hash_one(topic.as_str())
     }

@@ -53,6 +53,11 @@ impl History {
         Some(entry)
     }
 
+    /// Counts everything up to an offset as evicted, of which there is nothing left.
+    pub(super) fn skip_through(&mut self, through: Offset) {
+        self.evicted_through = self.evicted_through.max(through);
+    }
+
     pub(super) fn oldest(&self) -> Option<&Arc<Entry>> {
         self.entries.front()
     }

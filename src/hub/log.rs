@@ -1,5 +1,6 @@
-//! The edge between the hub and its log: [`Log`] and the contract that every log keeps. [`memory`] is the first log, and
-//! commits at once; one on disk and one over several machines come behind the same edge.
+//! The edge between the hub and its log, and the contract that every log keeps. The log of one hub is a [`Log`]: [`memory`]
+//! commits at once, [`disk`] when the disk has the event. One that several hubs share is a
+//! [`SharedLog`](shared::SharedLog), whose differences [`shared`] describes.
 //!
 //! # Responsibilities
 //!
@@ -55,6 +56,7 @@
 pub mod disk;
 pub mod memory;
 pub mod older;
+pub mod shared;
 
 use std::sync::{Arc, Weak};
 
@@ -65,24 +67,9 @@ use super::position::{Epochs, Offset};
 use super::publish::IdempotencyKey;
 use super::topic::Topic;
 
-/// Makes events durable, or whatever its settings call committed. See the [contract](self).
-pub trait Log: Send + Sync + 'static {
-    /// Gives the log the handle that it commits with. Called once, before anything is staged.
-    fn open(&self, committer: Committer);
-
-    /// Whether the log has room for another staged event. Without it, publishers wait for a commit.
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    /// Takes the next event, and the key that its publisher gave. Its offset is higher than that of the event staged before.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] if the log cannot take the event now. Then it has not taken it.
-    fn stage(&self, entry: &Arc<Entry>, key: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable>;
-
-    /// What reads the events that the hub's memory no longer has, if the log can. Asked once, before [`Self::open`].
+/// What every log can do, whoever orders its events.
+pub trait AnyLog: Send + Sync + 'static {
+    /// What reads the events that the hub's memory no longer has, if the log can. Asked once, before the log is opened.
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
         None
     }
@@ -103,6 +90,24 @@ pub trait Log: Send + Sync + 'static {
 
     /// Takes no more events, and commits or fails what it has. Calling it again changes nothing.
     fn close(&self) {}
+}
+
+/// The log of one hub: makes events durable, or whatever its settings call committed. See the [contract](self).
+pub trait Log: AnyLog {
+    /// Gives the log the handle that it commits with. Called once, before anything is staged.
+    fn open(&self, committer: Committer);
+
+    /// Whether the log has room for another staged event. Without it, publishers wait for a commit.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Takes the next event, and the key that its publisher gave. Its offset is higher than that of the event staged before.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the log cannot take the event now. Then it has not taken it.
+    fn stage(&self, entry: &Arc<Entry>, key: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable>;
 }
 
 /// The idempotency key of an event, and what its publisher was answered beside the event's id.

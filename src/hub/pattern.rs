@@ -126,6 +126,10 @@ impl<V> PatternIndex<V> {
         }
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.by_length.values().flat_map(HashMap::values)
+    }
+
     /// The values of the patterns that match a topic.
     pub(super) fn matching<'a>(&'a self, topic: &'a Topic) -> impl Iterator<Item = &'a V> {
         let name = topic.as_str();

@@ -122,6 +122,22 @@ impl Retention {
         is_in_tail
     }
 
+    /// Evicts a channel's events up to an offset, and counts everything up to there as lost.
+    pub(super) fn lose_through(&self, channel: &Arc<Channel>, through: Offset) {
+        let mut log = channel.log();
+        let is_due = |log: &ChannelLog| {
+            log.history
+                .oldest()
+                .is_some_and(|oldest| oldest.offset <= through)
+        };
+        while is_due(&log) && self.evict(&mut log) {}
+        log.lose_through(through);
+        drop(log);
+        if channel.topic().is_some() {
+            self.list(channel);
+        }
+    }
+
     /// Whether the task has fallen so far behind that a publisher has to retain by itself.
     pub(super) fn is_overdue(&self) -> bool {
         self.bytes() > self.limits.bytes + self.limits.bytes / BACKSTOP_SHARE

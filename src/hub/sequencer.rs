@@ -48,7 +48,7 @@ impl Sequencer {
         self.newest.next()
     }
 
-    /// An event that has been given the next offset is committed at once.
+    /// An event that has been given a later offset, the next as a rule, is committed at once.
     pub(super) fn commit_at_once(&mut self, offset: Offset) {
         self.newest = offset;
     }

@@ -56,6 +56,11 @@ impl Tail {
         Some(entry)
     }
 
+    /// Events up to an offset, of which there is none left, are not here.
+    pub(super) fn skip_through(&mut self, through: Offset) {
+        self.start = self.start.max(through);
+    }
+
     /// The events after a cursor, oldest first.
     pub(super) fn after(&self, cursor: Offset) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.range(index_after(&self.entries, cursor)..)

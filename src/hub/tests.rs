@@ -276,12 +276,19 @@ impl OlderEvents for Grouped {
     }
 }
 
-impl Log for Grouped {
+impl AnyLog for Grouped {
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
         let can_read = self.0.lock().can_read;
         can_read.then(|| Arc::new(self.clone()) as Arc<dyn OlderEvents>)
     }
 
+    fn close(&self) {
+        self.refuse(true);
+        self.fail();
+    }
+}
+
+impl Log for Grouped {
     fn open(&self, committer: Committer) {
         self.0.lock().committer = Some(committer);
     }
@@ -297,11 +304,6 @@ impl Log for Grouped {
         }
         group.staged.push(Arc::clone(entry));
         Ok(Staged::Pending)
-    }
-
-    fn close(&self) {
-        self.refuse(true);
-        self.fail();
     }
 }
 

@@ -64,7 +64,7 @@ use self::stage_queue::StageQueue;
 use self::storage::{Folder, Storage};
 use self::writer::Writer;
 use super::older::OlderEvents;
-use super::{Committer, KeyRecord, Log, Recovered, Staged, Unavailable, UnavailableKind};
+use super::{AnyLog, Committer, KeyRecord, Log, Recovered, Staged, Unavailable, UnavailableKind};
 use crate::hub::Limits;
 use crate::hub::entry::Entry;
 use crate::hub::publish::IdempotencyKey;
@@ -298,7 +298,9 @@ impl Log for DiskLog {
     fn stage(&self, entry: &Arc<Entry>, key: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable> {
         self.staging.stage(entry, key)
     }
+}
 
+impl AnyLog for DiskLog {
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
         Some(Arc::clone(&self.older) as Arc<dyn OlderEvents>)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Committer, KeyRecord, Log, Recovered, Staged, Unavailable};
+use super::{AnyLog, Committer, KeyRecord, Log, Recovered, Staged, Unavailable};
 use crate::hub::entry::Entry;
 use crate::hub::position::{Epoch, Epochs, Offset};
 
@@ -23,6 +23,8 @@ impl MemoryLog {
         }
     }
 }
+
+impl AnyLog for MemoryLog {}
 
 impl Log for MemoryLog {
     fn open(&self, _: Committer) {}

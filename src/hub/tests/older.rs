@@ -533,7 +533,7 @@ fn a_restart_need_not_have_everything_in_memory() {
     world.publish_all("b", 5..=8);
     let committed = world.log.committed();
     let recovered = Recovered {
-        epochs: Epochs::new(Epoch::new(world.hub.epoch()).expect("a name")),
+        epochs: Epochs::new(Epoch::new(&world.hub.epoch()).expect("a name")),
         newest: Offset::from_number(8),
         entries: committed[6..].to_vec(),
         evicted: Vec::new(),

@@ -349,7 +349,7 @@ fn a_restart_has_what_was_committed_under_the_same_ids() {
     let before: Vec<_> = (0..=4)
         .map(|number| hub.id(Offset::from_number(number)))
         .collect();
-    let mut epochs = position::Epochs::new(position::Epoch::new(hub.epoch()).expect("a name"));
+    let mut epochs = position::Epochs::new(position::Epoch::new(&hub.epoch()).expect("a name"));
     epochs
         .begin(
             position::Epoch::new("second").expect("a name"),

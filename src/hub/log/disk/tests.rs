@@ -16,7 +16,7 @@ use super::writer::{MAX_FRAME_BYTES, MAX_FRAME_EVENTS, Writer};
 use super::{DamagePolicy, DiskConfig, OpenError, Staging, SyncPolicy, older, open_writer};
 use crate::hub::entry::Entry;
 use crate::hub::log::older::{Matcher, OlderAnswer, OlderEvents, OlderPage, OlderRange};
-use crate::hub::log::{Committer, KeyRecord, Log, Staged, Unavailable};
+use crate::hub::log::{AnyLog, Committer, KeyRecord, Log, Staged, Unavailable};
 use crate::hub::pattern::Pattern;
 use crate::hub::position::Offset;
 use crate::hub::{Hub, Limits};
@@ -141,7 +141,9 @@ impl Log for SteppedLog {
     fn stage(&self, entry: &Arc<Entry>, key: Option<KeyRecord<'_>>) -> Result<Staged, Unavailable> {
         self.0.staging.stage(entry, key)
     }
+}
 
+impl AnyLog for SteppedLog {
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
         let can_be_read = self.0.can_be_read;
         can_be_read.then(|| Arc::new(self.clone()) as Arc<dyn OlderEvents>)

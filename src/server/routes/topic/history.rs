@@ -111,7 +111,7 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
     let limits = state.hub.limits();
     let body = SnapshotBody {
         topic: topic.as_str(),
-        epoch: state.hub.epoch(),
+        epoch: &state.hub.epoch(),
         subscribers: snapshot.subscribers,
         ended: snapshot.has_ended,
         first_id,

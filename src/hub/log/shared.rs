@@ -1,0 +1,236 @@
+//! A log that several hubs share: how it differs from a log of one hub, and the contract that it keeps.
+//!
+//! # Who orders
+//!
+//! A log of one hub stages what that hub has ordered ([`Log`](super::Log)). A shared log gives events their offsets itself,
+//! since only it knows what the other hubs publish. A hub therefore proposes an event ([`SharedLog::propose`]), and every hub
+//! gets every event of the log in the log's order ([`Follower::apply`]), its own among them. The publisher is answered when
+//! its own hub has applied the event, so that it reads what it has written.
+//!
+//! # What the hub checks, and what the log checks
+//!
+//! * The hub checks a proposal against what it has applied: ends, preconditions, own ids, keys, the number of topics. A refusal
+//!   rests on committed events only, so it is given at once.
+//! * What other hubs publish between that check and the event's place in the log is the log's matter. It lets no event past the
+//!   end of its topic. For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics in between,
+//!   and has the hub check again ([`Follower::check`]) when something did. Of several proposals that have a
+//!   [unique](Proposal::unique) text in common it takes one.
+//! * An offset may stay without an event: readers never notice.
+//!
+//! # Losses
+//!
+//! A shared log can lose events that a hub has shown to readers, or that a hub has never seen. The log then says so:
+//! [`Follower::lose_through`] turns everything up to an offset into a loss, which a reader gets as a gap, and
+//! [`Follower::begin`] begins an epoch, so that ids from before are not taken for the events that have their numbers now.
+//! Offsets never go back, whatever the log behind them does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::{AnyLog, Unavailable};
+pub use crate::hub::channel::Matcher;
+pub(in crate::hub) use crate::hub::entry::StoredEvent;
+use crate::hub::position::{Epochs, Offset};
+use crate::hub::publish::{
+    ExpectedNewest, IdempotencyKey, PublishError, PublishReceipt, PublishRequest,
+};
+use crate::hub::topic::Topic;
+use crate::hub::{Hub, Shared};
+
+/// Orders the events of several hubs, and makes them durable. See the [contract](self).
+pub trait SharedLog: AnyLog {
+    /// Gives the log the handle that it hands events to. Called once, before anything is proposed.
+    fn open(&self, follower: Follower);
+
+    /// Room for what is proposed and not answered, in bytes. A proposal holds its share until it is answered.
+    fn room(&self) -> &Arc<Semaphore>;
+
+    /// How many bytes of room there are in all.
+    fn room_bytes(&self) -> usize;
+
+    /// Takes a proposal, and answers it later. It does not block.
+    fn propose(&self, proposal: Proposal);
+}
+
+/// An event that a hub would like to have in the log. It is answered once; a proposal that is dropped counts as one whose
+/// fate is unknown.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The topic that it is published to.
+    pub topic: Topic,
+    /// What is published, its data as a reader will see it.
+    pub publication: PublishRequest,
+    /// Whether it ends its topic.
+    pub is_end: bool,
+    /// The key that its publisher gave.
+    pub key: Option<IdempotencyKey>,
+    /// What the topic's newest event must be.
+    pub expected: Option<ExpectedNewest>,
+    /// How many subscribers it reaches, over all hubs, as far as this one knows.
+    pub subscribers: usize,
+    answer: oneshot::Sender<Answer>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What a publisher is told.
+pub(in crate::hub) type Answer = Result<PublishReceipt, PublishError>;
+
+/// What tells a proposal apart from others that would publish the same; see [`Proposal::unique`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unique<'a> {
+    /// The idempotency key of its topic. A second proposal with it gets the answer of the first.
+    Key(&'a str),
+    /// The id that its publisher chose. A second proposal with it is refused.
+    OwnId(&'a str),
+}
+
+impl Proposal {
+    /// A proposal, and what resolves with its answer.
+    pub(in crate::hub) fn new(
+        topic: &Topic,
+        publication: PublishRequest,
+        room: OwnedSemaphorePermit,
+    ) -> (Self, oneshot::Receiver<Answer>) {
+        let (answer, receiver) = oneshot::channel();
+        let proposal = Self {
+            topic: topic.clone(),
+            publication,
+            is_end: false,
+            key: None,
+            expected: None,
+            subscribers: 0,
+            answer,
+            _room: room,
+        };
+        (proposal, receiver)
+    }
+
+    /// Whether nothing may reach its topics between the hub's check and the event itself: it has a precondition, or needs two
+    /// things to be unique.
+    pub fn is_strict(&self) -> bool {
+        let has_own_id = self.publication.id.is_some();
+        let is_of_several = !self.publication.also_in.is_empty();
+        self.expected.is_some() || has_own_id && (self.key.is_some() || is_of_several)
+    }
+
+    /// What no other event of its topic may have, if anything.
+    pub fn unique(&self) -> Option<Unique<'_>> {
+        let key = self.key.as_ref().map(|key| Unique::Key(&key.key));
+        key.or_else(|| Some(Unique::OwnId(self.publication.id.as_ref()?.as_str())))
+    }
+
+    /// All topics that it belongs to; the one that it is published to comes first.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        std::iter::once(&self.topic).chain(&self.publication.also_in)
+    }
+
+    /// Refuses it.
+    pub fn refuse(self, error: PublishError) {
+        self.answer(Err(error));
+    }
+
+    /// The log cannot take it.
+    pub fn fail(self, failure: Unavailable) {
+        self.answer(Err(failure.into()));
+    }
+
+    /// Whether its publisher still waits.
+    pub fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    pub(in crate::hub) fn answer(self, answer: Answer) {
+        // A publisher that has gone needs no answer.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// An event that the log has ordered.
+#[derive(Debug)]
+pub struct OrderedEvent {
+    /// The event. Its offset is higher than those of all events that the hub has applied.
+    pub(in crate::hub) event: StoredEvent,
+    /// The key that its publisher gave, and how many subscribers it reached.
+    pub key: Option<(IdempotencyKey, usize)>,
+    /// What this hub has proposed, if the event comes from here.
+    pub proposal: Option<Proposal>,
+}
+
+/// A log's handle to one of its hubs. Once the hub is dropped, it does nothing.
+#[derive(Clone)]
+pub struct Follower(Weak<Shared>);
+
+impl Follower {
+    pub(in crate::hub) fn new(hub: &Arc<Shared>) -> Self {
+        Self(Arc::downgrade(hub))
+    }
+
+    /// Whether the hub is still there.
+    pub fn is_wanted(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Commits events, in their order: readers see them from now on, and their publishers get their receipts. The log has
+    /// nothing else up to `through`.
+    pub fn apply(&self, events: Vec<OrderedEvent>, through: Offset) {
+        if let Some(hub) = self.hub() {
+            hub.apply_ordered(events, through);
+        }
+    }
+
+    /// Checks a proposal once more.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if the event can no longer be published.
+    pub fn check(&self, proposal: &Proposal) -> Result<(), PublishError> {
+        let hub = self.hub();
+        hub.map_or(Ok(()), |hub| hub.check_proposal(proposal))
+    }
+
+    /// Answers a proposal whose idempotency key the log has seen in an event that the hub has applied.
+    pub fn repeat(&self, proposal: Proposal) {
+        if let Some(hub) = self.hub() {
+            hub.repeat(proposal);
+        }
+    }
+
+    /// The epochs whose ids are valid from now on.
+    pub fn begin(&self, epochs: Epochs) {
+        if let Some(hub) = self.hub() {
+            hub.set_epochs(epochs);
+        }
+    }
+
+    /// Every event up to an offset that a reader has not read yet is lost. The hub forgets what it has of them.
+    pub fn lose_through(&self, through: Offset) {
+        if let Some(hub) = self.hub() {
+            hub.lose_through(through);
+        }
+    }
+
+    /// The newest offset that the hub has applied.
+    pub fn applied(&self) -> Offset {
+        let hub = self.hub();
+        hub.map_or(Offset::START, |hub| hub.committed())
+    }
+
+    /// How many subscribers this hub has, by topic and pattern.
+    pub fn subscribers(&self) -> HashMap<Matcher, usize> {
+        let hub = self.hub();
+        hub.map_or_else(HashMap::new, |hub| hub.subscribers_by_matcher())
+    }
+
+    /// How many subscribers the other hubs have, by topic and pattern. Those that are not named have none.
+    pub fn set_subscribers_elsewhere(&self, subscribers: &HashMap<Matcher, usize>) {
+        if let Some(hub) = self.hub() {
+            hub.set_subscribers_elsewhere(subscribers);
+        }
+    }
+
+    fn hub(&self) -> Option<Hub> {
+        self.0.upgrade().map(Hub)
+    }
+}
