@@ -37,8 +37,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::ContextBuilder;
 use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ServerAddr};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -123,6 +123,9 @@ pub enum OpenError {
         "the nats-server gives no stream: {0}; JetStream has to be enabled for this account, with room for --history-disk and as many servers as --nats-replicas"
     )]
     Stream(String),
+    /// The servers do not answer, or not now.
+    #[error("the nats-server gives no stream now: {0}")]
+    NoAnswer(String),
     /// The stream exists and is not fit for events.
     #[error(
         "the stream {stream} exists, but readers could miss events in it without being told. It is right if {rules}. Change it, or choose another with --nats-stream"
@@ -148,7 +151,9 @@ pub struct NatsLog(Arc<Node>);
 pub(super) struct Node {
     /// Tells its messages apart from those of other nodes, and of earlier runs.
     name: String,
+    config: NatsConfig,
     client: Client,
+    context: Context,
     stream: Stream,
     subjects: Subjects,
     is_connected: watch::Receiver<bool>,
@@ -241,23 +246,21 @@ impl NatsLog {
         );
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let state = &begun.info.state;
-        let now = SystemTime::now();
         Ok(Self(Arc::new(Node {
             name: random_name(),
+            config: config.clone(),
             client,
+            context,
             subjects,
             is_connected,
             waiting: Waiting::default(),
             outbox,
             room: Arc::new(Semaphore::new(ROOM)),
-            marker_at: Mutex::new(now),
+            marker_at: Mutex::new(begun.at),
             first_sequence: AtomicU64::new(state.first_sequence),
             stored_bytes: AtomicU64::new(state.bytes),
             ended: Mutex::new(EndedTopics::new(stream::age(&begun.info))),
-            clock: Mutex::new(StreamClock {
-                stream: now,
-                here: Instant::now(),
-            }),
+            clock: Mutex::new(StreamClock::heard(begun.at)),
             applied: watch::Sender::new(0),
             paused_since: Mutex::new(Some(Instant::now())),
             follower: OnceLock::new(),
@@ -299,7 +302,7 @@ impl Node {
         gone.max(places.lost_through())
     }
 
-    /// The stream has nothing before this message any more.
+    /// The stream has nothing before a message any more.
     fn begins_with(&self, first_sequence: u64) {
         self.first_sequence
             .fetch_max(first_sequence, Ordering::Relaxed);
@@ -359,28 +362,23 @@ impl Node {
         }
     }
 
-    /// Takes the servers' word for the time.
+    /// The stream has just stored something of this node's, at a moment of its own clock.
     fn heard_at(&self, stream: SystemTime) {
-        self.clock.lock().heard(stream);
+        *self.clock.lock() = StreamClock::heard(stream);
     }
 }
 
 impl StreamClock {
-    /// A difference that is older than this is measured anew.
-    const VALIDITY: Duration = Duration::from_secs(60);
+    /// The stream has just stored something of this node's.
+    fn heard(stream: SystemTime) -> Self {
+        Self {
+            stream,
+            here: Instant::now(),
+        }
+    }
 
     fn now(&self) -> SystemTime {
         self.stream + self.here.elapsed()
-    }
-
-    /// A message of this moment has just come, maybe with a delay: so the estimate that is ahead is the better one.
-    fn heard(&mut self, stream: SystemTime) {
-        if stream > self.now() || self.here.elapsed() > Self::VALIDITY {
-            *self = Self {
-                stream,
-                here: Instant::now(),
-            };
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -46,8 +47,9 @@ pub(super) async fn connect(
     let (stands, is_connected) = watch::channel(false);
     let mut pause = Duration::from_millis(100);
     loop {
-        let options = options(config, stands.clone()).await?;
-        match options.connect(addresses(config)?).await {
+        let addresses = addresses(config)?;
+        let options = with_user(options(config, stands.clone()).await?, &addresses);
+        match options.connect(addresses).await {
             Ok(client) => {
                 stands.send_replace(true);
                 return Ok((client, is_connected));
@@ -63,6 +65,19 @@ pub(super) async fn connect(
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
         }
+    }
+}
+
+/// The user and the password that an address names, or a token.
+fn with_user(options: ConnectOptions, addresses: &[ServerAddr]) -> ConnectOptions {
+    let Some(address) = addresses.iter().find(|address| address.has_user_pass()) else {
+        return options;
+    };
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = address.username().map(decoded).unwrap_or_default();
+    match address.password() {
+        Some(password) => options.user_and_password(user, decoded(password)),
+        None => options.token(user),
     }
 }
 

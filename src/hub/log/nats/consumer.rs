@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use super::message::{self, ReadMessage};
 use super::places::{Marker, Places};
 use super::subjects::Meaning;
-use super::{Node, upkeep};
+use super::{Node, stream, upkeep};
 use crate::hub::log::shared::{Follower, OrderedEvent};
 use crate::hub::position::Offset;
 use crate::hub::publish::PublishError;
@@ -177,7 +177,7 @@ async fn read(
     }
 }
 
-/// Applies messages that follow what has been read.
+/// Applies messages that follow what has been read. What comes before a failure is applied too.
 async fn apply(
     node: &Node,
     follower: &Follower,
@@ -186,56 +186,84 @@ async fn apply(
 ) -> Result<(), Interruption> {
     let mut events = Vec::with_capacity(messages.len());
     let mut first_in_stream = None;
-    let mut newest = None;
+    let mut applied = Ok(());
     for message in messages {
-        let info = message.info().map_err(nats)?;
-        let (sequence, at) = (info.stream_sequence, SystemTime::from(info.published));
-        if sequence <= seen.sequence {
-            return Err(Interruption::Diverged);
+        applied = take(
+            node,
+            follower,
+            seen,
+            &mut events,
+            &mut first_in_stream,
+            &message,
+        )
+        .await;
+        if applied.is_err() {
+            break;
         }
-        if sequence > seen.sequence + 1 {
-            // An ephemeral event has expired, as a rule. The beginning of the stream may have gone as well.
-            let first = match first_in_stream {
-                Some(first) => first,
-                None => first_sequence(node).await?,
-            };
-            first_in_stream = Some(first);
-            if first > seen.sequence + 1 {
-                hand_over(node, follower, &mut events, seen.sequence);
-                let lost = node.places.read().offset(first.min(sequence)).previous();
-                tracing::warn!(
-                    "the stream has dropped events before this node has read them: readers get a gap"
-                );
-                follower.lose_through(lost);
-            }
-        }
-        match node.subjects.meaning(&message.subject) {
-            Meaning::Event {
-                topic,
-                is_ephemeral,
-            } => {
-                let offset = node.places.read().offset(sequence);
-                let headers = message.headers.as_ref();
-                let read =
-                    message::read(topic, is_ephemeral, headers, &message.payload, offset, at);
-                events.extend(let_pass(node, seen, read, at));
-            }
-            Meaning::Marker => {
-                hand_over(node, follower, &mut events, seen.sequence);
-                mark(node, follower, seen, sequence, at, &message.payload)?;
-            }
-            Meaning::Nothing => {
-                tracing::debug!("no topic has the subject {}", message.subject);
-            }
-        }
-        seen.read(sequence, at);
-        newest = Some(at);
     }
     hand_over(node, follower, &mut events, seen.sequence);
-    if let Some(newest) = newest {
-        node.heard_at(newest);
+    applied
+}
+
+/// Takes one message.
+async fn take(
+    node: &Node,
+    follower: &Follower,
+    seen: &mut Seen,
+    events: &mut Vec<OrderedEvent>,
+    first_in_stream: &mut Option<u64>,
+    message: &jetstream::Message,
+) -> Result<(), Interruption> {
+    let info = message.info().map_err(nats)?;
+    let (sequence, at) = (info.stream_sequence, SystemTime::from(info.published));
+    if sequence <= seen.sequence {
+        return Err(Interruption::Diverged);
     }
+    if sequence > seen.sequence + 1 {
+        // An ephemeral event has expired, as a rule. The beginning of the stream may have gone as well.
+        let first = match *first_in_stream {
+            Some(first) => first,
+            None => first_sequence(node).await?,
+        };
+        *first_in_stream = Some(first);
+        if first > seen.sequence + 1 {
+            hand_over(node, follower, events, seen.sequence);
+            lose_before(node, follower, seen, first.min(sequence));
+        }
+    }
+    match node.subjects.meaning(&message.subject) {
+        Meaning::Event {
+            topic,
+            is_ephemeral,
+        } => {
+            let offset = node.places.read().offset(sequence);
+            let headers = message.headers.as_ref();
+            let read = message::read(topic, is_ephemeral, headers, &message.payload, offset, at);
+            events.extend(let_pass(node, seen, read, at));
+        }
+        Meaning::Marker => {
+            hand_over(node, follower, events, seen.sequence);
+            mark(node, follower, seen, sequence, at, &message.payload)?;
+        }
+        Meaning::Nothing => {
+            tracing::debug!("no topic has the subject {}", message.subject);
+        }
+    }
+    seen.read(sequence, at);
     Ok(())
+}
+
+/// The stream has nothing before a message any more, and this node has not read all that was there.
+fn lose_before(node: &Node, follower: &Follower, seen: &mut Seen, first: u64) {
+    tracing::warn!(
+        "the stream has dropped messages {} to {} before this node has read them: readers get a gap",
+        seen.sequence + 1,
+        first - 1
+    );
+    node.begins_with(first);
+    seen.sequence = first - 1;
+    follower.lose_through(node.places.read().offset(seen.sequence));
+    node.has_applied(follower, seen.sequence);
 }
 
 /// Hands events to the hub; it then has everything up to a message.
@@ -245,8 +273,15 @@ fn hand_over(node: &Node, follower: &Follower, events: &mut Vec<OrderedEvent>, t
     }
     let offset = node.places.read().offset(through);
     follower.apply(std::mem::take(events), offset);
-    node.applied.send_replace(through);
-    node.waiting.answer_repeats(through, follower);
+    node.has_applied(follower, through);
+}
+
+impl Node {
+    /// The hub has everything up to a message.
+    fn has_applied(&self, follower: &Follower, through: u64) {
+        self.applied.send_replace(through);
+        self.waiting.answer_repeats(through, follower);
+    }
 }
 
 /// The event of a message, unless it came too late, or after the end of its topic, or stands elsewhere already. The same
@@ -272,6 +307,10 @@ fn let_pass(
         return None;
     }
     let proposal = number.and_then(|number| node.waiting.take(number));
+    if proposal.is_some() {
+        // Its publisher still waits, so the message is fresh.
+        node.heard_at(at);
+    }
     let ReadMessage { event, key, .. } = read;
     let mut ended = node.ended.lock();
     if ended.forbid(&event, at) {
@@ -334,7 +373,10 @@ fn take_places(node: &Node, follower: &Follower, places: Places, former_loss: Of
 
 /// Makes sure that the stream still is what has been read.
 async fn verify(node: &Node, follower: &Follower, seen: &mut Seen) -> Result<(), Interruption> {
-    let info = node.stream.get_info().await.map_err(nats)?;
+    // There may be none any more. Then this node makes one, unless another is quicker.
+    let stream = stream::open_once(&node.context, &node.config, &node.subjects).await;
+    let stream = stream.map_err(nats)?;
+    let info = stream.cached_info().clone();
     let state = &info.state;
     let created = SystemTime::from(info.created);
     if created != seen.created
@@ -345,11 +387,7 @@ async fn verify(node: &Node, follower: &Follower, seen: &mut Seen) -> Result<(),
     }
     node.begins_with(state.first_sequence);
     if state.first_sequence > seen.sequence + 1 {
-        tracing::warn!("the stream has dropped events while this node was away: readers get a gap");
-        let lost = node.places.read().offset(state.first_sequence).previous();
-        follower.lose_through(lost);
-        seen.sequence = state.first_sequence - 1;
-        node.applied.send_replace(seen.sequence);
+        lose_before(node, follower, seen, state.first_sequence);
     }
     Ok(())
 }
@@ -383,7 +421,7 @@ async fn begin_after_loss(
     let found = upkeep::newest_marker(&node.stream, &node.subjects).await;
     let found = found.map_err(|_| Interruption::Disconnected)?;
     // A marker that makes no sense is followed by one that does.
-    let known = found.and_then(Result::ok);
+    let known = found.and_then(Result::ok).map(|found| found.places);
     let Some(places) = known
         .clone()
         .filter(|places| places.lost_through() >= shown)
@@ -406,7 +444,7 @@ async fn begin_after_loss(
         return Err(Interruption::Diverged);
     };
     if created != seen.created {
-        *node.ended.lock() = super::EndedTopics::new(super::stream::age(info));
+        *node.ended.lock() = super::EndedTopics::new(stream::age(info));
     }
     node.first_sequence
         .store(info.state.first_sequence, Ordering::Relaxed);
@@ -417,7 +455,7 @@ async fn begin_after_loss(
         event: shown,
     };
     take_places(node, follower, places, Offset::START);
-    node.applied.send_replace(seen.sequence);
+    node.has_applied(follower, seen.sequence);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream,
 };
-use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use tokio::time::{Instant, sleep};
 
 use super::subjects::Subjects;
@@ -22,7 +22,7 @@ pub(super) const EPHEMERAL_AGE: Duration = Duration::from_secs(5);
 /// How long the stream may be without a leader before a node that starts says so.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The stream, made if there is none.
+/// The stream, made if there is none. Waits for as long as the servers do not answer.
 ///
 /// # Errors
 ///
@@ -34,47 +34,71 @@ pub(super) async fn open(
 ) -> Result<Stream, OpenError> {
     let mut told_at = Instant::now();
     loop {
-        let error = match context.get_stream(&config.stream).await {
+        match open_once(context, config, subjects).await {
             Ok(stream) => {
-                check(&stream.cached_info().config, config, subjects)?;
+                tell_differences(&stream.cached_info().config, config, subjects);
                 return Ok(stream);
             }
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(error)
-                    if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-                {
-                    match context.create_stream(wanted(config, subjects)).await {
-                        Ok(_) => {
-                            tracing::info!("the stream {} is made", config.stream);
-                            continue;
-                        }
-                        Err(error) => {
-                            if let CreateStreamErrorKind::JetStream(refusal) = error.kind()
-                                // Another node has been quicker.
-                                && refusal.error_code() != ErrorCode::STREAM_NAME_EXIST
-                                && refusal.code() < 500
-                            {
-                                return Err(OpenError::Stream(refusal.to_string()));
-                            }
-                            error.to_string()
-                        }
-                    }
+            Err(OpenError::NoAnswer(error)) => {
+                if told_at.elapsed() > PATIENCE {
+                    told_at = Instant::now();
+                    tracing::warn!(
+                        "the stream {} does not answer yet ({error}); the server listens as soon as it does",
+                        config.stream
+                    );
                 }
-                GetStreamErrorKind::JetStream(refusal) if refusal.code() < 500 => {
-                    return Err(OpenError::Stream(refusal.to_string()));
-                }
-                _ => error.to_string(),
-            },
-        };
-        if told_at.elapsed() > PATIENCE {
-            told_at = Instant::now();
-            tracing::warn!(
-                "the stream {} does not answer yet ({error}); the server listens as soon as it does",
-                config.stream
-            );
+                sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error),
         }
-        sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// The same, without waiting.
+///
+/// # Errors
+///
+/// As [`open`], and [`OpenError::NoAnswer`] if another attempt may help.
+pub(super) async fn open_once(
+    context: &Context,
+    config: &NatsConfig,
+    subjects: &Subjects,
+) -> Result<Stream, OpenError> {
+    let error = match context.get_stream(&config.stream).await {
+        Ok(stream) => {
+            check(&stream.cached_info().config, config, subjects)?;
+            return Ok(stream);
+        }
+        Err(error) => error,
+    };
+    match error.kind() {
+        GetStreamErrorKind::JetStream(refusal)
+            if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+        GetStreamErrorKind::JetStream(refusal) if is_final(&refusal) => {
+            return Err(OpenError::Stream(refusal.to_string()));
+        }
+        _ => return Err(OpenError::NoAnswer(error.to_string())),
+    }
+    match context.create_stream(wanted(config, subjects)).await {
+        Ok(stream) => {
+            tracing::info!("the stream {} is made", config.stream);
+            Ok(stream)
+        }
+        Err(error) => match error.kind() {
+            CreateStreamErrorKind::JetStream(refusal)
+                // Otherwise another node has been quicker.
+                if refusal.error_code() != ErrorCode::STREAM_NAME_EXIST && is_final(&refusal) =>
+            {
+                Err(OpenError::Stream(refusal.to_string()))
+            }
+            _ => Err(OpenError::NoAnswer(error.to_string())),
+        },
+    }
+}
+
+/// Whether another attempt cannot help.
+fn is_final(refusal: &jetstream::Error) -> bool {
+    refusal.code() < 500
 }
 
 /// The settings of a stream that is made.
@@ -99,7 +123,7 @@ fn wanted(config: &NatsConfig, subjects: &Subjects) -> Config {
     }
 }
 
-/// Refuses what would cost events or answers in silence, and tells the operator of what differs beside.
+/// Refuses what would cost events or answers in silence.
 fn check(found: &Config, config: &NatsConfig, subjects: &Subjects) -> Result<(), OpenError> {
     let wanted = wanted(config, subjects);
     let mut wrong = Vec::new();
@@ -140,6 +164,12 @@ fn check(found: &Config, config: &NatsConfig, subjects: &Subjects) -> Result<(),
             rules: wrong.join("; "),
         });
     }
+    Ok(())
+}
+
+/// Tells the operator of settings that are not those of a stream that would be made now.
+fn tell_differences(found: &Config, config: &NatsConfig, subjects: &Subjects) {
+    let wanted = wanted(config, subjects);
     if !found.deny_delete || !found.deny_purge {
         tracing::warn!(
             "the stream {} lets clients delete or purge messages, of which readers would not be told",
@@ -171,7 +201,6 @@ fn check(found: &Config, config: &NatsConfig, subjects: &Subjects) -> Result<(),
             );
         }
     }
-    Ok(())
 }
 
 /// For how long the stream keeps events; for ever without an age.

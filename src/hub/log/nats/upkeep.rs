@@ -29,6 +29,16 @@ pub(super) struct Begun {
     /// The stream, its newest message being the node's marker or a later one.
     pub(super) info: Info,
     pub(super) places: Places,
+    /// When the stream has stored the marker, by its own clock.
+    pub(super) at: SystemTime,
+}
+
+/// A marker of the stream.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) places: Places,
+    /// When the stream has stored it.
+    pub(super) at: SystemTime,
 }
 
 /// Begins an epoch.
@@ -55,8 +65,11 @@ pub(super) async fn begin(
             continue;
         };
         match known {
-            Some(places) if places.epoch() == epoch => return Ok(Begun { info, places }),
+            Some(Found { places, at }) if places.epoch() == epoch => {
+                return Ok(Begun { info, places, at });
+            }
             known => {
+                let known = known.map(|known| known.places);
                 let first = info.state.first_sequence;
                 let marker = Places::next_marker(known.as_ref(), epoch.clone(), first);
                 let expected = known.map_or(0, |known| known.marker);
@@ -74,7 +87,7 @@ pub(super) struct Unreachable;
 pub(super) async fn newest_marker(
     stream: &Stream,
     subjects: &Subjects,
-) -> Result<Option<Result<Places, OpenError>>, Unreachable> {
+) -> Result<Option<Result<Found, OpenError>>, Unreachable> {
     let message = match stream
         .get_last_raw_message_by_subject(subjects.marker())
         .await
@@ -83,10 +96,11 @@ pub(super) async fn newest_marker(
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
         Err(_) => return Err(Unreachable),
     };
-    let sequence = message.sequence;
+    let (sequence, at) = (message.sequence, message.time.into());
     let marker: Option<Marker> = serde_json::from_slice(&message.payload).ok();
     let places = marker.and_then(|marker| Places::of(marker, sequence));
-    Ok(Some(places.ok_or(OpenError::Marker(sequence))))
+    let found = places.map(|places| Found { places, at });
+    Ok(Some(found.ok_or(OpenError::Marker(sequence))))
 }
 
 /// Publishes a marker, if the newest one still has the expected sequence; 0 if there must be none. Returns whether it is known

@@ -165,6 +165,12 @@ pub(super) async fn expire(node: Arc<Node>) {
     loop {
         ticks.tick().await;
         node.waiting.expire();
+        if node
+            .follower()
+            .is_some_and(|follower| !follower.is_wanted())
+        {
+            node.closed.cancel();
+        }
         if node.closed.is_cancelled() {
             let since = *closing.get_or_insert_with(Instant::now);
             if node.waiting.is_empty() || since.elapsed() > CLOSE_WITHIN {
