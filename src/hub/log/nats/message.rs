@@ -36,6 +36,9 @@ const COPY: &str = "Fairwind-Copy";
 const KEY: &str = "Fairwind-Key";
 const REQUEST: &str = "Fairwind-Request";
 
+/// Most other topics of an event: a foreign client may name any number.
+const MAX_ALSO_IN: usize = 400;
+
 const PRIVATE: &str = "private";
 const END: &str = "end";
 
@@ -181,6 +184,7 @@ pub(super) fn read(
         .into_iter()
         .flat_map(|topics| topics.split(' '))
         .filter_map(|topic| subjects::decode(&self::decoded(topic)?))
+        .take(MAX_ALSO_IN)
         .collect();
     let (topic, offset, is_copy) = match copy {
         // The message stands under another topic than the event.
