@@ -29,13 +29,19 @@ use crate::hub::publish::PublishError;
 const BATCH: usize = 1_024;
 
 /// How many messages are asked for at once.
-const REQUESTED: usize = 4_096;
+const REQUESTED: usize = 2_048;
 
 /// How often the server shows that the consumer lives. One that is silent for twice as long is made anew.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// When the server forgets a consumer that nobody reads any more.
 const ABANDONED: Duration = Duration::from_secs(30);
+
+/// For how long the stream may lack what has been read before it counts as lost. Publishers get 503 meanwhile.
+const BENEFIT_OF_DOUBT: Duration = Duration::from_secs(5);
+
+/// Most bytes that are asked for at once, unless a message may be as large.
+const REQUESTED_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// The pause before another attempt.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -52,8 +58,8 @@ pub(super) struct Seen {
     sequence: u64,
     /// The newest messages, oldest first, with the times that the stream has given them.
     newest: VecDeque<(u64, SystemTime)>,
-    /// The newest event.
-    event: Offset,
+    /// Since when the stream seems to lack what has been read.
+    lacks_since: Option<Instant>,
 }
 
 /// Why reading has to begin anew.
@@ -78,7 +84,7 @@ impl Seen {
             created: info.created.into(),
             sequence: info.state.first_sequence.saturating_sub(1),
             newest: VecDeque::new(),
-            event: Offset::START,
+            lacks_since: None,
         }
     }
 
@@ -137,9 +143,11 @@ async fn read(
     let messages = consumer
         .stream()
         .max_messages_per_batch(REQUESTED)
+        .max_bytes_per_batch(REQUESTED_BYTES.max(4 * node.client.max_payload()))
         .heartbeat(HEARTBEAT)
         .messages();
     let mut messages = messages.await.map_err(nats)?;
+    *node.paused_since.lock() = None;
     let mut is_connected = node.is_connected.clone();
     let mut next_delivery = 1;
     loop {
@@ -170,7 +178,6 @@ async fn read(
             next_delivery += 1;
         }
         apply(node, follower, seen, batch).await?;
-        *node.paused_since.lock() = None;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -286,16 +293,11 @@ impl Node {
 
 /// The event of a message, unless it came too late, or after the end of its topic, or stands elsewhere already. The same
 /// messages pass at every node.
-fn let_pass(
-    node: &Node,
-    seen: &mut Seen,
-    read: ReadMessage,
-    at: SystemTime,
-) -> Option<OrderedEvent> {
-    if read.is_copy && read.event.offset <= seen.event {
+fn let_pass(node: &Node, seen: &Seen, read: ReadMessage, at: SystemTime) -> Option<OrderedEvent> {
+    // The event itself has come, just before or, if a foreign client has written this, at any time.
+    if read.is_copy && read.event.offset <= node.places.read().offset(seen.sequence) {
         return None;
     }
-    seen.event = read.event.offset;
     let request = read.request.as_ref();
     let number = request.filter(|request| request.node == node.name);
     let number = number.map(|request| request.number);
@@ -379,11 +381,24 @@ async fn verify(node: &Node, follower: &Follower, seen: &mut Seen) -> Result<(),
     let info = stream.cached_info().clone();
     let state = &info.state;
     let created = SystemTime::from(info.created);
-    if created != seen.created
-        || state.last_sequence < seen.sequence
-        || !is_known(node, seen, &info).await?
-    {
-        return begin_after_loss(node, follower, seen, &info).await;
+    let likeness = if created != seen.created {
+        Likeness::Another
+    } else if state.last_sequence < seen.sequence {
+        Likeness::Lacking
+    } else {
+        likeness(node, seen, &info).await?
+    };
+    match likeness {
+        Likeness::Same => seen.lacks_since = None,
+        // A server that has just become the leader may not have taken in everything that it has.
+        Likeness::Lacking
+            if seen.lacks_since.get_or_insert_with(Instant::now).elapsed() < BENEFIT_OF_DOUBT =>
+        {
+            return Err(Interruption::Diverged);
+        }
+        Likeness::Lacking | Likeness::Another => {
+            return begin_after_loss(node, follower, seen, &info).await;
+        }
     }
     node.begins_with(state.first_sequence);
     if state.first_sequence > seen.sequence + 1 {
@@ -392,21 +407,37 @@ async fn verify(node: &Node, follower: &Follower, seen: &mut Seen) -> Result<(),
     Ok(())
 }
 
-/// Whether the newest message that has been read is in the stream, or has expired.
-async fn is_known(node: &Node, seen: &Seen, info: &Info) -> Result<bool, Interruption> {
+/// Whether the stream is the one that has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    /// It has what has been read, or that has expired.
+    Same,
+    /// It lacks what has been read.
+    Lacking,
+    /// It has something else in its place.
+    Another,
+}
+
+/// Compares the newest messages that have been read with what the stream has.
+async fn likeness(node: &Node, seen: &Seen, info: &Info) -> Result<Likeness, Interruption> {
     for (sequence, at) in seen.newest.iter().rev() {
         match node.stream.get_raw_message(*sequence).await {
-            Ok(message) => return Ok(SystemTime::from(message.time) == *at),
+            Ok(message) if SystemTime::from(message.time) == *at => return Ok(Likeness::Same),
+            Ok(_) => return Ok(Likeness::Another),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
                 if *sequence < info.state.first_sequence {
-                    return Ok(true);
+                    return Ok(Likeness::Same);
                 }
                 // An ephemeral event, which expires before others.
             }
             Err(error) => return Err(nats(error)),
         }
     }
-    Ok(seen.newest.is_empty())
+    Ok(if seen.newest.is_empty() {
+        Likeness::Same
+    } else {
+        Likeness::Lacking
+    })
 }
 
 /// The stream has lost events that have been read, or is another one.
@@ -452,7 +483,7 @@ async fn begin_after_loss(
         created,
         sequence: first.saturating_sub(1),
         newest: VecDeque::new(),
-        event: shown,
+        lacks_since: None,
     };
     take_places(node, follower, places, Offset::START);
     node.has_applied(follower, seen.sequence);

@@ -36,6 +36,9 @@ const COPY: &str = "Fairwind-Copy";
 const KEY: &str = "Fairwind-Key";
 const REQUEST: &str = "Fairwind-Request";
 
+/// Most other topics of an event: a foreign client may name any number.
+const MAX_ALSO_IN: usize = 400;
+
 const PRIVATE: &str = "private";
 const END: &str = "end";
 
@@ -181,6 +184,7 @@ pub(super) fn read(
         .into_iter()
         .flat_map(|topics| topics.split(' '))
         .filter_map(|topic| subjects::decode(&self::decoded(topic)?))
+        .take(MAX_ALSO_IN)
         .collect();
     let (topic, offset, is_copy) = match copy {
         // The message stands under another topic than the event.
@@ -238,4 +242,155 @@ fn encoded(text: &str) -> String {
 fn decoded(text: &str) -> Option<String> {
     let decoded = percent_decode_str(text).decode_utf8().ok()?;
     Some(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::protocol::event::EventId;
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(name).expect("a topic")
+    }
+
+    fn proposal(publication: PublishRequest, key: Option<IdempotencyKey>) -> Proposal {
+        let room = Arc::new(Semaphore::new(1));
+        let permit = room.try_acquire_owned().expect("room");
+        let (mut proposal, _) = Proposal::new(&topic("orders/7"), publication, permit);
+        proposal.key = key;
+        proposal.subscribers = 3;
+        proposal
+    }
+
+    fn request() -> RequestId {
+        RequestId {
+            node: "node".to_owned(),
+            number: 9,
+            before: 1_000,
+        }
+    }
+
+    fn read_at(topic: &Topic, headers: &HeaderMap, data: &str, offset: u64) -> ReadMessage {
+        let offset = Offset::from_number(offset);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        read(
+            topic.clone(),
+            false,
+            Some(headers),
+            data.as_bytes(),
+            offset,
+            at,
+        )
+    }
+
+    fn publications() -> impl Strategy<Value = (PublishRequest, Option<IdempotencyKey>)> {
+        let text = || "[a-z %\\t\u{e9}\u{1f600}./*>=]{1,12}";
+        let own_id = proptest::option::of(text());
+        let retry = proptest::option::of(100u64..3_600_000);
+        let also_in = proptest::collection::vec("[a-z./ %\u{e9}]{1,8}", 0..3);
+        let key = proptest::option::of((text(), any::<u64>()));
+        (
+            own_id,
+            text(),
+            "(?s).{0,40}",
+            retry,
+            any::<bool>(),
+            also_in,
+            key,
+        )
+            .prop_map(|(id, event_type, data, retry, is_private, also_in, key)| {
+                let mut also_in: Vec<_> = also_in
+                    .iter()
+                    .filter_map(|name| Topic::new(name).ok())
+                    .collect();
+                also_in.retain(|other| *other != topic("orders/7"));
+                let publication = PublishRequest {
+                    id: id.and_then(|id| check_id(id).ok()),
+                    event_type: check_type(event_type).unwrap_or_default(),
+                    retry: retry.map(Duration::from_millis),
+                    is_private,
+                    also_in,
+                    ..PublishRequest::text(data)
+                };
+                let key = key.map(|(key, publisher)| IdempotencyKey { key, publisher });
+                (UnsequencedEntry::new(publication).into_publication(), key)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_comes_back_as_it_was_published((publication, key) in publications()) {
+            let proposal = proposal(publication.clone(), key.clone());
+            let headers = headers(&proposal, &request());
+            let is_ascii = headers.iter().flat_map(|(_, values)| values).all(|value| {
+                value.as_str().bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            });
+            prop_assert!(is_ascii, "{:?}", headers);
+            let message = read_at(&topic("orders/7"), &headers, &publication.data, 7);
+            prop_assert_eq!(&message.event.publication, &publication);
+            prop_assert_eq!(&message.event.topic, &topic("orders/7"));
+            prop_assert_eq!(message.key, key.map(|key| (key, 3)));
+            prop_assert_eq!(message.request, Some(request()));
+            prop_assert!(!message.is_copy && !message.event.is_end);
+            // Each other topic gets a copy, which says the same and where the event stands.
+            for (number, other) in (1..).zip(&publication.also_in) {
+                let headers = copy(&headers, &topic("orders/7"), number);
+                let copy = read_at(other, &headers, &publication.data, 7 + number as u64);
+                prop_assert!(copy.is_copy);
+                prop_assert_eq!(&copy.event, &message.event);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_of_a_foreign_client_is_a_public_event_that_is_kept() {
+        let at = SystemTime::UNIX_EPOCH;
+        let message = read(topic("a"), false, None, b"a\xffb", Offset::FIRST, at);
+        assert_eq!(
+            message.event.publication,
+            PublishRequest::text("a\u{fffd}b")
+        );
+        assert_eq!((message.key, message.request), (None, None));
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_are_left_out_of_account() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (TYPE, "end"),
+            (ID, "#e-7"),
+            (RETRY, "soon"),
+            (FLAGS, "secret"),
+            (ALSO_IN, "%FF a.%252E%252E"),
+            (COPY, "1"),
+            (KEY, "1 2"),
+            (REQUEST, "me"),
+        ] {
+            headers.insert(name, value);
+        }
+        let message = read_at(&topic("a"), &headers, "x", 7);
+        assert_eq!(message.event.publication, PublishRequest::text("x"));
+        assert_eq!(message.event.offset, Offset::from_number(7));
+        assert!(message.key.is_none() && message.request.is_none() && !message.is_copy);
+        let mut headers = HeaderMap::new();
+        headers.insert(TYPE, "status");
+        headers.insert(ID, "caf%C3%A9");
+        headers.insert(FLAGS, "private");
+        let message = read_at(&topic("a"), &headers, "x", 7);
+        assert_eq!(message.event.publication.event_type.as_str(), "status");
+        assert_eq!(message.event.publication.id, EventId::new("café").ok());
+        assert!(message.event.publication.is_private);
+    }
+
+    #[test]
+    fn a_message_counts_until_its_moment_is_over() {
+        let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+        assert!(!request().is_over(at(1_000)));
+        assert!(request().is_over(at(1_001)));
+    }
 }
