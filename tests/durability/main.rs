@@ -10,6 +10,7 @@
 mod binary;
 #[path = "../shared/connection.rs"]
 mod connection;
+#[path = "../shared/folder.rs"]
 mod folder;
 #[path = "../shared/load.rs"]
 mod load;
