@@ -13,7 +13,7 @@ use super::publish::{IdempotencyKey, Preconditions, PublishError, PublishReceipt
 use super::topic::Topic;
 use super::watch::TopicChange;
 use super::{
-    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, Unavailable,
+    Channel, EndError, Entry, Hub, Order, Progress, Reached, State, Submitted, Unavailable,
     UnavailableKind, UnknownTopic, closed, notify,
 };
 
@@ -45,6 +45,11 @@ impl Hub {
             Err(error) => return refused(error),
         };
         Submitted(progress)
+    }
+
+    /// Whether other hubs may be ahead of this one.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        matches!(self.0.order, Order::Log(_))
     }
 
     /// Ends a topic; see [`Hub::end`].

@@ -62,7 +62,10 @@ impl Subscriber {
             found.min()
         };
         let found = known.and_then(|id| self.hub.offset(id).or_else(|| by_own_id(id)));
-        let found = found.filter(|offset| *offset <= self.replayed_through);
+        // Another hub of the log may have shown an event that this one has yet to apply.
+        let is_there =
+            |offset: &Offset| *offset <= self.replayed_through || self.hub.is_one_of_several();
+        let found = found.filter(is_there);
         self.cursor = found.unwrap_or(extent.earliest);
         if found.is_none_or(|offset| offset < extent.lost_through) {
             // After the newest loss of any topic nothing is missing.
