@@ -250,12 +250,17 @@ impl Hub {
         if let Some(first) = self.first_result(&mut state, proposal)? {
             return Ok(Some(first));
         }
-        self.check(
+        let checked = self.check(
             &mut state,
             &proposal.topic,
             &proposal.publication,
             &proposal.expected,
-        )?;
+        );
+        match checked {
+            // The event that is expected may be one that this hub has not applied yet: the log looks again.
+            Ok(_) | Err(PublishError::Moved(_)) => {}
+            Err(error) => return Err(error),
+        }
         proposal.subscribers = state.reached_by(proposal);
         Ok(None)
     }

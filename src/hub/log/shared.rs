@@ -9,8 +9,9 @@
 //!
 //! # What the hub checks, and what the log checks
 //!
-//! * The hub checks a proposal against what it has applied: ends, preconditions, own ids, keys, the number of topics. A refusal
-//!   rests on committed events only, so it is given at once.
+//! * The hub checks a proposal against what it has applied: ends, own ids, keys, the number of topics. A refusal rests on
+//!   committed events only, so it is given at once. A precondition that does not hold may do so when the hub has applied more:
+//!   the log has it checked again.
 //! * What other hubs publish between that check and the event's place in the log is the log's matter. It lets no event past the
 //!   end of its topic. For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics in between,
 //!   and has the hub check again ([`Follower::check`]) when something did. Of several proposals that have a
