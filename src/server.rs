@@ -295,6 +295,10 @@ impl Server {
             state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
         self.supervisor.spawn(
+            "the answers to publishers",
+            state.hub.clone().answer_publishers(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
             "the notices",
             notices::report_what_was_left_out(self.shutdown.clone()),
         );
