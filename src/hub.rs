@@ -540,7 +540,7 @@ impl Hub {
     /// Evicts what exceeds the limits, of all topics, and forgets topics that have neither events nor subscribers. A
     /// publisher does so by itself only if the histories exceed their bytes by a quarter; see [`Self::keep_within_limits`].
     pub fn retain(&self) {
-        let emptied = self.0.retention.run(self.committed());
+        let emptied = self.0.retention.run();
         self.0.state.lock().let_go(&emptied, &self.0.retention);
     }
 
@@ -839,7 +839,7 @@ impl Shared {
 
     /// As [`Hub::retain`], while the hub is locked.
     fn retain(&self, state: &mut State) {
-        let emptied = self.retention.run(self.committed());
+        let emptied = self.retention.run();
         state.let_go(&emptied, &self.retention);
     }
 
