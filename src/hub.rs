@@ -728,6 +728,11 @@ impl Hub {
         self.0.committed()
     }
 
+    /// Whether other hubs have the same log.
+    fn shares_its_log(&self) -> bool {
+        matches!(self.0.order, Order::Log(_))
+    }
+
     /// The topics that a pattern matches and that have got events after a cursor; and the newest event that a matching topic
     /// which is forgotten may have lost.
     fn matching(&self, pattern: &pattern::Pattern, after: Offset) -> (Vec<Arc<Channel>>, Offset) {
