@@ -216,7 +216,8 @@ impl ChannelLog {
     /// Appends an event to a topic's log, whose offset is higher than any before it, and whose own id, if it has one, no
     /// other has. Returns whether it is in the tail.
     pub(super) fn push(&mut self, entry: &Arc<Entry>) -> bool {
-        self.has_ended |= entry.is_end;
+        // What comes after an end begins the topic anew: another hub that shares the log had forgotten it.
+        self.has_ended = entry.is_end;
         let is_in_tail = self.push_to_tail(entry);
         if entry.has_own_id && (!entry.is_ephemeral || is_in_tail) {
             self.own_ids.insert(entry.event.id.clone(), entry.offset);
