@@ -431,9 +431,8 @@ impl Hub {
             subscribers: 0,
             has_ended: false,
         };
-        let elsewhere = state.elsewhere.of(topic);
         let Some(channel) = state.current(topic, &self.0.retention) else {
-            snapshot.subscribers = elsewhere;
+            snapshot.subscribers = state.elsewhere.of_topic(topic);
             return snapshot;
         };
         let log = channel.log();
@@ -468,7 +467,7 @@ impl Hub {
             snapshot.older_than = oldest_shown.map(|offset| self.id(offset));
         }
         snapshot.events.reverse();
-        snapshot.subscribers = channel.subscribers() + elsewhere;
+        snapshot.subscribers = channel.subscribers_everywhere();
         snapshot.has_ended = log.has_ended();
         snapshot
     }
@@ -489,21 +488,34 @@ impl Hub {
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
         self.retain();
         let state = self.0.state.lock();
-        let topics = state.names.iter();
-        let channels: Vec<_> = topics
-            .map(|(topic, channel)| (Arc::clone(channel), state.elsewhere.of(topic)))
+        let channels: Vec<_> = state.names.values().cloned().collect();
+        // Some have nothing here but subscribers at other hubs.
+        let elsewhere = state.elsewhere.topics();
+        let is_elsewhere_only = |(topic, _): &(&Topic, usize)| !state.topics.contains_key(*topic);
+        let elsewhere: Vec<_> = elsewhere
+            .filter(is_elsewhere_only)
+            .map(|(topic, count)| (topic.clone(), count))
             .collect();
         // Publishers do not wait until every log has been looked at.
         drop(state);
-        channels
-            .iter()
-            .filter_map(|(channel, elsewhere)| {
-                let topic = channel.topic()?;
-                let mut summary = channel.summary(topic, sees(topic)?)?;
-                summary.subscribers += elsewhere;
-                Some(summary)
-            })
-            .collect()
+        let here = channels.iter().filter_map(|channel| {
+            let topic = channel.topic()?;
+            channel.summary(topic, sees(topic)?)
+        });
+        let mut listed: Vec<_> = here.collect();
+        if !elsewhere.is_empty() {
+            let elsewhere = elsewhere.into_iter();
+            let elsewhere = elsewhere.filter(|(topic, _)| sees(topic).is_some());
+            listed.extend(elsewhere.map(|(topic, subscribers)| TopicSummary {
+                topic,
+                events: 0,
+                subscribers,
+                published_at: None,
+                has_ended: false,
+            }));
+            listed.sort_by(|a, b| a.topic.cmp(&b.topic));
+        }
+        listed
     }
 
     /// How much there is, within the limits.
@@ -523,8 +535,10 @@ impl Hub {
     /// How many subscribers a topic has by its name; readers of patterns are not among them.
     pub fn subscribers(&self, topic: &Topic) -> usize {
         let state = self.0.state.lock();
-        let here = state.topics.get(topic);
-        here.map_or(0, |channel| channel.subscribers()) + state.elsewhere.of(topic)
+        match state.topics.get(topic) {
+            Some(channel) => channel.subscribers_everywhere(),
+            None => state.elsewhere.of_topic(topic),
+        }
     }
 
     /// The epoch of new events' ids.
@@ -865,7 +879,7 @@ impl Shared {
         let entry = Arc::new(entry);
         let record = key.map(|(_, key)| KeyRecord {
             key,
-            subscribers: state.subscribers(&entry),
+            subscribers: state.reached_by(entry.topics()),
         });
         match log.stage(&entry, record)? {
             Staged::Committed => {
@@ -882,7 +896,7 @@ impl Shared {
             Staged::Pending => {
                 let subscribers = match record {
                     Some(record) => record.subscribers,
-                    None => state.subscribers(&entry),
+                    None => state.reached_by(entry.topics()),
                 };
                 let hash = key.map(|(hash, _)| hash);
                 state.sequencer.stage(Arc::clone(&entry), hash);
@@ -1046,7 +1060,9 @@ impl State {
     }
 
     fn channel(&mut self, matcher: Matcher, log: ChannelLog) -> Arc<Channel> {
+        let elsewhere = self.elsewhere.of(&matcher);
         let channel = Arc::new(Channel::new(self.next_channel, matcher, log));
+        channel.set_subscribers_elsewhere(elsewhere);
         self.next_channel.0 += 1;
         channel
     }
@@ -1104,17 +1120,19 @@ impl State {
         }
     }
 
-    /// How many subscribers an event will reach.
-    fn subscribers(&self, entry: &Entry) -> usize {
-        let of_topic = |topic| {
-            let channels = self.topics.get(topic).into_iter();
-            channels.chain(self.patterns.matching(topic))
-        };
-        entry
-            .topics()
-            .flat_map(of_topic)
-            .map(|channel| channel.subscribers())
-            .sum()
+    /// How many subscribers an event of some topics will reach: the readers of each topic, and of each pattern that matches
+    /// one.
+    fn reached_by<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> usize {
+        let mut reached = Reached::new();
+        for topic in topics {
+            let of_topic = self.topics.get(topic).into_iter();
+            for channel in of_topic.chain(self.patterns.matching(topic)) {
+                if !reached.iter().any(|other| other.id == channel.id) {
+                    reached.push(Arc::clone(channel));
+                }
+            }
+        }
+        subscribers(&reached)
     }
 
     /// A topic exists from its first event or subscriber on, and is forgotten when it has neither.
@@ -1151,7 +1169,7 @@ impl Channel {
         Some(TopicSummary {
             topic: topic.clone(),
             events,
-            subscribers: self.subscribers(),
+            subscribers: self.subscribers_everywhere(),
             published_at: log
                 .history
                 .newest(with_private)

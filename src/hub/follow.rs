@@ -62,14 +62,15 @@ impl Hub {
             if self.has_ended(&state, topic, channel.as_deref()) {
                 return Ok(());
             }
-            if channel.is_none() {
+            if channel.is_none() && state.elsewhere.of_topic(topic) == 0 {
                 return Err(UnknownTopic.into());
             }
-            proposal.subscribers = state.reached_by(&proposal);
+            proposal.subscribers = state.reached_everywhere_by(&proposal);
+            proposal.checked_through = self.committed();
         }
         proposal.is_end = true;
         log.propose(proposal);
-        match answer.await.unwrap_or_else(|_| Err(closed().into())) {
+        match answered(answer).await {
             // Another hub was quicker.
             Ok(_) | Err(PublishError::Ended) => Ok(()),
             Err(PublishError::Unavailable(failure)) => Err(failure.into()),
@@ -187,8 +188,15 @@ impl Hub {
     pub(super) fn set_subscribers_elsewhere(&self, subscribers: &HashMap<Matcher, usize>) {
         let mut state = self.0.state.lock();
         let changed = state.elsewhere.set(subscribers);
-        let channels = changed.iter().filter_map(|topic| state.topics.get(topic));
+        let channel = |of: &Matcher| match of {
+            Matcher::Topic(topic) => state.topics.get(topic),
+            Matcher::Pattern(pattern) => state.patterns.get(pattern),
+        };
+        let channels = changed.iter().filter_map(channel);
         let channels: Vec<Arc<Channel>> = channels.cloned().collect();
+        for channel in &channels {
+            channel.set_subscribers_elsewhere(state.elsewhere.of(&channel.matcher));
+        }
         drop(state);
         for channel in channels {
             channel.notify(TopicChange::Subscribers);
@@ -230,7 +238,8 @@ impl Hub {
             &proposal.publication,
             &proposal.expected,
         )?;
-        proposal.subscribers = state.reached_by(proposal);
+        proposal.subscribers = state.reached_everywhere_by(proposal);
+        proposal.checked_through = self.committed();
         Ok(None)
     }
 
@@ -276,16 +285,8 @@ impl State {
     }
 
     /// How many subscribers a proposed event will reach, here and elsewhere.
-    fn reached_by(&self, proposal: &Proposal) -> usize {
-        let of_topic = |topic: &Topic| {
-            let here = self.topics.get(topic).into_iter();
-            let here: usize = here
-                .chain(self.patterns.matching(topic))
-                .map(|channel| channel.subscribers())
-                .sum();
-            here + self.elsewhere.reached_by(topic)
-        };
-        proposal.topics().map(of_topic).sum()
+    fn reached_everywhere_by(&self, proposal: &Proposal) -> usize {
+        self.reached_by(proposal.topics()) + self.elsewhere.reached_by(proposal.topics())
     }
 }
 

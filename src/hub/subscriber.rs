@@ -312,11 +312,10 @@ impl Subscriber {
         })
     }
 
-    /// How many subscribers the first of the topics has, this one among them; none if it has ended.
+    /// How many subscribers the first of the topics has at all hubs, this one among them; none if it has ended.
     pub fn consumers(&self) -> Option<usize> {
-        self.sources
-            .first()
-            .map(|source| source.channel.subscribers())
+        let first = self.sources.first()?;
+        Some(first.channel.subscribers_everywhere())
     }
 
     /// What comes next in the logs, in the order of publication.
