@@ -521,14 +521,17 @@ impl Hub {
     /// How much there is, within the limits.
     pub fn totals(&self) -> Totals {
         self.retain();
+        let log = self.0.order.log();
+        // The log is asked while the hub is not locked, since it may call the hub under a lock of its own.
+        let (stored, is_ready) = (log.stored_bytes(), log.health().is_ok());
         let state = self.0.state.lock();
         Totals {
             topics: state.topics.len(),
             bytes: self.0.retention.bytes(),
             // Offsets count from 1.
             published: self.committed().number(),
-            stored: self.0.order.log().stored_bytes(),
-            is_ready: self.0.order.log().health().is_ok(),
+            stored,
+            is_ready,
         }
     }
 
@@ -990,7 +993,7 @@ impl Submitted {
                 Ok(()) => std::mem::replace(answer, Err(closed().into())),
                 Err(failure) => Err(failure.into()),
             },
-            Progress::Proposed(answer) => answer.await.unwrap_or_else(|_| Err(closed().into())),
+            Progress::Proposed(answer) => answered(answer).await,
         };
         let failure = match &outcome {
             Err(PublishError::Unavailable(failure)) => Some(failure.clone()),
@@ -1198,6 +1201,17 @@ async fn committed(
     commit: impl Future<Output = Result<Result<(), Unavailable>, RecvError>>,
 ) -> Result<(), Unavailable> {
     commit.await.unwrap_or_else(|_| Err(closed()))
+}
+
+/// What a shared log says of a proposal.
+async fn answered(
+    answer: impl Future<Output = Result<shared::Answer, RecvError>>,
+) -> shared::Answer {
+    let dropped = || Unavailable {
+        reason: "it has not said what has become of the event".to_owned(),
+        ..closed()
+    };
+    answer.await.unwrap_or_else(|_| Err(dropped().into()))
 }
 
 /// Nobody is left to answer.

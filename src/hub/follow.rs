@@ -7,14 +7,15 @@ use std::time::SystemTime;
 
 use super::channel::Matcher;
 use super::entry::{Moment, UnsequencedEntry};
+use super::log::Unavailable;
 use super::log::shared::{OrderedEvent, Proposal, SharedLog};
 use super::position::{Epochs, Offset};
 use super::publish::{IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest};
 use super::topic::Topic;
 use super::watch::TopicChange;
 use super::{
-    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, UnknownTopic, closed,
-    notify,
+    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, UnknownTopic, answered,
+    closed, notify,
 };
 
 /// What a proposal takes beside its texts, in bytes: the message that carries it, its place among those that wait, and the
@@ -84,6 +85,8 @@ impl Hub {
         let mut answers = Vec::new();
         let mut reached = Reached::new();
         let mut state = self.0.state.lock();
+        // Offsets never go back, whatever the log says.
+        let mut through = through.max(self.committed());
         for OrderedEvent {
             mut event,
             key,
@@ -97,6 +100,7 @@ impl Hub {
                 event.topic = name.clone();
             }
             let entry = Arc::new(event.restore(&self.0.epochs.read(), moment));
+            through = through.max(entry.offset);
             for channel in state.apply(&entry, &self.0.retention) {
                 channel.set_newest(entry.offset);
                 if !reached.iter().any(|other| other.id == channel.id) {
@@ -222,7 +226,10 @@ impl Hub {
         let share = bytes.min(log.room_bytes());
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let room = Arc::clone(log.room()).acquire_many_owned(share);
-        let room = room.await.map_err(|_| closed())?;
+        let room = room.await.map_err(|_| Unavailable {
+            fate_unknown: false,
+            ..closed()
+        })?;
         Ok(Proposal::new(topic, publication, room))
     }
 
