@@ -24,6 +24,7 @@ mod model;
 mod older;
 mod patterns;
 mod scenarios;
+mod several;
 mod shared;
 mod staging;
 
