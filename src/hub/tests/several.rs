@@ -9,6 +9,8 @@ use super::shared::SimulatedLog;
 use super::staging::{Pending, after, answer, keyed, own, page, pending, text};
 use super::*;
 
+mod model;
+
 type Receipt = Result<PublishReceipt, PublishError>;
 
 /// A log, and hubs that share it.
