@@ -8,7 +8,7 @@ const PAGE: &str =
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let fairwind = fairwind::server::Mount::new(["--clock-interval=off"])?;
+    let fairwind = fairwind::server::Mount::new(["--clock-interval=off"]).await?;
     let (hub, time) = (fairwind.hub().clone(), Topic::new("time")?);
     tokio::spawn(async move {
         for seconds in 0.. {

@@ -5,7 +5,8 @@
 //! * [`publish`]: a request to publish, its preconditions, and its receipt
 //! * [`position`]: offsets and epochs, and how they are written as event ids
 //! * [`log`]: the edge to whatever makes events durable, and its contract
-//! * `sequencer`: the order of events, and what is staged but not committed; `follow`: a hub whose log gives the order
+//! * `sequencer`: the order of events, and what is staged but not committed; `answers`: how its publishers learn that it is
+//! * `follow`: a hub whose log gives the order
 //! * `entry`: an event with its offset; [`batch`]: some of them, as one read returns them
 //! * `channel`: a topic, or a pattern with readers; its log is a `history` and a [`tail`]
 //! * [`retention`]: how much of the histories stays
@@ -23,6 +24,7 @@
 //! All locks are blocking, held for short work and never across an await. They are taken in this order: the hub's state,
 //! retention's ranks, one channel's log, retention's list. Watchers are notified when none is held.
 
+mod answers;
 pub mod batch;
 mod channel;
 mod elsewhere;
@@ -55,6 +57,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use self::answers::{Answers, Commit};
 use self::channel::{Channel, ChannelLog, Matcher};
 use self::elsewhere::Elsewhere;
 pub use self::entry::Entry;
@@ -74,7 +77,7 @@ use self::publish::{
     ExpectedNewest, IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest,
 };
 use self::retention::Retention;
-use self::sequencer::{Commit, Sequencer};
+use self::sequencer::Sequencer;
 use self::subscriber::{SubscribeError, Subscriber, Subscription};
 use self::tail::TailBudget;
 use self::topic::Topic;
@@ -209,6 +212,7 @@ pub(crate) struct Shared {
     /// Every event up to here is in the logs of its topics. Readers look at it without the lock.
     committed: AtomicU64,
     retention: Retention,
+    answers: Answers,
     state: Mutex<State>,
 }
 
@@ -573,6 +577,12 @@ impl Hub {
         }
     }
 
+    /// Answers publishers whose events the log has committed, until it is cancelled. A hub that publishers of one runtime use
+    /// is faster with one such task there; without it, the log's own thread answers them.
+    pub async fn answer_publishers(self, cancelled: CancellationToken) {
+        self.0.answers.give_out(&cancelled).await;
+    }
+
     /// Whether the log can take events, for the operator.
     ///
     /// # Errors
@@ -808,6 +818,7 @@ impl Shared {
             older,
             committed: AtomicU64::new(recovered.newest.number()),
             retention: Retention::new(limits),
+            answers: Answers::default(),
             state: Mutex::new(State {
                 sequencer: Sequencer::new(recovered.newest),
                 topics: HashMap::new(),
@@ -928,10 +939,7 @@ impl Shared {
         let waiting = state.sequencer.take_waiting();
         drop(state);
         notify(reached);
-        for publisher in waiting {
-            // A publisher that has gone needs no answer.
-            let _ = publisher.send(Ok(()));
-        }
+        self.answers.give(waiting);
     }
 
     /// Drops what is staged.

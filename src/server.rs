@@ -32,6 +32,7 @@ mod stream;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Instant, SystemTime};
@@ -60,6 +61,7 @@ use self::state::AppState;
 use crate::feeds;
 use crate::hub::Hub;
 use crate::hub::log::disk::DiskLog;
+use crate::hub::log::nats::NatsLog;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
@@ -123,7 +125,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
             format!("cannot listen on {address}: {error}; choose another address with --addr"),
         )
     })?;
-    let server = Server::new(settings, CancellationToken::new())?;
+    let server = Server::new(settings, CancellationToken::new()).await?;
     server.listen_to_signals()?;
     warn_of_open_publishing(server.settings.anonymous_publish);
     let scheme = if server.tls.is_some() {
@@ -198,10 +200,10 @@ impl Server {
     /// # Errors
     ///
     /// When the certificate or its key cannot be used, or the log cannot be opened.
-    pub fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
+    pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
         Ok(Self {
-            hub: open_hub(&settings)?,
+            hub: open_hub(&settings).await?,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),
@@ -293,6 +295,10 @@ impl Server {
             state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
         self.supervisor.spawn(
+            "the answers to publishers",
+            state.hub.clone().answer_publishers(self.shutdown.clone()),
+        );
+        self.supervisor.spawn(
             "the notices",
             notices::report_what_was_left_out(self.shutdown.clone()),
         );
@@ -337,13 +343,22 @@ fn reload(tls: Option<&Tls>, keys: &Keys) {
     }
 }
 
-/// The hub, over a log on disk if the settings name a folder for one.
-fn open_hub(settings: &Settings) -> io::Result<Hub> {
-    let limits = settings.hub_limits();
-    let Some(folder) = &settings.data else {
-        return Ok(Hub::new(limits));
-    };
+/// The hub, over the log that the settings name: nats-servers, a folder, or memory.
+async fn open_hub(settings: &Settings) -> io::Result<Hub> {
+    match (&settings.data, settings.nats.is_empty()) {
+        (None, true) => Ok(Hub::new(settings.hub_limits())),
+        (Some(folder), true) => open_disk(settings, folder),
+        (None, false) => open_nats(settings).await,
+        (Some(_), false) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "--data and --nats exclude each other: the log is in a folder, or on nats-servers",
+        )),
+    }
+}
+
+fn open_disk(settings: &Settings, folder: &Path) -> io::Result<Hub> {
     let started = Instant::now();
+    let limits = settings.hub_limits();
     let opened = DiskLog::open(folder, settings.disk_config(), &limits);
     let (log, recovered) = opened.map_err(io::Error::other)?;
     let (newest, in_memory) = (recovered.newest.number(), recovered.entries.len());
@@ -352,6 +367,20 @@ fn open_hub(settings: &Settings) -> io::Result<Hub> {
         "the log in {} is open after {} ms: the newest event is {newest}, {in_memory} events are in memory",
         folder.display(),
         started.elapsed().as_millis()
+    );
+    Ok(hub)
+}
+
+/// Waits until the hub has what the stream has, so that no reader finds less here than at another node.
+async fn open_nats(settings: &Settings) -> io::Result<Hub> {
+    let started = Instant::now();
+    let log = NatsLog::open(&settings.nats_config()).await?;
+    let hub = Hub::follow(settings.hub_limits(), log.clone());
+    log.caught_up().await;
+    tracing::info!(
+        "the log on the nats-server is open after {} ms: the newest event is {}",
+        started.elapsed().as_millis(),
+        hub.totals().published
     );
     Ok(hub)
 }

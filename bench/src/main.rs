@@ -116,6 +116,9 @@ fn run(options: &Options) -> Result<(), String> {
                 folder: temporary.clone(),
                 disk: disk.clone(),
                 certificate: &certificate,
+                nats_server: peers
+                    .iter()
+                    .find(|peer| peer.is_nats() && peer.skipped.is_none()),
                 stop: Arc::clone(&stop),
             };
             done = runner.round(peer);

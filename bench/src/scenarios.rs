@@ -139,6 +139,8 @@ pub(crate) struct Runner<'a> {
     /// Where logs on disk go: a folder that is on a disk.
     pub(crate) disk: PathBuf,
     pub(crate) certificate: &'a Certificate,
+    /// What Fairwind's log on a nats-server rests on.
+    pub(crate) nats_server: Option<&'a Peer>,
     pub(crate) stop: Arc<AtomicBool>,
 }
 

@@ -7,15 +7,14 @@ use std::time::SystemTime;
 
 use super::channel::Matcher;
 use super::entry::{Moment, UnsequencedEntry};
-use super::log::Unavailable;
 use super::log::shared::{OrderedEvent, Proposal, SharedLog};
 use super::position::{Epochs, Offset};
 use super::publish::{IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest};
 use super::topic::Topic;
 use super::watch::TopicChange;
 use super::{
-    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, UnknownTopic, answered,
-    closed, notify,
+    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, Unavailable,
+    UnavailableKind, UnknownTopic, answered, closed, notify,
 };
 
 /// What a proposal takes beside its texts, in bytes: the message that carries it, its place among those that wait, and the
@@ -145,11 +144,32 @@ impl Hub {
     /// Answers a proposal whose key the log has seen in an event that has been applied.
     pub(super) fn repeat(&self, proposal: Proposal) {
         let mut state = self.0.state.lock();
-        let first = self.first_result(&mut state, &proposal);
+        let first = match self.first_result(&mut state, &proposal) {
+            Ok(Some(first)) => Ok(first),
+            Ok(None) => Err(self.reason_for_none(&mut state, &proposal)),
+            Err(error) => Err(error),
+        };
         drop(state);
-        // The key's hour may be over in between.
-        let answer = first.and_then(|first| first.ok_or_else(|| closed().into()));
-        proposal.answer(answer);
+        proposal.answer(first);
+    }
+
+    /// Why the log has seen a proposal's key, and the hub no event under it.
+    fn reason_for_none(&self, state: &mut State, proposal: &Proposal) -> PublishError {
+        let checked = self.check(
+            state,
+            &proposal.topic,
+            &proposal.publication,
+            &proposal.expected,
+        );
+        checked.err().unwrap_or_else(|| {
+            let failure = Unavailable {
+                reason: "an earlier request under this key came too late and was not published; use another key"
+                    .to_owned(),
+                kind: UnavailableKind::Temporary,
+                fate_unknown: false,
+            };
+            failure.into()
+        })
     }
 
     /// Ids stand for other offsets from now on.

@@ -55,6 +55,7 @@
 
 pub mod disk;
 pub mod memory;
+pub mod nats;
 pub mod older;
 pub mod shared;
 

@@ -111,6 +111,11 @@ pub enum PublishError {
         "there are too many topics; publish to one that exists, or wait until others have been forgotten"
     )]
     TooManyTopics,
+    /// The log takes no message of this size; the largest is given, in bytes.
+    #[error(
+        "the event is too large for the log, whose messages have at most {0} bytes; publish a smaller one"
+    )]
+    TooLarge(usize),
     /// The log cannot take events now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::answers::{Commit, Publisher};
 use super::entry::Entry;
 use super::idempotency::KeyHash;
-use super::log::Unavailable;
 use super::position::Offset;
 use super::topic::Topic;
 use crate::protocol::event::EventId;
@@ -20,7 +20,7 @@ pub(super) struct Sequencer {
     /// The staged events of each topic.
     by_topic: HashMap<Topic, Vec<Arc<Entry>>>,
     /// Publishers that wait until everything up to an offset is committed, in the order of these offsets.
-    waiting: VecDeque<(Offset, oneshot::Sender<Result<(), Unavailable>>)>,
+    waiting: VecDeque<(Offset, Publisher)>,
 }
 
 /// A staged event, and the idempotency key that its publisher gave.
@@ -28,9 +28,6 @@ pub(super) struct StagedEvent {
     pub(super) entry: Arc<Entry>,
     pub(super) key: Option<KeyHash>,
 }
-
-/// Resolves when everything that was staged before is committed, or has failed.
-pub(super) type Commit = oneshot::Receiver<Result<(), Unavailable>>;
 
 impl Sequencer {
     /// A sequencer that goes on after an offset.
@@ -113,7 +110,7 @@ impl Sequencer {
     }
 
     /// The publishers that waited for what has been taken by now.
-    pub(super) fn take_waiting(&mut self) -> Vec<oneshot::Sender<Result<(), Unavailable>>> {
+    pub(super) fn take_waiting(&mut self) -> Vec<Publisher> {
         let through = match self.staged.front() {
             Some(staged) => staged.entry.offset.previous(),
             None => self.newest,

@@ -136,11 +136,13 @@ mod tests {
         ("/topics/a", &[], "0123456789 0123456789", 413),
     ];
 
-    fn server(flags: &[&str]) -> (axum::Router, DirectPublish) {
+    async fn server(flags: &[&str]) -> (axum::Router, DirectPublish) {
         let arguments = ["fairwind", "--max-body=20B"].iter().chain(flags);
         let arguments = arguments.map(Into::into).collect();
         let settings = Settings::read(arguments, Vec::new()).expect("settings");
-        let server = Server::new(settings, CancellationToken::new()).expect("a server");
+        let server = Server::new(settings, CancellationToken::new())
+            .await
+            .expect("a server");
         let state = server.state(server.settings.addr);
         let config = server.settings.router_config();
         let router = router::router(state.clone(), &config);
@@ -186,7 +188,7 @@ mod tests {
             &["--anonymous-publish=off"],
             &["--anonymous-publish=on", "--publish-rate=1/h", listed],
         ] {
-            let (router, direct) = server(flags);
+            let (router, direct) = server(flags).await;
             for (target, headers, body, status) in REQUESTS {
                 let asked = || request(target, headers, body);
                 assert!(direct.takes(&asked()), "{target}");
@@ -208,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_layer_changes_is_left_to_the_router() {
-        let (_, direct) = server(&[]);
+        let (_, direct) = server(&[]).await;
         let takes = |target, headers| direct.takes(&request(target, headers, "x"));
         assert!(takes("/topics/a", &[("accept", "*/*")]));
         assert!(!takes("/topics/a", &[("origin", "http://localhost")]));

@@ -29,7 +29,7 @@ use crate::hub::Hub;
 /// use fairwind::server::Mount;
 ///
 /// # async fn serve() -> std::io::Result<()> {
-/// let fairwind = Mount::new(["--clock-interval=off"])?;
+/// let fairwind = Mount::new(["--clock-interval=off"]).await?;
 /// let app = axum::Router::new().merge(fairwind.router());
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
@@ -45,19 +45,19 @@ pub struct Mount {
 
 impl Mount {
     /// Fairwind with these settings, as flags of `fairwind --help` (environment and `Leptos.toml` do not count), and with
-    /// the tasks that it needs. Called on a tokio runtime.
+    /// the tasks that it needs.
     ///
     /// # Errors
     ///
     /// If a setting is unknown or has an invalid value; the error names it.
-    pub fn new<F: Into<OsString>>(flags: impl IntoIterator<Item = F>) -> io::Result<Self> {
+    pub async fn new<F: Into<OsString>>(flags: impl IntoIterator<Item = F>) -> io::Result<Self> {
         let name = OsString::from("fairwind");
         let flags = flags.into_iter().map(Into::into);
         let arguments = std::iter::once(name).chain(flags).collect();
         let settings = Settings::read(arguments, Vec::new())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         let shutdown = CancellationToken::new();
-        let server = Server::new(settings, shutdown.clone())?;
+        let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);
         server.start_tasks(&state);
         server.start_clock();

@@ -31,7 +31,8 @@ use ipnet::IpNet;
 pub use self::sources::SettingsError;
 use self::values::{
     ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
-    disk_size, duration, extra_header, history_size, log_filter, network, origin, sync_policy,
+    disk_size, duration, extra_header, history_size, log_filter, nats_address, nats_replicas,
+    nats_stream, network, origin, sync_policy,
 };
 use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
 use crate::hub::subscriber::LagPolicy;
@@ -94,6 +95,41 @@ pub struct Settings {
     /// What to do if the log on disk is damaged where no crash can have damaged it
     #[arg(long, value_name = "WHAT", default_value = "stop", value_enum)]
     pub on_damage: DamagePolicy,
+
+    /// Address of a nats-server, such as nats://10.0.0.7:4222, for a log that several servers share: what one publishes, the
+    /// readers of all get. It survives restarts. Can be given several times; one that answers names the others of its cluster
+    #[arg(long, value_name = "URL", value_parser = nats_address)]
+    pub nats: Vec<String>,
+
+    /// Name of the JetStream stream. Its subjects begin with the same name in lower case
+    #[arg(long, value_name = "NAME", default_value = "FAIRWIND", value_parser = nats_stream)]
+    pub nats_stream: String,
+
+    /// Number of nats-servers that have the stream, if it is created: 1, 3 or 5. It keeps events for --history-age, up to
+    /// --history-disk
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = nats_replicas)]
+    pub nats_replicas: usize,
+
+    /// File with a user's credentials for the nats-servers (JWT and seed)
+    #[arg(long, value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+
+    /// File with an nkey seed for the nats-servers
+    #[arg(long, value_name = "FILE")]
+    pub nats_nkey: Option<PathBuf>,
+
+    /// File with the certificates, in PEM, of authorities that may have signed the nats-servers' certificates, beside the
+    /// system's. The connection is encrypted then
+    #[arg(long, value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+
+    /// File with a certificate chain, in PEM, to show to the nats-servers
+    #[arg(long, value_name = "FILE", requires = "nats_key")]
+    pub nats_cert: Option<PathBuf>,
+
+    /// File with that certificate's private key in PEM
+    #[arg(long, value_name = "FILE", requires = "nats_cert")]
+    pub nats_key: Option<PathBuf>,
 
     /// Delay before a reader reconnects, varied by up to a fifth for each stream
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]

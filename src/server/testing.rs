@@ -134,7 +134,7 @@ pub fn request(bytes: &[u8]) {
     let local = tokio::task::LocalSet::new();
     for (settings, may_publish) in [(open, true), (closed, false)] {
         local.block_on(&runtime, async {
-            let Some((router, direct_publish, hub)) = routes(settings.clone()) else {
+            let Some((router, direct_publish, hub)) = routes(settings.clone()).await else {
                 return;
             };
             for request in requests() {
@@ -177,8 +177,8 @@ fn settings(anonymous_publish: &str) -> Settings {
 }
 
 /// The routes of a new server.
-fn routes(settings: Settings) -> Option<(Router, DirectPublish, Hub)> {
-    let server = Server::new(settings, CancellationToken::new()).ok()?;
+async fn routes(settings: Settings) -> Option<(Router, DirectPublish, Hub)> {
+    let server = Server::new(settings, CancellationToken::new()).await.ok()?;
     let state = server.state(server.settings.addr);
     let config = server.settings.router_config();
     let router = router::router(state.clone(), &config);

@@ -47,7 +47,9 @@ impl TestServer {
         let shutdown = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let server = Server::new(settings, shutdown.clone()).expect("a server");
+        let server = Server::new(settings, shutdown.clone())
+            .await
+            .expect("a server");
         let (hub, streams) = (server.hub().clone(), server.streams().clone());
         let task = tokio::spawn(server.serve(listener));
         let started = Self {

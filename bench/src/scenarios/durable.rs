@@ -1,5 +1,6 @@
 //! A log on disk: what it costs to publish durably, to deliver beside it, to read back and to start again. The rows of
-//! Fairwind are one server with its log in memory, and with its log in a folder.
+//! Fairwind are one server with its log in memory, with its log in a folder, and with its log on a nats-server, which shares
+//! the core that the server has.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -39,11 +40,26 @@ const EVENTS_OF_A_TOPIC: u32 = 10;
 /// The memory's part of the history when it is read from the disk.
 const SMALL_MEMORY: &str = "--history-bytes=1MiB";
 
-/// Fairwind's rows, and what each says of its log.
-pub(crate) const FAIRWIND: [(&str, Option<&str>); 3] = [
-    ("fairwind, in memory", None),
-    ("fairwind, --sync always", Some("always")),
-    ("fairwind, --sync 1s", Some("1s")),
+/// Where a server of Fairwind has its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    Memory,
+    /// In a folder, with this `--sync`.
+    Folder(&'static str),
+    /// On a nats-server with this `sync_interval`.
+    Nats(&'static str),
+}
+
+/// Fairwind's rows, and where each has its log.
+pub(crate) const FAIRWIND: [(&str, Log); 5] = [
+    ("fairwind, in memory", Log::Memory),
+    ("fairwind, --sync always", Log::Folder("always")),
+    ("fairwind, --sync 1s", Log::Folder("1s")),
+    (
+        "fairwind, --nats, sync_interval always",
+        Log::Nats("always"),
+    ),
+    ("fairwind, --nats, sync_interval 1s", Log::Nats("1s")),
 ];
 
 /// The rows of nats-server.
@@ -79,6 +95,13 @@ type Measure<Runner> = fn(&mut Runner, &Peer) -> Result<(), String>;
 
 /// A folder on the disk, for one server; removed afterwards.
 struct DataFolder(PathBuf);
+
+/// What a row of Fairwind rests on. The server ends before its folder goes.
+#[derive(Default)]
+struct Backing {
+    _nats_server: Option<Server>,
+    _folder: Option<DataFolder>,
+}
 
 impl DataFolder {
     fn create(path: PathBuf) -> Result<Self, String> {
@@ -117,18 +140,21 @@ impl Runner<'_> {
         ];
         // The rows take turns in each measurement: what else the machine does meets them alike.
         for (what, measure) in measure {
-            for (name, sync) in FAIRWIND {
+            for (name, log) in FAIRWIND {
+                if matches!(log, Log::Nats(_)) && self.nats_server.is_none() {
+                    continue;
+                }
                 self.attempt(name, &format!("durable.{what}"), |runner| {
-                    let (folder, row) = runner.row(peer, name, sync, &[])?;
+                    let (backing, row) = runner.row(peer, name, log, &[])?;
                     let measured = measure(runner, &row);
-                    drop(folder);
+                    drop(backing);
                     measured
                 });
             }
         }
-        for (name, sync) in [FAIRWIND[0], FAIRWIND[1]] {
+        for (name, log) in [FAIRWIND[0], FAIRWIND[1]] {
             self.attempt(name, "durable.replay", |runner| {
-                runner.durable_replay(peer, name, sync.is_some())
+                runner.durable_replay(peer, name, log != Log::Memory)
             });
         }
         let name = FAIRWIND[1].0;
@@ -152,23 +178,40 @@ impl Runner<'_> {
         eprintln!("    {name}: {measurement} {seconds:.1} s");
     }
 
-    /// A row of Fairwind, with a new folder if its log is on disk.
+    /// A row of Fairwind, and what it rests on: a new folder, or a new nats-server.
     fn row(
         &self,
         peer: &Peer,
         name: &str,
-        sync: Option<&str>,
+        log: Log,
         more: &[&str],
-    ) -> Result<(Option<DataFolder>, Peer), String> {
+    ) -> Result<(Backing, Peer), String> {
         let mut flags: Vec<String> = more.iter().map(|&flag| flag.to_owned()).collect();
-        let mut folder = None;
-        if let Some(sync) = sync {
-            let new = self.data_folder()?;
-            flags.push(format!("--data={}", new.0.display()));
-            flags.push(format!("--sync={sync}"));
-            folder = Some(new);
+        let mut backing = Backing::default();
+        match log {
+            Log::Memory => {}
+            Log::Folder(sync) => {
+                let folder = self.data_folder()?;
+                flags.push(format!("--data={}", folder.0.display()));
+                flags.push(format!("--sync={sync}"));
+                backing._folder = Some(folder);
+            }
+            Log::Nats(sync) => {
+                let nats = self.nats_server.ok_or("there is no nats-server")?;
+                let folder = self.data_folder()?;
+                let configuration = configuration(&folder.0, sync)?;
+                let own = vec!["-c".to_owned(), configuration.display().to_string()];
+                let port = free_port()?;
+                let nats = nats.with_flags(name, own);
+                let command = nats.command(port, &folder.0, self.machine, Variant::Plain)?;
+                let log = self.folder.join("nats-server.log");
+                let server = Server::start(&command, port, &log, self.machine)?;
+                flags.push(format!("--nats=nats://{}", server.address));
+                backing._nats_server = Some(server);
+                backing._folder = Some(folder);
+            }
         }
-        Ok((folder, peer.with_flags(name, flags)))
+        Ok((backing, peer.with_flags(name, flags)))
     }
 
     fn data_folder(&self) -> Result<DataFolder, String> {
@@ -280,7 +323,12 @@ impl Runner<'_> {
         } else {
             &[&events]
         };
-        let (_folder, row) = self.row(peer, name, from_disk.then_some("never"), more)?;
+        let log = if from_disk {
+            Log::Folder("never")
+        } else {
+            Log::Memory
+        };
+        let (_backing, row) = self.row(peer, name, log, more)?;
         let path = row.replay().ok_or("it has no replay")?;
         let mut pair = self.start(&row)?;
         pair.client.fill_by_stream(count, &row.publish(TOPIC))?;

@@ -37,7 +37,8 @@ pub(crate) fn start(filter: &str) -> io::Result<Logging> {
         for_panics.put(report(panic).as_bytes());
     }));
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        // The client of nats-servers tells at length what the log on them tells as well.
+        .with_env_filter(EnvFilter::new(format!("async_nats=warn,{filter}")))
         .with_writer(move || log.clone())
         .log_internal_errors(false)
         // Colours are for people: a journal or a file would keep their codes.

@@ -94,6 +94,7 @@ fn refusal(error: PublishError) -> Problem {
         PublishError::TooManyKeys(wait) => Problem::new(ProblemCode::TooManyKeys, detail)
             .with_retry_after(wait + Duration::from_secs(1)),
         PublishError::TooManyTopics => Problem::new(ProblemCode::TooManyTopics, detail),
+        PublishError::TooLarge(_) => Problem::new(ProblemCode::TooLarge, detail),
         PublishError::Unavailable(error) => Problem::unavailable(&error),
     }
 }

@@ -9,6 +9,7 @@ use super::Settings;
 use super::values::{ClockInterval, StreamCompression};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
+use crate::hub::log::nats::{NatsConfig, NatsCredentials};
 use crate::server::auth::{AccessConfig, Keys};
 use crate::server::http::client_address::TrustedProxies;
 use crate::server::http::request_body::BodyTimes;
@@ -41,6 +42,23 @@ impl Settings {
             history_age: self.history_age,
             on_damage: self.on_damage,
             segment_bytes: DiskConfig::segment_bytes_for(history_bytes),
+        }
+    }
+
+    /// How the nats-servers are used, if there are any.
+    pub(in crate::server) fn nats_config(&self) -> NatsConfig {
+        NatsConfig {
+            servers: self.nats.clone(),
+            credentials: NatsCredentials {
+                credentials: self.nats_credentials.clone(),
+                nkey: self.nats_nkey.clone(),
+                ca: self.nats_ca.clone(),
+                certificate: self.nats_cert.clone().zip(self.nats_key.clone()),
+            },
+            stream: self.nats_stream.clone(),
+            replicas: self.nats_replicas,
+            history_age: self.history_age,
+            history_bytes: self.history_disk.as_u64(),
         }
     }
 

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
+use crate::hub::log::nats::NatsConfig;
 use crate::hub::subscriber::LagPolicy;
 
 /// How often the clock ticks.
@@ -104,6 +105,26 @@ pub(super) fn disk_size(text: &str) -> Result<ByteSize, String> {
         return Err(format!("it must be at least {SMALLEST}"));
     }
     Ok(size)
+}
+
+/// The address of a nats-server.
+pub(super) fn nats_address(text: &str) -> Result<String, String> {
+    NatsConfig::check_address(text)?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn nats_stream(text: &str) -> Result<String, String> {
+    NatsConfig::check_stream(text)?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn nats_replicas(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        "5" => Ok(5),
+        _ => Err("it must be 1, 3 or 5, so that there is a majority".to_owned()),
+    }
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -249,7 +249,8 @@ pub(super) fn put_topic(out: &mut Vec<u8>, topic: &Topic, seed: &Hasher) {
     put_record(out, TOPIC, topic.as_str().as_bytes(), seed);
 }
 
-/// Appends the record of an event. `number` gives the number of a topic in the segment, `body` is room to work in.
+/// Appends the record of an event. `topics` has the numbers of its topics in the segment, in their order; `body` is room to
+/// work in.
 pub(super) fn put_event(
     out: &mut Vec<u8>,
     body: &mut Vec<u8>,
@@ -257,7 +258,7 @@ pub(super) fn put_event(
     key: Option<KeyRecord<'_>>,
     header: &Header,
     seed: &Hasher,
-    number: impl Fn(&Topic) -> u64,
+    topics: &[usize],
 ) {
     let has_type = entry.is_end || !entry.event.event_type.is_message();
     let flags = [
@@ -276,11 +277,12 @@ pub(super) fn put_event(
     put(body, entry.offset.number() - header.first.number());
     let time = milliseconds(entry.published_at) as i64 - header.base_time as i64;
     put_signed(body, time);
-    put(body, number(&entry.topic));
-    if !entry.also_in.is_empty() {
-        put(body, entry.also_in.len() as u64);
-        for topic in &entry.also_in {
-            put(body, number(topic));
+    let (first, others) = topics.split_first().unwrap_or((&0, &[]));
+    put(body, *first as u64);
+    if !others.is_empty() {
+        put(body, others.len() as u64);
+        for topic in others {
+            put(body, *topic as u64);
         }
     }
     if entry.has_own_id {

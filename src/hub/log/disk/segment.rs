@@ -488,26 +488,20 @@ impl SegmentWriter {
             if entry.is_ephemeral && key.is_none() {
                 continue;
             }
+            let mut topics = Vec::with_capacity(1 + entry.also_in.len());
             for topic in entry.topics() {
-                if !self.topics.contains_key(topic) {
-                    self.topics.insert(topic.clone(), self.topics.len() as u64);
+                let known = self.topics.get(topic).copied();
+                let number = known.unwrap_or_else(|| {
+                    let number = self.topics.len() as u64;
+                    self.topics.insert(topic.clone(), number);
                     put_topic(&mut self.frame, topic, &self.segment.seed);
                     unindexed.push(Unindexed::Topic(topic.clone()));
-                }
+                    number
+                });
+                topics.push(number as usize);
             }
-            let topics = &self.topics;
-            let number = |topic: &Topic| topics.get(topic).copied().unwrap_or_default();
-            unindexed.push(Unindexed::Event {
-                place: Place {
-                    offset: relative(entry.offset, &header).ok_or_else(too_far)?,
-                    position: position(self.length + self.frame.len() as u64)?,
-                },
-                topics: entry.topics().map(|topic| number(topic) as usize).collect(),
-                is_ephemeral: entry.is_ephemeral,
-                has_key: key.is_some(),
-                published_at: milliseconds(entry.published_at),
-            });
             let key = key.as_ref().map(super::StagedKey::record);
+            let at = position(self.length + self.frame.len() as u64)?;
             put_event(
                 &mut self.frame,
                 &mut self.body,
@@ -515,8 +509,18 @@ impl SegmentWriter {
                 key,
                 &header,
                 &self.segment.seed,
-                number,
+                &topics,
             );
+            unindexed.push(Unindexed::Event {
+                place: Place {
+                    offset: relative(entry.offset, &header).ok_or_else(too_far)?,
+                    position: at,
+                },
+                topics,
+                is_ephemeral: entry.is_ephemeral,
+                has_key: key.is_some(),
+                published_at: milliseconds(entry.published_at),
+            });
         }
         let records = &self.frame[FRAME_HEAD_BYTES..];
         let head = FrameHead::of(records, self.crc, first, last, &self.segment.seed);

@@ -710,7 +710,9 @@ impl World {
             PublishError::Unavailable(failure) => {
                 failure.fate_unknown && (self.has_dropped || self.losses > 0)
             }
-            PublishError::TooManyKeys(_) | PublishError::TooManyTopics => false,
+            PublishError::TooManyKeys(_)
+            | PublishError::TooManyTopics
+            | PublishError::TooLarge(_) => false,
         };
         prop_assert!(is_fair, "{error} was no answer to {:?}", asked.publication);
         Ok(())
