@@ -435,9 +435,8 @@ impl Hub {
             subscribers: 0,
             has_ended: false,
         };
-        let elsewhere = state.elsewhere.of(topic);
         let Some(channel) = state.current(topic, &self.0.retention) else {
-            snapshot.subscribers = elsewhere;
+            snapshot.subscribers = state.elsewhere.of_topic(topic);
             return snapshot;
         };
         let log = channel.log();
@@ -472,7 +471,7 @@ impl Hub {
             snapshot.older_than = oldest_shown.map(|offset| self.id(offset));
         }
         snapshot.events.reverse();
-        snapshot.subscribers = channel.subscribers() + elsewhere;
+        snapshot.subscribers = channel.subscribers_everywhere();
         snapshot.has_ended = log.has_ended();
         snapshot
     }
@@ -493,42 +492,60 @@ impl Hub {
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
         self.retain();
         let state = self.0.state.lock();
-        let topics = state.names.iter();
-        let channels: Vec<_> = topics
-            .map(|(topic, channel)| (Arc::clone(channel), state.elsewhere.of(topic)))
+        let channels: Vec<_> = state.names.values().cloned().collect();
+        // Some have nothing here but subscribers at other hubs.
+        let elsewhere = state.elsewhere.topics();
+        let is_elsewhere_only = |(topic, _): &(&Topic, usize)| !state.topics.contains_key(*topic);
+        let elsewhere: Vec<_> = elsewhere
+            .filter(is_elsewhere_only)
+            .map(|(topic, count)| (topic.clone(), count))
             .collect();
         // Publishers do not wait until every log has been looked at.
         drop(state);
-        channels
-            .iter()
-            .filter_map(|(channel, elsewhere)| {
-                let topic = channel.topic()?;
-                let mut summary = channel.summary(topic, sees(topic)?)?;
-                summary.subscribers += elsewhere;
-                Some(summary)
-            })
-            .collect()
+        let here = channels.iter().filter_map(|channel| {
+            let topic = channel.topic()?;
+            channel.summary(topic, sees(topic)?)
+        });
+        let mut listed: Vec<_> = here.collect();
+        if !elsewhere.is_empty() {
+            let elsewhere = elsewhere.into_iter();
+            let elsewhere = elsewhere.filter(|(topic, _)| sees(topic).is_some());
+            listed.extend(elsewhere.map(|(topic, subscribers)| TopicSummary {
+                topic,
+                events: 0,
+                subscribers,
+                published_at: None,
+                has_ended: false,
+            }));
+            listed.sort_by(|a, b| a.topic.cmp(&b.topic));
+        }
+        listed
     }
 
     /// How much there is, within the limits.
     pub fn totals(&self) -> Totals {
         self.retain();
+        let log = self.0.order.log();
+        // The log is asked while the hub is not locked, since it may call the hub under a lock of its own.
+        let (stored, is_ready) = (log.stored_bytes(), log.health().is_ok());
         let state = self.0.state.lock();
         Totals {
             topics: state.topics.len(),
             bytes: self.0.retention.bytes(),
             // Offsets count from 1.
             published: self.committed().number(),
-            stored: self.0.order.log().stored_bytes(),
-            is_ready: self.0.order.log().health().is_ok(),
+            stored,
+            is_ready,
         }
     }
 
     /// How many subscribers a topic has by its name; readers of patterns are not among them.
     pub fn subscribers(&self, topic: &Topic) -> usize {
         let state = self.0.state.lock();
-        let here = state.topics.get(topic);
-        here.map_or(0, |channel| channel.subscribers()) + state.elsewhere.of(topic)
+        match state.topics.get(topic) {
+            Some(channel) => channel.subscribers_everywhere(),
+            None => state.elsewhere.of_topic(topic),
+        }
     }
 
     /// The epoch of new events' ids.
@@ -544,7 +561,7 @@ impl Hub {
     /// Evicts what exceeds the limits, of all topics, and forgets topics that have neither events nor subscribers. A
     /// publisher does so by itself only if the histories exceed their bytes by a quarter; see [`Self::keep_within_limits`].
     pub fn retain(&self) {
-        let emptied = self.0.retention.run(self.committed());
+        let emptied = self.0.retention.run();
         self.0.state.lock().let_go(&emptied, &self.0.retention);
     }
 
@@ -738,6 +755,11 @@ impl Hub {
         self.0.committed()
     }
 
+    /// Whether other hubs have the same log.
+    fn shares_its_log(&self) -> bool {
+        matches!(self.0.order, Order::Log(_))
+    }
+
     /// The topics that a pattern matches and that have got events after a cursor; and the newest event that a matching topic
     /// which is forgotten may have lost.
     fn matching(&self, pattern: &pattern::Pattern, after: Offset) -> (Vec<Arc<Channel>>, Offset) {
@@ -850,7 +872,7 @@ impl Shared {
 
     /// As [`Hub::retain`], while the hub is locked.
     fn retain(&self, state: &mut State) {
-        let emptied = self.retention.run(self.committed());
+        let emptied = self.retention.run();
         state.let_go(&emptied, &self.retention);
     }
 
@@ -871,7 +893,7 @@ impl Shared {
         let entry = Arc::new(entry);
         let record = key.map(|(_, key)| KeyRecord {
             key,
-            subscribers: state.subscribers(&entry),
+            subscribers: state.reached_by(entry.topics()),
         });
         match log.stage(&entry, record)? {
             Staged::Committed => {
@@ -888,7 +910,7 @@ impl Shared {
             Staged::Pending => {
                 let subscribers = match record {
                     Some(record) => record.subscribers,
-                    None => state.subscribers(&entry),
+                    None => state.reached_by(entry.topics()),
                 };
                 let hash = key.map(|(hash, _)| hash);
                 state.sequencer.stage(Arc::clone(&entry), hash);
@@ -979,7 +1001,7 @@ impl Submitted {
                 Ok(()) => std::mem::replace(answer, Err(closed().into())),
                 Err(failure) => Err(failure.into()),
             },
-            Progress::Proposed(answer) => answer.await.unwrap_or_else(|_| Err(closed().into())),
+            Progress::Proposed(answer) => answered(answer).await,
         };
         let failure = match &outcome {
             Err(PublishError::Unavailable(failure)) => Some(failure.clone()),
@@ -1049,7 +1071,9 @@ impl State {
     }
 
     fn channel(&mut self, matcher: Matcher, log: ChannelLog) -> Arc<Channel> {
+        let elsewhere = self.elsewhere.of(&matcher);
         let channel = Arc::new(Channel::new(self.next_channel, matcher, log));
+        channel.set_subscribers_elsewhere(elsewhere);
         self.next_channel.0 += 1;
         channel
     }
@@ -1107,17 +1131,19 @@ impl State {
         }
     }
 
-    /// How many subscribers an event will reach.
-    fn subscribers(&self, entry: &Entry) -> usize {
-        let of_topic = |topic| {
-            let channels = self.topics.get(topic).into_iter();
-            channels.chain(self.patterns.matching(topic))
-        };
-        entry
-            .topics()
-            .flat_map(of_topic)
-            .map(|channel| channel.subscribers())
-            .sum()
+    /// How many subscribers an event of some topics will reach: the readers of each topic, and of each pattern that matches
+    /// one.
+    fn reached_by<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> usize {
+        let mut reached = Reached::new();
+        for topic in topics {
+            let of_topic = self.topics.get(topic).into_iter();
+            for channel in of_topic.chain(self.patterns.matching(topic)) {
+                if !reached.iter().any(|other| other.id == channel.id) {
+                    reached.push(Arc::clone(channel));
+                }
+            }
+        }
+        subscribers(&reached)
     }
 
     /// A topic exists from its first event or subscriber on, and is forgotten when it has neither.
@@ -1154,7 +1180,7 @@ impl Channel {
         Some(TopicSummary {
             topic: topic.clone(),
             events,
-            subscribers: self.subscribers(),
+            subscribers: self.subscribers_everywhere(),
             published_at: log
                 .history
                 .newest(with_private)
@@ -1183,6 +1209,17 @@ async fn committed(
     commit: impl Future<Output = Result<Result<(), Unavailable>, RecvError>>,
 ) -> Result<(), Unavailable> {
     commit.await.unwrap_or_else(|_| Err(closed()))
+}
+
+/// What a shared log says of a proposal.
+async fn answered(
+    answer: impl Future<Output = Result<shared::Answer, RecvError>>,
+) -> shared::Answer {
+    let dropped = || Unavailable {
+        reason: "it has not said what has become of the event".to_owned(),
+        ..closed()
+    };
+    answer.await.unwrap_or_else(|_| Err(dropped().into()))
 }
 
 /// Nobody is left to answer.

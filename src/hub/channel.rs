@@ -32,6 +32,8 @@ pub(super) struct Channel {
     newest: AtomicU64,
     /// Changed only while the hub is locked.
     subscribers: AtomicUsize,
+    /// Those of other hubs that share the log. Changed only while the hub is locked.
+    subscribers_elsewhere: AtomicUsize,
     pub(super) watchers: Watchers,
     /// Whether retention has the channel on its list.
     is_listed: AtomicBool,
@@ -119,6 +121,7 @@ impl Channel {
             newest: AtomicU64::new(log.lost.retained.number()),
             log: Mutex::new(log),
             subscribers: AtomicUsize::new(0),
+            subscribers_elsewhere: AtomicUsize::new(0),
             watchers: Watchers::default(),
             is_listed: AtomicBool::new(false),
         }
@@ -157,6 +160,15 @@ impl Channel {
 
     pub(super) fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// The subscribers of this hub and of others that share the log.
+    pub(super) fn subscribers_everywhere(&self) -> usize {
+        self.subscribers() + self.subscribers_elsewhere.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_subscribers_elsewhere(&self, count: usize) {
+        self.subscribers_elsewhere.store(count, Ordering::Relaxed);
     }
 
     /// Counts one more subscriber. From the first on there is a tail: it has every event after `committed`.
@@ -216,7 +228,8 @@ impl ChannelLog {
     /// Appends an event to a topic's log, whose offset is higher than any before it, and whose own id, if it has one, no
     /// other has. Returns whether it is in the tail.
     pub(super) fn push(&mut self, entry: &Arc<Entry>) -> bool {
-        self.has_ended |= entry.is_end;
+        // What comes after an end begins the topic anew: another hub that shares the log had forgotten it.
+        self.has_ended = entry.is_end;
         let is_in_tail = self.push_to_tail(entry);
         if entry.has_own_id && (!entry.is_ephemeral || is_in_tail) {
             self.own_ids.insert(entry.event.id.clone(), entry.offset);

@@ -13,8 +13,8 @@ use super::publish::{IdempotencyKey, Preconditions, PublishError, PublishReceipt
 use super::topic::Topic;
 use super::watch::TopicChange;
 use super::{
-    Channel, EndError, Entry, Hub, Order, Progress, Reached, State, Submitted, Unavailable,
-    UnavailableKind, UnknownTopic, closed, notify,
+    Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, Unavailable,
+    UnavailableKind, UnknownTopic, answered, closed, notify,
 };
 
 /// What a proposal takes beside its texts, in bytes: the message that carries it, its place among those that wait, and the
@@ -47,11 +47,6 @@ impl Hub {
         Submitted(progress)
     }
 
-    /// Whether other hubs may be ahead of this one.
-    pub(super) fn is_one_of_several(&self) -> bool {
-        matches!(self.0.order, Order::Log(_))
-    }
-
     /// Ends a topic; see [`Hub::end`].
     pub(super) async fn end_in(&self, log: &dyn SharedLog, topic: &Topic) -> Result<(), EndError> {
         let last = UnsequencedEntry::end(topic).into_publication();
@@ -67,14 +62,15 @@ impl Hub {
             if self.has_ended(&state, topic, channel.as_deref()) {
                 return Ok(());
             }
-            if channel.is_none() {
+            if channel.is_none() && state.elsewhere.of_topic(topic) == 0 {
                 return Err(UnknownTopic.into());
             }
-            proposal.subscribers = state.reached_by(&proposal);
+            proposal.subscribers = state.reached_everywhere_by(&proposal);
+            proposal.checked_through = self.committed();
         }
         proposal.is_end = true;
         log.propose(proposal);
-        match answer.await.unwrap_or_else(|_| Err(closed().into())) {
+        match answered(answer).await {
             // Another hub was quicker.
             Ok(_) | Err(PublishError::Ended) => Ok(()),
             Err(PublishError::Unavailable(failure)) => Err(failure.into()),
@@ -88,6 +84,8 @@ impl Hub {
         let mut answers = Vec::new();
         let mut reached = Reached::new();
         let mut state = self.0.state.lock();
+        // Offsets never go back, whatever the log says.
+        let mut through = through.max(self.committed());
         for OrderedEvent {
             mut event,
             key,
@@ -101,6 +99,7 @@ impl Hub {
                 event.topic = name.clone();
             }
             let entry = Arc::new(event.restore(&self.0.epochs.read(), moment));
+            through = through.max(entry.offset);
             for channel in state.apply(&entry, &self.0.retention) {
                 channel.set_newest(entry.offset);
                 if !reached.iter().any(|other| other.id == channel.id) {
@@ -213,8 +212,15 @@ impl Hub {
     pub(super) fn set_subscribers_elsewhere(&self, subscribers: &HashMap<Matcher, usize>) {
         let mut state = self.0.state.lock();
         let changed = state.elsewhere.set(subscribers);
-        let channels = changed.iter().filter_map(|topic| state.topics.get(topic));
+        let channel = |of: &Matcher| match of {
+            Matcher::Topic(topic) => state.topics.get(topic),
+            Matcher::Pattern(pattern) => state.patterns.get(pattern),
+        };
+        let channels = changed.iter().filter_map(channel);
         let channels: Vec<Arc<Channel>> = channels.cloned().collect();
+        for channel in &channels {
+            channel.set_subscribers_elsewhere(state.elsewhere.of(&channel.matcher));
+        }
         drop(state);
         for channel in channels {
             channel.notify(TopicChange::Subscribers);
@@ -240,7 +246,10 @@ impl Hub {
         let share = bytes.min(log.room_bytes());
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let room = Arc::clone(log.room()).acquire_many_owned(share);
-        let room = room.await.map_err(|_| closed())?;
+        let room = room.await.map_err(|_| Unavailable {
+            fate_unknown: false,
+            ..closed()
+        })?;
         Ok(Proposal::new(topic, publication, room))
     }
 
@@ -256,12 +265,14 @@ impl Hub {
             &proposal.publication,
             &proposal.expected,
         );
-        match checked {
-            // The event that is expected may be one that this hub has not applied yet: the log looks again.
-            Ok(_) | Err(PublishError::Moved(_)) => {}
+        proposal.holds = match checked {
+            Ok(_) => true,
+            // The event that is expected may be one that this hub has not applied yet: the log has it checked again.
+            Err(PublishError::Moved(_)) => false,
             Err(error) => return Err(error),
-        }
-        proposal.subscribers = state.reached_by(proposal);
+        };
+        proposal.subscribers = state.reached_everywhere_by(proposal);
+        proposal.checked_through = self.committed();
         Ok(None)
     }
 
@@ -307,16 +318,8 @@ impl State {
     }
 
     /// How many subscribers a proposed event will reach, here and elsewhere.
-    fn reached_by(&self, proposal: &Proposal) -> usize {
-        let of_topic = |topic: &Topic| {
-            let here = self.topics.get(topic).into_iter();
-            let here: usize = here
-                .chain(self.patterns.matching(topic))
-                .map(|channel| channel.subscribers())
-                .sum();
-            here + self.elsewhere.reached_by(topic)
-        };
-        proposal.topics().map(of_topic).sum()
+    fn reached_everywhere_by(&self, proposal: &Proposal) -> usize {
+        self.reached_by(proposal.topics()) + self.elsewhere.reached_by(proposal.topics())
     }
 }
 

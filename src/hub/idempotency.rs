@@ -79,13 +79,9 @@ impl Idempotency {
     ) -> Result<Result<FirstResult, NewKey>, PublishError> {
         let now = Instant::now();
         self.forget_old(now);
-        let hash = self
-            .hashers
-            .each_ref()
-            .map(|hasher| hasher.hash_one((topic.as_str(), &key.key)));
-        let request = self.hashers[0].hash_one(RequestHash(publication));
-        if let Some(first) = self.results.get(&hash) {
-            if first.request == request {
+        let new = self.new_key(topic, key, publication);
+        if let Some(first) = self.results.get(&new.key) {
+            if first.request == new.request {
                 return Ok(Ok(*first));
             }
             return Err(PublishError::KeyReused);
@@ -101,11 +97,19 @@ impl Idempotency {
             });
             return Err(PublishError::TooManyKeys(wait));
         }
-        Ok(Err(NewKey {
-            key: hash,
-            request,
+        Ok(Err(new))
+    }
+
+    fn new_key(&self, topic: &Topic, key: &IdempotencyKey, publication: &PublishRequest) -> NewKey {
+        let of_key = (topic.as_str(), &key.key);
+        NewKey {
+            key: self
+                .hashers
+                .each_ref()
+                .map(|hasher| hasher.hash_one(of_key)),
+            request: self.hashers[0].hash_one(RequestHash(publication)),
             publisher: key.publisher,
-        }))
+        }
     }
 
     /// Forgets a result, since the event was not committed. The publisher's share is free again after the hour.
@@ -139,7 +143,8 @@ impl Idempotency {
         self.results.insert(key, first);
     }
 
-    /// Remembers the result of a publication before a restart, `age` ago. Results are restored oldest first.
+    /// Remembers the result of a publication before a restart, or at another hub, `age` ago. It is in the log, so it is
+    /// remembered whether there is room or not, and instead of an older one. Results are restored oldest first.
     pub(super) fn restore(
         &mut self,
         topic: &Topic,
@@ -148,11 +153,17 @@ impl Idempotency {
         first: (Offset, usize),
         age: Duration,
     ) {
+        if age > IDEMPOTENCY_AGE {
+            return;
+        }
         let now = Instant::now();
+        self.forget_old(now);
         // Some machines' monotonic clock begins when they start: then the key holds for longer than it has to.
         let at = now.checked_sub(age).unwrap_or(now);
-        if let Ok(Err(new)) = self.look_up(topic, key, publication) {
-            let (offset, subscribers) = first;
+        let new = self.new_key(topic, key, publication);
+        let (offset, subscribers) = first;
+        let known = self.results.get(&new.key);
+        if known.is_none_or(|known| known.offset < offset) {
             self.remember_since(new, offset, subscribers, at);
         }
     }
@@ -305,6 +316,43 @@ mod tests {
             look_up(&mut idempotency, "other").is_err(),
             "its hour is over"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_log_has_is_remembered_although_there_is_no_room_and_for_its_hour_only() {
+        let mut idempotency = Idempotency::default();
+        let topic = Topic::clock();
+        let event = PublishRequest::text("x");
+        let restore = |idempotency: &mut Idempotency, text: &str, offset, age| {
+            let first = (Offset::from_number(offset), 0);
+            idempotency.restore(&topic, &key(text, 1), &event, first, age);
+        };
+        let offset_of = |idempotency: &mut Idempotency, text: &str| {
+            let found = idempotency.look_up(&topic, &key(text, 1), &event);
+            found.ok()?.ok().map(|first| first.offset.number())
+        };
+        for number in 0..=MAX_OF_PUBLISHER as u64 {
+            restore(
+                &mut idempotency,
+                &number.to_string(),
+                number,
+                Duration::ZERO,
+            );
+        }
+        let last = MAX_OF_PUBLISHER as u64;
+        let found = offset_of(&mut idempotency, &last.to_string());
+        assert_eq!(found, Some(last));
+        let mut idempotency = Idempotency::default();
+        let old = IDEMPOTENCY_AGE + Duration::from_millis(1);
+        restore(&mut idempotency, "old", 1, old);
+        assert!(idempotency.oldest_first.is_empty());
+        // Another hub had forgotten the key a moment before this one.
+        restore(&mut idempotency, "k", 2, IDEMPOTENCY_AGE);
+        restore(&mut idempotency, "k", 3, Duration::ZERO);
+        restore(&mut idempotency, "k", 3, Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(offset_of(&mut idempotency, "k"), Some(3));
+        assert_eq!(idempotency.shares[&1], 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -44,6 +44,8 @@ pub(super) struct Retention {
     bytes: AtomicUsize,
     /// How many topics have a history.
     topics: AtomicUsize,
+    /// The offset of the newest event that has been appended.
+    newest: AtomicU64,
     /// Topics whose history has changed since the last round.
     listed: Mutex<Vec<Arc<Channel>>>,
     ranks: Mutex<Ranks>,
@@ -84,6 +86,7 @@ impl Retention {
             limits,
             bytes: AtomicUsize::new(0),
             topics: AtomicUsize::new(0),
+            newest: AtomicU64::new(0),
             listed: Mutex::default(),
             ranks: Mutex::default(),
             due: Notify::new(),
@@ -109,6 +112,7 @@ impl Retention {
         if entry.is_ephemeral {
             return is_in_tail;
         }
+        self.newest.store(entry.offset.number(), Ordering::Relaxed);
         let bytes = entry.bytes();
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limits.bytes {
             self.due.notify_one();
@@ -171,9 +175,9 @@ impl Retention {
         is_empty
     }
 
-    /// Evicts from all topics what has expired or is too much. Returns the topics that have no history left.
-    /// `newest` is the newest event of all, which a topic does not lose at once for being large.
-    pub(super) fn run(&self, newest: Offset) -> Vec<Arc<Channel>> {
+    /// Evicts from all topics what has expired or is too much. Returns the topics that have no history left. A topic does not
+    /// lose the newest event of all at once for being large.
+    pub(super) fn run(&self) -> Vec<Arc<Channel>> {
         let mut emptied = Vec::new();
         let mut ranks = self.ranks.lock();
         for channel in std::mem::take(&mut *self.listed.lock()) {
@@ -197,7 +201,7 @@ impl Retention {
             }
         }
         while self.bytes() > self.limits.bytes
-            && let Some(channel) = self.victim(&ranks, newest)
+            && let Some(channel) = self.victim(&ranks)
         {
             self.evict(&mut channel.log());
             if ranks.update(&channel) {
@@ -208,7 +212,8 @@ impl Retention {
     }
 
     /// The topic that loses an event next since all of them take too much.
-    fn victim(&self, ranks: &Ranks, newest: Offset) -> Option<Arc<Channel>> {
+    fn victim(&self, ranks: &Ranks) -> Option<Arc<Channel>> {
+        let newest = Offset::from_number(self.newest.load(Ordering::Relaxed));
         let large = SizeClass::of(self.limits.bytes / LARGE_TOPIC_SHARE);
         ranks
             .largest
@@ -374,7 +379,7 @@ mod tests {
         }
         assert!(is_due(&retention));
         assert_eq!(retention.topics(), MAX_LISTED + 1);
-        assert!(retention.run(Offset::from_number(2)).is_empty());
+        assert!(retention.run().is_empty());
         retention.append(&channels[0], &entry(3, true));
         assert_eq!(retention.listed.lock().len(), 1);
     }
@@ -400,14 +405,9 @@ mod tests {
         tokio::time::advance(age).await;
         retention.append(&mixed, &entry(3, true));
         retention.append(&young, &entry(4, true));
-        let newest = Offset::from_number(4);
-        assert!(retention.run(newest).is_empty(), "nothing has expired");
+        assert!(retention.run().is_empty(), "nothing has expired");
         tokio::time::advance(Duration::from_millis(1)).await;
-        let emptied: Vec<_> = retention
-            .run(newest)
-            .iter()
-            .map(|channel| channel.id)
-            .collect();
+        let emptied: Vec<_> = retention.run().iter().map(|channel| channel.id).collect();
         assert_eq!(emptied, [old.id]);
         assert_eq!(retention.topics(), 2);
         assert!(!retention.expire(&mixed));
@@ -416,11 +416,7 @@ mod tests {
         assert_eq!(retention.listed.lock().len(), 1, "its rank has changed");
         assert!(retention.expire(&mixed));
         assert_eq!(retention.topics(), 1);
-        let emptied: Vec<_> = retention
-            .run(newest)
-            .iter()
-            .map(|channel| channel.id)
-            .collect();
+        let emptied: Vec<_> = retention.run().iter().map(|channel| channel.id).collect();
         assert_eq!(emptied.len(), 2);
         assert_eq!((retention.bytes(), retention.topics()), (0, 0));
     }
@@ -436,7 +432,7 @@ mod tests {
         for number in 102..=143 {
             retention.append(&large, &entry(number, true));
         }
-        assert!(retention.run(Offset::from_number(143)).is_empty());
+        assert!(retention.run().is_empty());
         assert_eq!(retention.bytes(), limits);
         assert_eq!(small.log().history.count(true), 1);
         // Without large topics, the oldest event of all goes first.
@@ -447,11 +443,7 @@ mod tests {
         }
         // Larger than the others, and not large.
         retention.append(&channels[5], &entry(142, true));
-        let emptied: Vec<_> = retention
-            .run(Offset::from_number(142))
-            .iter()
-            .map(|channel| channel.id.0)
-            .collect();
+        let emptied: Vec<_> = retention.run().iter().map(|channel| channel.id.0).collect();
         assert_eq!(emptied, [0, 1]);
         // As large as the share, and not larger.
         let retention = self::retention(100, 48 * bytes);
@@ -459,7 +451,7 @@ mod tests {
         for (number, channel) in channels.iter().chain([&channels[5]; 2]).enumerate() {
             retention.append(channel, &entry(number as u64 + 101, true));
         }
-        let emptied = retention.run(Offset::from_number(149));
+        let emptied = retention.run();
         assert_eq!(emptied.len(), 1);
         assert_eq!(channels[5].log().history.count(true), 3);
     }

@@ -74,6 +74,8 @@ pub struct Subscriber {
     pending: Option<Arc<Batch>>,
     /// While the cursor stands before what memory has.
     older: Option<Box<Older>>,
+    /// Whether another hub has shown it events that this hub has not applied yet: the cursor stands at the last of them.
+    is_ahead: bool,
     /// The id that the reader knows the cursor by.
     position: Position,
     /// What the reader asked for and did not get; read first.
@@ -149,6 +151,7 @@ impl Subscriber {
             cursor: newest,
             pending: None,
             older: None,
+            is_ahead: false,
             gap: None,
             bell: None,
         };
@@ -198,6 +201,7 @@ impl Subscriber {
         }
         self.sources.is_empty()
             || self.cursor < self.replayed_through
+            || self.is_caught_up_with()
             || self
                 .sources
                 .iter()
@@ -255,6 +259,11 @@ impl Subscriber {
             LogRead::Batch(batch) => self.finish(batch),
             LogRead::Nothing(through) => {
                 self.cursor = self.cursor.max(through);
+                if self.is_caught_up_with() {
+                    self.is_ahead = false;
+                    // Another hub has shown it the ends that this one has applied only now.
+                    self.leave_what_has_been_read_to_its_end();
+                }
                 if self.sources.is_empty() {
                     ReadOutcome::End
                 } else {
@@ -303,11 +312,10 @@ impl Subscriber {
         })
     }
 
-    /// How many subscribers the first of the topics has, this one among them; none if it has ended.
+    /// How many subscribers the first of the topics has at all hubs, this one among them; none if it has ended.
     pub fn consumers(&self) -> Option<usize> {
-        self.sources
-            .first()
-            .map(|source| source.channel.subscribers())
+        let first = self.sources.first()?;
+        Some(first.channel.subscribers_everywhere())
     }
 
     /// What comes next in the logs, in the order of publication.
@@ -349,6 +357,11 @@ impl Subscriber {
             self.leave(|source| source.channel.topic() == Some(&end.topic));
         }
         ReadOutcome::Batch(batch)
+    }
+
+    /// Whether the hub has applied by now what another hub had shown this reader.
+    fn is_caught_up_with(&self) -> bool {
+        self.is_ahead && self.hub.committed() >= self.cursor
     }
 
     fn leave_what_has_been_read_to_its_end(&mut self) {

@@ -24,10 +24,20 @@ mod model;
 mod older;
 mod patterns;
 mod scenarios;
+mod several;
+mod shared;
 mod staging;
 
 /// A log that the scenarios run over.
 pub(super) trait Store: Sized + Send + Sync + 'static {
+    /// How far apart the offsets of two events are. A log of one hub has no hole between them; one that several hubs share may
+    /// leave any offset without an event, since it learns only then that an event is not to be.
+    const STRIDE: u64 = 1;
+
+    /// Whether other hubs may have shown readers an event that this hub does not have yet. Then an id from the future is one
+    /// of those, and not unknown.
+    const IS_SHARED: bool = false;
+
     /// Opens a hub over an empty log.
     fn open(limits: Limits) -> (Hub, Self);
 
@@ -77,6 +87,11 @@ impl<S> Deref for World<S> {
 }
 
 impl<S: Store> World<S> {
+    /// The offset of an event, counted from 1.
+    fn nth(number: u64) -> Offset {
+        Offset::from_number((number - 1) * S::STRIDE + 1)
+    }
+
     fn open(limits: Limits) -> Self {
         let (hub, store) = S::open(limits);
         Self {
@@ -361,6 +376,9 @@ macro_rules! scenarios {
         }
         mod over_a_log_that_commits_in_groups {
             $(#[test] fn $name() { super::run(super::scenarios::$name::<super::Grouped>()); })*
+        }
+        mod over_a_log_that_hubs_share {
+            $(#[test] fn $name() { super::run(super::scenarios::$name::<super::shared::SimulatedLog>()); })*
         }
     };
 }

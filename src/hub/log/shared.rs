@@ -9,13 +9,21 @@
 //!
 //! # What the hub checks, and what the log checks
 //!
-//! * The hub checks a proposal against what it has applied: ends, own ids, keys, the number of topics. A refusal rests on
-//!   committed events only, so it is given at once. A precondition that does not hold may do so when the hub has applied more:
-//!   the log has it checked again.
-//! * What other hubs publish between that check and the event's place in the log is the log's matter. It lets no event past the
-//!   end of its topic. For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics in between,
-//!   and has the hub check again ([`Follower::check`]) when something did. Of several proposals that have a
-//!   [unique](Proposal::unique) text in common it takes one.
+//! The hub checks a proposal against what it has applied: ends, own ids, keys, the number of topics. A refusal rests on committed
+//! events only, so it is given at once. A precondition that does not hold may hold when the hub has applied more, so it is the
+//! log that has it checked again ([`Proposal::holds`]). What has reached the proposal's topics since, after
+//! [`Proposal::checked_through`], is the log's matter. What came before is not: the hub knew of it, or had forgotten it, as it
+//! forgets the end of a topic or an own id with the event. In this order:
+//!
+//! * Of several proposals that have a [unique](Proposal::unique) text in common, the log takes one. Keys come before everything
+//!   else, since a request that is repeated gets the first answer even if its condition no longer holds.
+//! * It lets no event past the end of one of its topics.
+//! * For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics between the check and the event
+//!   itself. When something has, or a loss, or the precondition did not hold, it has the hub [check again](Follower::check) once the hub has applied that. A loss
+//!   has the offset of an event that the hub may have applied before it checked, so that a proposal which was checked through
+//!   that very offset is checked again too.
+//! * A refusal that rests on another hub's event is given when the publisher's hub has applied that event: then the publisher
+//!   sees why.
 //! * An offset may stay without an event: readers never notice.
 //!
 //! # Losses
@@ -23,7 +31,24 @@
 //! A shared log can lose events that a hub has shown to readers, or that a hub has never seen. The log then says so:
 //! [`Follower::lose_through`] turns everything up to an offset into a loss, which a reader gets as a gap, and
 //! [`Follower::begin`] begins an epoch, so that ids from before are not taken for the events that have their numbers now.
-//! Offsets never go back, whatever the log behind them does.
+//! Offsets never go back, whatever the log behind them does: a loss goes through the newest offset that any hub has shown, and
+//! the next event comes after it.
+//!
+//! * The hub forgets that a topic had ended if the end is lost, and so does the log.
+//! * Keys hold for their hour even if the event is lost, at the hubs that had applied it.
+//! * If the log reads [older events](AnyLog::older), it counts what it has declared a loss as lost there too.
+//!
+//! # Readers that change hubs
+//!
+//! All hubs have the same epochs, so that an id means the same at each. A reader may bring an id that its new hub has not
+//! applied yet: the hub takes it for one that another hub has shown, and the reader goes on after it. The hub cannot tell such
+//! an own id of a publisher's from one that is unknown, and gives a gap.
+//!
+//! # Calls
+//!
+//! The log calls [`Follower::begin`] within [`SharedLog::open`], since until then the hub has an epoch of its own, whose ids no
+//! other hub knows. It calls `apply`, `lose_through` and `begin` from one thread at a time. The hub calls the log with no lock
+//! of its own held, and answers wake tasks without running them, so that the log may call the hub under a lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -71,6 +96,11 @@ pub struct Proposal {
     pub expected: Option<ExpectedNewest>,
     /// How many subscribers it reaches, over all hubs, as far as this one knows.
     pub subscribers: usize,
+    /// The newest offset that the hub had applied when it checked the proposal. What is placed after it, the hub has not
+    /// taken into account.
+    pub checked_through: Offset,
+    /// Whether its precondition held then.
+    pub holds: bool,
     answer: oneshot::Sender<Answer>,
     _room: OwnedSemaphorePermit,
 }
@@ -81,9 +111,9 @@ pub(in crate::hub) type Answer = Result<PublishReceipt, PublishError>;
 /// What tells a proposal apart from others that would publish the same; see [`Proposal::unique`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unique<'a> {
-    /// The idempotency key of its topic. A second proposal with it gets the answer of the first.
+    /// The idempotency key of the topic that it is published to. A second proposal with it gets the answer of the first.
     Key(&'a str),
-    /// The id that its publisher chose. A second proposal with it is refused.
+    /// The id that its publisher chose, in all its topics. A second proposal with it in one of them is refused.
     OwnId(&'a str),
 }
 
@@ -102,6 +132,8 @@ impl Proposal {
             key: None,
             expected: None,
             subscribers: 0,
+            checked_through: Offset::START,
+            holds: true,
             answer,
             _room: room,
         };

@@ -4,6 +4,9 @@
 //! If the log can be read behind the memory, "earliest" and "after" take it into account: a resumed reader has a gap only if
 //! the log itself has lost events. "Last" and "since" stay within memory, because a subscription does not wait for storage,
 //! and only a search of the log could find where they start.
+//!
+//! A reader may come from another hub that shares the log, and have read what this hub has not applied yet. Its id is known
+//! all the same, since the log has given it: the reader goes on after that event as soon as there is one.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -62,10 +65,9 @@ impl Subscriber {
             found.min()
         };
         let found = known.and_then(|id| self.hub.offset(id).or_else(|| by_own_id(id)));
-        // Another hub of the log may have shown an event that this one has yet to apply.
-        let is_there =
-            |offset: &Offset| *offset <= self.replayed_through || self.hub.is_one_of_several();
-        let found = found.filter(is_there);
+        let may_be_ahead = self.hub.shares_its_log();
+        let found = found.filter(|offset| may_be_ahead || *offset <= self.replayed_through);
+        self.is_ahead = found.is_some_and(|offset| offset > self.replayed_through);
         self.cursor = found.unwrap_or(extent.earliest);
         if found.is_none_or(|offset| offset < extent.lost_through) {
             // After the newest loss of any topic nothing is missing.

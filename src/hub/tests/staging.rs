@@ -14,7 +14,7 @@ fn open() -> (Hub, Grouped) {
     <Grouped as Store>::open(limits())
 }
 
-fn page() -> HistoryQuery {
+pub(super) fn page() -> HistoryQuery {
     HistoryQuery {
         count: 100,
         max_bytes: usize::MAX,
@@ -24,10 +24,10 @@ fn page() -> HistoryQuery {
 }
 
 /// A request that a hub has taken and not answered yet.
-type Pending<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
+pub(super) type Pending<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Makes a request, which stages what it publishes.
-fn pending<'a, T>(request: impl Future<Output = T> + 'a) -> Pending<'a, T> {
+pub(super) fn pending<'a, T>(request: impl Future<Output = T> + 'a) -> Pending<'a, T> {
     let mut request: Pending<'a, T> = Box::pin(request);
     assert!(
         request.as_mut().now_or_never().is_none(),
@@ -36,22 +36,22 @@ fn pending<'a, T>(request: impl Future<Output = T> + 'a) -> Pending<'a, T> {
     request
 }
 
-fn answer<T>(request: Pending<'_, T>) -> T {
+pub(super) fn answer<T>(request: Pending<'_, T>) -> T {
     request.now_or_never().expect("an answer")
 }
 
-fn text(data: &str) -> PublishRequest {
+pub(super) fn text(data: &str) -> PublishRequest {
     PublishRequest::text(data)
 }
 
-fn own(id: &str) -> PublishRequest {
+pub(super) fn own(id: &str) -> PublishRequest {
     PublishRequest {
         id: EventId::new(id).ok(),
         ..text(id)
     }
 }
 
-fn after(id: &EventId) -> Preconditions {
+pub(super) fn after(id: &EventId) -> Preconditions {
     Preconditions {
         newest: Some(ExpectedNewest {
             with_private: false,
@@ -61,7 +61,7 @@ fn after(id: &EventId) -> Preconditions {
     }
 }
 
-fn keyed(key: &str) -> Preconditions {
+pub(super) fn keyed(key: &str) -> Preconditions {
     Preconditions {
         idempotency: Some(IdempotencyKey {
             key: key.to_owned(),
