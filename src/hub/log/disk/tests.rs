@@ -2,6 +2,7 @@
 
 mod crashes;
 mod files;
+mod forgotten;
 mod inspect;
 
 use std::sync::{Arc, OnceLock};
