@@ -76,7 +76,7 @@ async fn an_end_and_a_private_event_of_another_client_are_such() {
     wire.store("fairwind.a", &[("Fairwind-Flags", "end")], b"")
         .await;
     wire.store("fairwind.a", &[], b"too late").await;
-    live.to_the_end().await;
+    live.read_to_the_end().await;
     let types: Vec<&str> = live
         .read
         .iter()

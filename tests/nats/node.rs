@@ -246,7 +246,7 @@ impl Tail {
     }
 
     /// Reads until there is nothing more to come.
-    pub async fn to_the_end(&mut self) {
+    pub async fn read_to_the_end(&mut self) {
         while self.stream.is_some() {
             self.take_some().await;
         }

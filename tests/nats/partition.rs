@@ -108,7 +108,8 @@ async fn check_dropped_events(flag: &str, data: &str) {
         .iter()
         .map(|read| read.event_type.as_str())
         .collect();
-    assert_eq!(types, ["message", "gap", "message"], "{:?}", tail.read);
+    assert_eq!(types[..2], ["message", "gap"], "{:?}", tail.read);
+    assert_eq!(tail.count("message"), 2, "{:?}", tail.read);
     let mut late = nodes[0].read("/topics/kitchen", Some(&first)).await;
     late.until_data("new").await;
     assert_eq!(late.read[0].event_type, "gap", "{:?}", late.read);

@@ -64,7 +64,7 @@ async fn keys_ends_ids_and_history_hold_at_a_node_that_starts_later() {
         let too_late = node.ask("POST", "/topics/over", "too late").await;
         assert_eq!(too_late.code(), "topic-ended");
         let mut over = node.read("/topics/over", Some("earliest")).await;
-        over.to_the_end().await;
+        over.read_to_the_end().await;
         assert_eq!(over.count("end"), 1);
         let again = Stream::open(node.address(), "/topics/over", Some(&over.last_event_id())).await;
         assert!(matches!(again, Ok(None)));

@@ -246,7 +246,7 @@ async fn the_connection_is_encrypted_with_an_authority_and_a_client_certificate(
     let certificate = authority.flag("nats-cert", "client.pem");
     let key = authority.flag("nats-key", "client.key");
     let url = format!("tls://{}", engine.address());
-    let node = Node::start_at(&[url.clone()], &[&ca, &certificate, &key]).await;
+    let node = Node::start_at(std::slice::from_ref(&url), &[&ca, &certificate, &key]).await;
     check(&node).await;
     // Across a restart of the nats-server as well.
     engine.kill().await;

@@ -264,7 +264,7 @@ async fn nothing_comes_after_the_end_of_a_topic_at_either_node() {
         );
         assert_eq!((end.status, other_end.status), (204, 204));
         for tail in &mut tails {
-            tail.to_the_end().await;
+            tail.read_to_the_end().await;
             let last = tail.read.last().expect("an end");
             assert_eq!((last.event_type.as_str(), &last.data), ("end", &topic));
             assert_eq!(tail.read.len(), 2 + a + b, "what was answered, and the end");

@@ -288,7 +288,8 @@ fn hand_over(node: &Node, follower: &Follower, events: &mut Vec<OrderedEvent>, t
     if *node.applied.borrow() == through && events.is_empty() {
         return;
     }
-    let offset = node.places.read().offset(through);
+    // A node that starts reads what counts as lost as well, and has committed to the loss.
+    let offset = node.places.read().offset(through).max(follower.applied());
     follower.apply(std::mem::take(events), offset);
     node.has_applied(follower, through);
 }
@@ -306,6 +307,10 @@ impl Node {
 fn let_pass(node: &Node, seen: &Seen, read: ReadMessage, at: SystemTime) -> Option<OrderedEvent> {
     // The event itself has come, just before or, if a foreign client has written this, at any time.
     if read.is_copy && read.event.offset <= node.places.read().offset(seen.sequence) {
+        return None;
+    }
+    // The nodes that run have forgotten it.
+    if read.event.offset <= node.places.read().lost_through() {
         return None;
     }
     let request = read.request.as_ref();
@@ -380,6 +385,7 @@ fn take_places(node: &Node, follower: &Follower, places: Places, former_loss: Of
     let loss = places.lost_through();
     *node.places.write() = places;
     if loss > former_loss {
+        node.ended.lock().forget();
         follower.lose_through(loss);
     }
 }
