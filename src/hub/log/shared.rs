@@ -12,10 +12,11 @@
 //! The hub checks a proposal against what it has applied: ends, preconditions, own ids, keys, the number of topics. A refusal
 //! rests on committed events only, so it is given at once. What has reached the proposal's topics since, after
 //! [`Proposal::checked_through`], is the log's matter. What came before is not: the hub knew of it, or had forgotten it, as it
-//! forgets the end of a topic or an own id with the event. In this order:
+//! forgets the end of a topic or an own id with the event.
 //!
-//! * Of several proposals that have a [unique](Proposal::unique) text in common, the log takes one. Keys come before everything
-//!   else, since a request that is repeated gets the first answer even if its condition no longer holds.
+//! * Of several proposals that have a [unique](Proposal::unique) text in common, the log takes one. A request that is repeated
+//!   under its key gets the first answer even if its condition no longer holds or its topic has ended: the hub's second check
+//!   finds nothing wrong with it, so that the log comes to its key.
 //! * It lets no event past the end of one of its topics.
 //! * For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics between the check and the event
 //!   itself. When something has, or a loss, it has the hub [check again](Follower::check) once the hub has applied that. A loss
@@ -209,7 +210,8 @@ impl Follower {
         }
     }
 
-    /// Checks a proposal once more.
+    /// Checks a proposal once more. With one whose key has been used meanwhile nothing is wrong: the log finds the first event,
+    /// and has the hub [repeat](Self::repeat) its answer.
     ///
     /// # Errors
     ///
