@@ -67,6 +67,11 @@ impl EvictedTopics {
         }
     }
 
+    /// Every topic may have had events up to here.
+    pub(super) fn floor(&self) -> Offset {
+        self.floor
+    }
+
     /// Every topic may have had events up to an offset.
     pub(super) fn raise_floor(&mut self, through: Offset) {
         self.floor = self.floor.max(through);

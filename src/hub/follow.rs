@@ -131,6 +131,14 @@ impl Hub {
     /// [`PublishError`] if the event cannot be published.
     pub(super) fn check_proposal(&self, proposal: &Proposal) -> Result<(), PublishError> {
         let mut state = self.0.state.lock();
+        if let Some(key) = &proposal.key {
+            let (topic, publication) = (&proposal.topic, &proposal.publication);
+            let first = state.idempotency.look_up(topic, key, publication)?;
+            // The log has the first event, and repeats its answer. It has none that is lost.
+            if first.is_ok_and(|first| first.offset > state.evicted_topics.floor()) {
+                return Ok(());
+            }
+        }
         self.check(
             &mut state,
             &proposal.topic,

@@ -13,10 +13,11 @@
 //! events only, so it is given at once. A precondition that does not hold may hold when the hub has applied more, so it is the
 //! log that has it checked again ([`Proposal::holds`]). What has reached the proposal's topics since, after
 //! [`Proposal::checked_through`], is the log's matter. What came before is not: the hub knew of it, or had forgotten it, as it
-//! forgets the end of a topic or an own id with the event. In this order:
+//! forgets the end of a topic or an own id with the event.
 //!
-//! * Of several proposals that have a [unique](Proposal::unique) text in common, the log takes one. Keys come before everything
-//!   else, since a request that is repeated gets the first answer even if its condition no longer holds.
+//! * Of several proposals that have a [unique](Proposal::unique) text in common, the log takes one. A request that is repeated
+//!   under its key gets the first answer even if its condition no longer holds or its topic has ended: the hub's second check
+//!   finds nothing wrong with it, so that the log comes to its key.
 //! * It lets no event past the end of one of its topics.
 //! * For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics between the check and the event
 //!   itself. When something has, or a loss, or the precondition did not hold, it has the hub [check again](Follower::check) once the hub has applied that. A loss
@@ -213,7 +214,8 @@ impl Follower {
         }
     }
 
-    /// Checks a proposal once more.
+    /// Checks a proposal once more. With one whose key has been used meanwhile nothing is wrong: the log finds the first event,
+    /// and has the hub [repeat](Self::repeat) its answer.
     ///
     /// # Errors
     ///

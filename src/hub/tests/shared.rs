@@ -173,6 +173,22 @@ impl Ordered {
         let is_later = |placed: &&Placed| placed.event.offset > since && placed.concerns(proposal);
         let later: Vec<_> = self.placed.iter().filter(is_later).collect();
         let refuse = |first: &Placed, refusal| Turn::Refuse(first.event.offset, refusal);
+        if proposal.is_strict() {
+            let member = &self.members[hub];
+            let newest = later.last().map_or(since, |placed| placed.event.offset);
+            let knows_losses = !member
+                .feed
+                .iter()
+                .any(|news| matches!(news, News::Loss(..)));
+            // The offset of a loss may be that of an event which the hub had applied when it checked.
+            let is_checked = proposal.holds && newest == since && self.lost_through < since;
+            if newest > member.follower().applied() || !knows_losses {
+                return Turn::Wait;
+            }
+            if !is_checked && let Err(error) = member.follower().check(proposal) {
+                return Turn::Fails(error);
+            }
+        }
         if let Some(Unique::Key(key)) = proposal.unique() {
             let first = later.iter().find(|placed| {
                 let of_placed = placed.key.as_ref().map(|(key, _)| key.key.as_str());
@@ -192,22 +208,6 @@ impl Ordered {
                 && let Some(id) = own_id(first)
             {
                 return refuse(first, Refusal::DuplicateId(id));
-            }
-        }
-        if proposal.is_strict() {
-            let member = &self.members[hub];
-            let newest = later.last().map_or(since, |placed| placed.event.offset);
-            let knows_losses = !member
-                .feed
-                .iter()
-                .any(|news| matches!(news, News::Loss(..)));
-            // The offset of a loss may be that of an event which the hub had applied when it checked.
-            let is_checked = proposal.holds && newest == since && self.lost_through < since;
-            if newest > member.follower().applied() || !knows_losses {
-                return Turn::Wait;
-            }
-            if !is_checked && let Err(error) = member.follower().check(proposal) {
-                return Turn::Fails(error);
             }
         }
         Turn::Place
@@ -260,6 +260,7 @@ impl Ordered {
             member.feed.retain(is_kept);
             // Their publishers do not learn what has become of them.
             member.own.retain(|offset, _| *offset <= kept);
+            member.refused.retain(|(offset, ..)| *offset <= kept);
             let loss = News::Loss(through, self.epochs.clone());
             member.feed.push_back(loss);
         }
