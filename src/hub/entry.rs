@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::position::{Epochs, Offset};
 use super::publish::PublishRequest;
 use super::topic::Topic;
+use super::wall_clock;
 use crate::protocol::event::{Event, EventType};
 use crate::protocol::{END_EVENT, event_stream};
 
@@ -107,7 +108,7 @@ impl UnsequencedEntry {
 
     /// The event at its offset, as of now.
     pub(super) fn finish(self, topic: &Topic, epochs: &Epochs, offset: Offset) -> Entry {
-        self.finish_at(topic, epochs, offset, SystemTime::now(), Instant::now())
+        self.finish_at(topic, epochs, offset, wall_clock::now(), Instant::now())
     }
 
     /// The event at its offset, published and appended at these times.
@@ -176,7 +177,7 @@ impl Moment {
     /// This moment.
     pub(super) fn now() -> Self {
         Self {
-            wall: SystemTime::now(),
+            wall: wall_clock::now(),
             monotonic: Instant::now(),
         }
     }

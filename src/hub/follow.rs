@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::channel::Matcher;
 use super::entry::{Moment, UnsequencedEntry};
@@ -14,7 +13,7 @@ use super::topic::Topic;
 use super::watch::TopicChange;
 use super::{
     Channel, EndError, Entry, Hub, Progress, Reached, State, Submitted, Unavailable,
-    UnavailableKind, UnknownTopic, answered, closed, notify,
+    UnavailableKind, UnknownTopic, answered, closed, notify, wall_clock,
 };
 
 /// What a proposal takes beside its texts, in bytes: the message that carries it, its place among those that wait, and the
@@ -267,12 +266,18 @@ impl Hub {
         if let Some(first) = self.first_result(&mut state, proposal)? {
             return Ok(Some(first));
         }
-        self.check(
+        let checked = self.check(
             &mut state,
             &proposal.topic,
             &proposal.publication,
             &proposal.expected,
-        )?;
+        );
+        proposal.holds = match checked {
+            Ok(_) => true,
+            // The event that is expected may be one that this hub has not applied yet: the log has it checked again.
+            Err(PublishError::Moved(_)) => false,
+            Err(error) => return Err(error),
+        };
         proposal.subscribers = state.reached_everywhere_by(proposal);
         proposal.checked_through = self.committed();
         Ok(None)
@@ -307,7 +312,7 @@ impl Hub {
 impl State {
     /// Remembers under which key an event was published.
     fn remember(&mut self, entry: &Entry, key: &IdempotencyKey, subscribers: usize) {
-        let age = SystemTime::now().duration_since(entry.published_at);
+        let age = wall_clock::now().duration_since(entry.published_at);
         let first = (entry.offset, subscribers);
         let publication = entry.publication();
         self.idempotency.restore(

@@ -36,7 +36,9 @@
 //! * A subscription that starts with the earliest event or after an event takes the log into account; one that starts with
 //!   the last events, or at a moment, does not, nor do snapshots, lists and counts, since none of them waits for storage.
 //! * Preconditions, own ids and the ends of topics are those that memory knows. When memory forgets a topic that has ended,
-//!   publishers can use its name again, although the log still has the end.
+//!   publishers can use its name again, although the log still has the end. A reader that meets such an end in the log leaves
+//!   the topic there, as at any other, and can resume after it. After a restart the topic has ended if the end is its newest
+//!   event in memory, and an own id that was used again is the newest event's.
 //!
 //! # Failures
 //!

@@ -364,11 +364,25 @@ impl Subscriber {
         self.is_ahead && self.hub.committed() >= self.cursor
     }
 
+    /// Leaves the topics that have ended and whose end the reader has read, or cannot get any more.
     fn leave_what_has_been_read_to_its_end(&mut self) {
         let cursor = self.cursor;
+        let older = self.hub.0.older.clone();
         self.leave(|source| {
             let log = source.channel.log();
-            log.has_ended() && log.newest().is_none_or(|end| end.offset <= cursor)
+            if !log.has_ended() {
+                return false;
+            }
+            let Some(end) = log.newest() else {
+                let end = log.lost_retained();
+                // The log is asked while no lock is held.
+                drop(log);
+                return end <= cursor.max(source.acknowledged)
+                    || older
+                        .as_ref()
+                        .is_none_or(|older| older.lost_through(&source.channel.matcher) >= end);
+            };
+            end.offset <= cursor
         });
     }
 

@@ -95,7 +95,7 @@ impl Plan {
             plan: self,
             random: Rng::with_seed(seed),
             oracle: Arc::default(),
-            world: watch::Sender::new(World::default()),
+            world: watch::Sender::new(World::of(1)),
         };
         run.run().await;
     }
@@ -189,7 +189,7 @@ impl Run {
         let server = Binary::start_at(any_port, &flags, &[]).await;
         let address = server.address;
         self.world
-            .send_modify(|world| world.address = Some(address));
+            .send_modify(|world| world.addresses[0] = Some(address));
         server
     }
 
@@ -203,7 +203,7 @@ impl Run {
         } else {
             server.kill().await;
         }
-        self.world.send_modify(|world| world.address = None);
+        self.world.send_modify(|world| world.addresses[0] = None);
     }
 
     /// Kills a server that is just opening its folder.

@@ -8,14 +8,19 @@
 
 #[path = "../shared/binary.rs"]
 mod binary;
+#[path = "../shared/connection.rs"]
 mod connection;
+#[path = "../shared/folder.rs"]
 mod folder;
+#[path = "../shared/load.rs"]
+mod load;
+#[path = "../shared/oracle.rs"]
+mod oracle;
 #[path = "../server/parser.rs"]
 mod parser;
+#[path = "../shared/readers.rs"]
+mod readers;
 
 mod faults;
 mod kills;
-mod load;
-mod oracle;
-mod readers;
 mod restarts;

@@ -22,6 +22,7 @@ pub struct Binary {
 
 impl Binary {
     /// Starts the server with these flags and environment variables, and waits until it listens.
+    #[allow(dead_code)]
     pub async fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         Self::start_at(any_port, flags, variables).await

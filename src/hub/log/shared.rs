@@ -9,8 +9,9 @@
 //!
 //! # What the hub checks, and what the log checks
 //!
-//! The hub checks a proposal against what it has applied: ends, preconditions, own ids, keys, the number of topics. A refusal
-//! rests on committed events only, so it is given at once. What has reached the proposal's topics since, after
+//! The hub checks a proposal against what it has applied: ends, own ids, keys, the number of topics. A refusal rests on committed
+//! events only, so it is given at once. A precondition that does not hold may hold when the hub has applied more, so it is the
+//! log that has it checked again ([`Proposal::holds`]). What has reached the proposal's topics since, after
 //! [`Proposal::checked_through`], is the log's matter. What came before is not: the hub knew of it, or had forgotten it, as it
 //! forgets the end of a topic or an own id with the event.
 //!
@@ -19,7 +20,7 @@
 //!   finds nothing wrong with it, so that the log comes to its key.
 //! * It lets no event past the end of one of its topics.
 //! * For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics between the check and the event
-//!   itself. When something has, or a loss, it has the hub [check again](Follower::check) once the hub has applied that. A loss
+//!   itself. When something has, or a loss, or the precondition did not hold, it has the hub [check again](Follower::check) once the hub has applied that. A loss
 //!   has the offset of an event that the hub may have applied before it checked, so that a proposal which was checked through
 //!   that very offset is checked again too.
 //! * A refusal that rests on another hub's event is given when the publisher's hub has applied that event: then the publisher
@@ -99,6 +100,8 @@ pub struct Proposal {
     /// The newest offset that the hub had applied when it checked the proposal. What is placed after it, the hub has not
     /// taken into account.
     pub checked_through: Offset,
+    /// Whether its precondition held then.
+    pub holds: bool,
     answer: oneshot::Sender<Answer>,
     _room: OwnedSemaphorePermit,
 }
@@ -131,6 +134,7 @@ impl Proposal {
             expected: None,
             subscribers: 0,
             checked_through: Offset::START,
+            holds: true,
             answer,
             _room: room,
         };

@@ -14,7 +14,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{Source, Subscriber};
-use crate::hub::batch::Batch;
+use crate::hub::batch::{Batch, ends_before};
 use crate::hub::channel::{Channel, LogRead, Standpoint};
 use crate::hub::entry::Entry;
 use crate::hub::position::Offset;
@@ -90,6 +90,7 @@ impl Subscriber {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         let mut bytes = 0;
         let mut through = readable.max(self.cursor);
+        let mut has_end = false;
         while let Some(Reverse((offset, number))) = heads.pop() {
             let next = match parts.get_mut(number) {
                 Some(part) => part.next.take(),
@@ -104,6 +105,12 @@ impl Subscriber {
                     through = offset.previous();
                     break;
                 }
+                // A reader leaves a topic at its end, even if the name has been used again since.
+                if has_end && ends_before(&entries, &entry) {
+                    through = offset.previous();
+                    break;
+                }
+                has_end |= entry.is_end;
                 bytes += entry.text_bytes();
                 entries.push(entry);
             }

@@ -4,16 +4,25 @@
 //!
 //! The model predicts every answer of the hub but one: which retained events make room for others. It looks at the histories
 //! after each action, and checks that the events that are gone had to go. What is in the tails it predicts.
+//!
+//! It is the same model for every log. What a log keeps beside the hub's memory, and what a restart finds of it, a
+//! [`RestartedLog`] says: nothing of a log in memory, and of one on disk all events but the oldest, for which there was no
+//! room any more. An event is lost when neither memory nor the log has it.
 
 use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
+use super::super::log::disk::DiskConfig;
+use super::super::log::disk::tests::config;
+use super::super::log::older::OlderEvents;
 use super::super::publish::IDEMPOTENCY_AGE;
 use super::super::retention::LARGE_TOPIC_SHARE;
 use super::super::tail::PLACE_BYTES;
 use super::super::visibility::{View, Visibility};
+use super::super::wall_clock;
 use super::*;
+use crate::protocol::END_EVENT;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 const OWN_IDS: [&str; 3] = ["x", "y", "z"];
@@ -58,7 +67,16 @@ enum Action {
     Wait {
         seconds: u64,
     },
-    Restart,
+    Restart(Stop),
+}
+
+/// How a server stops.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// It closes its log.
+    Close,
+    /// It is killed.
+    Kill,
 }
 
 #[derive(Debug, Clone)]
@@ -109,7 +127,8 @@ enum StartAt {
     LastSeen,
 }
 
-fn action() -> impl Strategy<Value = Action> {
+/// An action; `restarts` says how often it is a restart, in a hundred or so.
+fn action(restarts: u32) -> impl Strategy<Value = Action> {
     let topics = prop::sample::subsequence(vec![0, 1, 2], 1..=3);
     let from = prop_oneof![
         3 => Just(StartAt::Now),
@@ -139,8 +158,12 @@ fn action() -> impl Strategy<Value = Action> {
             },
         ),
         2 => seconds.prop_map(|seconds| Action::Wait { seconds }),
-        1 => Just(Action::Restart),
+        restarts => stop().prop_map(Action::Restart),
     ]
+}
+
+fn stop() -> impl Strategy<Value = Stop> {
+    prop_oneof![Just(Stop::Close), Just(Stop::Kill)]
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -179,7 +202,11 @@ fn request() -> impl Strategy<Value = Request> {
 
 /// Small logs, in which each bound is reached, with tails that hold nothing, little, or everything.
 fn bounds() -> impl Strategy<Value = Limits> {
-    let sizes = prop_oneof![3 => Just((4, 4_000)), 1 => Just((20, 8_000))];
+    let sizes = prop_oneof![
+        3 => Just((4, 4_000)),
+        1 => Just((20, 8_000)),
+        1 => Just((4, 1 << 20)),
+    ];
     let tails = prop::sample::select(vec![1, 1_200, 1 << 20]);
     (sizes, tails).prop_map(|((events, bytes), tail_bytes)| Limits {
         events,
@@ -191,6 +218,152 @@ fn bounds() -> impl Strategy<Value = Limits> {
     })
 }
 
+/// A disk that has room for everything, for little, or for what is young.
+fn disks() -> impl Strategy<Value = DiskConfig> {
+    const LONG: Duration = Duration::from_secs(1_000_000);
+    const SHORT: Duration = Duration::from_secs(1_500);
+    let kinds = prop::sample::select(vec![
+        (1 << 30, 8 << 10, LONG),
+        (6_000, 1_500, LONG),
+        (1 << 30, 1_500, SHORT),
+    ]);
+    kinds.prop_map(|(history_bytes, segment_bytes, history_age)| DiskConfig {
+        history_bytes,
+        segment_bytes,
+        history_age,
+        ..config()
+    })
+}
+
+/// The log that the hub runs over.
+trait RestartedLog {
+    /// Commits what is staged, and does what is due.
+    fn settle(&self);
+
+    /// Stops, and starts again with what is left: the hub after the restart.
+    fn restart(&mut self, stop: Stop, limits: Limits) -> Hub;
+
+    /// How many of the oldest events it no longer has. It has every later one that is meant to be retained.
+    fn removed(&self) -> usize;
+
+    /// How many bytes it has stored.
+    fn stored_bytes(&self) -> usize;
+
+    /// It has removed the events that the history says. Checks that they had to go, and what it says of each topic.
+    fn check_removed(&self, history: &History) -> Checked;
+}
+
+/// The log in memory: a restart begins with nothing, and with another epoch.
+struct InMemory {
+    epoch: String,
+}
+
+impl InMemory {
+    fn open(limits: Limits) -> (Hub, Self) {
+        let hub = Hub::new(limits);
+        let epoch = hub.epoch().to_owned();
+        (hub, Self { epoch })
+    }
+}
+
+impl RestartedLog for InMemory {
+    fn settle(&self) {}
+
+    fn restart(&mut self, _: Stop, limits: Limits) -> Hub {
+        // An epoch is a time in milliseconds.
+        loop {
+            let hub = Hub::new(limits);
+            if hub.epoch() != self.epoch {
+                self.epoch = hub.epoch().to_owned();
+                return hub;
+            }
+        }
+    }
+
+    fn removed(&self) -> usize {
+        usize::MAX
+    }
+
+    fn stored_bytes(&self) -> usize {
+        0
+    }
+
+    fn check_removed(&self, _: &History) -> Checked {
+        Ok(())
+    }
+}
+
+/// The log on disk. A restart finds everything that was committed.
+struct OnDisk {
+    disk: SimulatedDisk,
+    config: DiskConfig,
+    log: SteppedLog,
+}
+
+impl OnDisk {
+    fn open(config: DiskConfig, limits: Limits) -> (Hub, Self) {
+        let disk = SimulatedDisk::new(1);
+        let (hub, log) = Self::open_disk(&disk, config, limits);
+        (hub, Self { disk, config, log })
+    }
+
+    fn open_disk(disk: &SimulatedDisk, config: DiskConfig, limits: Limits) -> (Hub, SteppedLog) {
+        SteppedLog::open(disk, config, limits, "boot").expect("a disk that works")
+    }
+
+    /// Most bytes of a segment: another frame is written as long as it is not full.
+    fn largest_segment(&self) -> usize {
+        const LARGEST_FRAME: usize = 1_000;
+        self.config.segment_bytes as usize + LARGEST_FRAME
+    }
+}
+
+impl RestartedLog for OnDisk {
+    fn settle(&self) {
+        self.log.step();
+    }
+
+    fn restart(&mut self, stop: Stop, limits: Limits) -> Hub {
+        if matches!(stop, Stop::Close) {
+            self.log.stop();
+        }
+        self.disk = self.disk.after_kill();
+        let (hub, log) = Self::open_disk(&self.disk, self.config, limits);
+        self.log = log;
+        hub
+    }
+
+    fn removed(&self) -> usize {
+        self.log.removed_through().number() as usize
+    }
+
+    fn stored_bytes(&self) -> usize {
+        self.log.bytes() as usize
+    }
+
+    fn check_removed(&self, history: &History) -> Checked {
+        // Of an ephemeral event, the log has the key at most.
+        let keyed = history.firsts.values().map(|first| first.index);
+        let kept = (0..history.all.len()).filter(|index| history.all[*index].is_kept());
+        let removed = keyed.chain(kept).filter(|index| *index < history.removed);
+        if let Some(newest) = removed.max() {
+            let age = history.now - history.all[newest].published_at;
+            let is_full =
+                self.stored_bytes() + self.largest_segment() > self.config.history_bytes as usize;
+            prop_assert!(
+                age > self.config.history_age || is_full,
+                "event {newest} went for no reason"
+            );
+        }
+        for (index, name) in TOPICS.iter().enumerate() {
+            let lost_through = self.log.lost_through(&Matcher::Topic(topic(name)));
+            let removed = history.newest_of(index, |index, _| index < history.removed);
+            prop_assert_eq!(lost_through.number() as usize, removed);
+        }
+        Ok(())
+    }
+}
+
 fn own_id(number: usize) -> EventId {
     EventId::new(OWN_IDS[number]).expect("an id")
 }
@@ -199,15 +372,35 @@ fn own_id(number: usize) -> EventId {
 #[derive(Debug)]
 struct Known {
     topic: usize,
+    publication: PublishRequest,
+    /// Its own id, or the log's.
     id: EventId,
-    has_own_id: bool,
-    is_private: bool,
-    is_kept: bool,
     is_end: bool,
     bytes: usize,
     published_at: Duration,
     /// The number of the loss, if neither history nor tail has the event any more.
+    gone: Option<usize>,
+    /// The number of the loss, if the log does not have it either.
     lost: Option<usize>,
+}
+
+impl Known {
+    fn is_kept(&self) -> bool {
+        !self.publication.is_ephemeral
+    }
+
+    fn is_private(&self) -> bool {
+        self.publication.is_private
+    }
+
+    /// Whether this is the event, whole.
+    fn check(&self, entry: &Entry) -> Checked {
+        prop_assert_eq!(&entry.event.id, &self.id);
+        prop_assert_eq!(entry.topic.as_str(), TOPICS[self.topic]);
+        prop_assert_eq!(entry.is_end, self.is_end);
+        prop_assert_eq!(&entry.publication(), &self.publication);
+        Ok(())
+    }
 }
 
 /// An event in the tail of its topic.
@@ -220,6 +413,7 @@ struct InTail {
 
 /// The result of the first request under a key.
 struct First {
+    index: usize,
     publication: PublishRequest,
     published: PublishReceipt,
     at: Duration,
@@ -240,13 +434,16 @@ struct History {
     next_generation: usize,
     /// The last event of each topic that has ended and is not forgotten.
     ends: [Option<usize>; 3],
+    /// How many of the oldest events the log no longer has.
+    removed: usize,
     losses: usize,
     firsts: HashMap<(usize, usize), First>,
 }
 
 impl History {
-    fn new(hub: &Hub, now: Duration) -> Self {
+    fn new(hub: &Hub, removed: usize, now: Duration) -> Self {
         Self {
+            removed,
             limits: *hub.limits(),
             epoch: hub.epoch().to_owned(),
             now,
@@ -274,11 +471,15 @@ impl History {
     /// The offset after which a reader of these topics goes on that names an id.
     fn resolve(&self, id: &EventId, topics: &[usize], with_private: bool) -> Option<usize> {
         let own = || {
-            let events = topics.iter().flat_map(|topic| self.identified(*topic));
-            let with_id = events.filter(|index| {
-                let known = &self.all[*index];
-                known.id == *id && (with_private || !known.is_private)
-            });
+            // Of a topic, the newest: an id can be used again when memory has forgotten it, and a restart may put both
+            // events back.
+            let newest = |topic: &usize| {
+                self.identified(*topic)
+                    .filter(|index| self.all[*index].id == *id)
+                    .max()
+            };
+            let is_shown = |index: &usize| with_private || !self.all[*index].is_private();
+            let with_id = topics.iter().filter_map(newest).filter(is_shown);
             with_id.min().map(|index| index + 1)
         };
         let offset = self.offset_of_log_id(id).or_else(own)?;
@@ -289,11 +490,11 @@ impl History {
     fn identified(&self, topic: usize) -> impl Iterator<Item = usize> {
         let in_tail = self
             .in_tail(topic)
-            .filter(|index| !self.all[*index].is_kept);
+            .filter(|index| !self.all[*index].is_kept());
         let retained = self.logs[topic].iter().copied();
         retained
             .chain(in_tail)
-            .filter(|index| self.all[*index].has_own_id)
+            .filter(|index| self.all[*index].publication.id.is_some())
     }
 
     fn in_tail(&self, topic: usize) -> impl Iterator<Item = usize> {
@@ -318,14 +519,21 @@ impl History {
         self.newest_of(topic, |_, known| known.lost.is_some())
     }
 
-    /// The offset of the newest event that is no longer in the history and was meant to be.
+    /// The offset of the newest event that is neither in the history nor in the log, and was meant to be.
     fn evicted_through(&self, topic: usize) -> usize {
-        self.newest_of(topic, |index, _| !self.logs[topic].contains(&index))
+        self.newest_of(topic, |index, _| {
+            !self.logs[topic].contains(&index) && !self.is_in_log(index)
+        })
+    }
+
+    /// Whether the log has an event, whatever memory has.
+    fn is_in_log(&self, index: usize) -> bool {
+        self.all[index].is_kept() && index >= self.removed
     }
 
     fn newest_of(&self, topic: usize, is_gone: impl Fn(usize, &Known) -> bool) -> usize {
         let newest = self.all.iter().enumerate().rfind(|(index, known)| {
-            known.topic == topic && known.is_kept && is_gone(*index, known)
+            known.topic == topic && known.is_kept() && is_gone(*index, known)
         });
         newest.map_or(0, |(index, _)| index + 1)
     }
@@ -334,7 +542,7 @@ impl History {
     fn shown(&self, topic: usize, with_private: bool) -> impl DoubleEndedIterator<Item = usize> {
         let is_shown = move |index: &usize| {
             let known = &self.all[*index];
-            known.is_kept && (with_private || !known.is_private)
+            known.is_kept() && (with_private || !known.is_private())
         };
         self.logs[topic].iter().copied().filter(is_shown)
     }
@@ -348,15 +556,20 @@ impl History {
         self.now - self.all[index].published_at > AGE
     }
 
-    /// Events that are neither in the history nor in the tail are lost.
+    /// Events that are neither in the history nor in the tail are gone, and lost unless the log has them.
     fn note_losses(&mut self) {
         for topic in 0..3 {
             let present = self.present(topic);
             for index in 0..self.all.len() {
+                let is_lost = !self.is_in_log(index);
                 let known = &mut self.all[index];
-                if known.topic == topic && known.lost.is_none() && !present.contains(&index) {
+                let is_new = known.gone.is_none() || is_lost && known.lost.is_none();
+                if known.topic == topic && is_new && !present.contains(&index) {
                     self.losses += 1;
-                    known.lost = Some(self.losses);
+                    known.gone.get_or_insert(self.losses);
+                    if is_lost {
+                        known.lost.get_or_insert(self.losses);
+                    }
                 }
             }
         }
@@ -428,6 +641,40 @@ impl History {
                 self.ends[topic] = None;
             }
         }
+    }
+
+    /// A restart has put events of the log into memory: of each topic the newest, as far as there is room.
+    fn recover(&mut self, hub: &Hub, stored_bytes: usize) -> Checked {
+        let mut wanted: [Vec<usize>; 3] = Default::default();
+        for (topic, wanted) in wanted.iter_mut().enumerate() {
+            let is_wanted = |index: &usize| {
+                let is_of_topic = self.all[*index].topic == topic;
+                is_of_topic && self.is_in_log(*index) && !self.is_expired(*index)
+            };
+            *wanted = (0..self.all.len()).filter(is_wanted).collect();
+            let too_many = wanted.len().saturating_sub(self.limits.events);
+            wanted.drain(..too_many);
+        }
+        // The log reckons with what the events take in memory and on disk.
+        let bytes = wanted.iter().flatten().map(|index| self.all[*index].bytes);
+        let is_room_for_all = bytes.sum::<usize>() + stored_bytes <= self.limits.bytes;
+        for (topic, wanted) in wanted.iter().enumerate() {
+            let recovered = retained(hub, topic);
+            prop_assert!(
+                wanted.ends_with(&recovered),
+                "{recovered:?} of {wanted:?} in memory"
+            );
+            prop_assert!(!is_room_for_all || recovered == *wanted);
+            for index in &recovered {
+                self.all[*index].gone = None;
+            }
+            let newest = recovered.last();
+            self.ends[topic] = newest.copied().filter(|newest| self.all[*newest].is_end);
+            self.logs[topic] = recovered;
+        }
+        let removed = self.removed;
+        self.firsts.retain(|_, first| first.index >= removed);
+        self.compare(hub, None)
     }
 
     /// Looks at the logs: what is gone had to make room for a new event, if there is one.
@@ -589,6 +836,10 @@ struct Reader {
     spared: Vec<usize>,
     /// The number of the last loss that it did not ask for, or that has been reported to it.
     accounted: usize,
+    /// The number of the last loss from memory that it has been led past, although the log may have the event.
+    led_past: usize,
+    /// How many reads in a row have waited for the log.
+    waits: usize,
 }
 
 impl Reader {
@@ -600,18 +851,33 @@ impl Reader {
         let known = &history.all[index];
         self.topics.contains(&known.topic)
             && index < self.until[known.topic]
-            && (self.with_private || !known.is_private)
-            && (known.is_kept || index >= self.came_at)
+            && (self.with_private || !known.is_private())
+            && (known.is_kept() || index >= self.came_at)
     }
 
-    /// Whether events are gone that this reader has not been shown, and does not know to be missing. A reader that does not
-    /// see private events does not know that only such events are gone.
+    /// Whether the reader knows that an event is missing.
+    fn is_accounted(&self, known: &Known) -> bool {
+        known.lost.is_some_and(|loss| loss <= self.accounted)
+            || known.gone.is_some_and(|loss| loss <= self.led_past)
+    }
+
+    /// Whether events are lost that this reader has not been shown, and does not know to be missing. A reader that does not
+    /// see private events does not know that only such events are lost.
     fn has_lost(&self, history: &History) -> bool {
+        self.lacks(history, |known| known.lost.is_some())
+    }
+
+    /// The same of events that memory no longer has: a reader that is too slow is led past them.
+    fn has_lost_from_memory(&self, history: &History) -> bool {
+        self.lacks(history, |known| known.gone.is_some())
+    }
+
+    fn lacks(&self, history: &History, is_missing: impl Fn(&Known) -> bool) -> bool {
         (self.next.max(self.skipped_through)..history.all.len()).any(|index| {
             let known = &history.all[index];
             let is_its = self.topics.contains(&known.topic) && index < self.until[known.topic];
-            let counts = known.is_kept || self.may_see(index, history);
-            is_its && counts && known.lost > Some(self.accounted)
+            let counts = known.is_kept() || self.may_see(index, history);
+            is_its && counts && is_missing(known) && !self.is_accounted(known)
         })
     }
 
@@ -624,13 +890,25 @@ impl Reader {
             is_ready || matches!(read, ReadOutcome::Nothing),
             "there was {read:?} to read"
         );
+        if matches!(read, ReadOutcome::Nothing) && self.subscriber.is_ready() {
+            // The log reads what memory no longer has.
+            self.waits += 1;
+            let most = if history.removed == usize::MAX {
+                0
+            } else {
+                2 * history.all.len() + 2
+            };
+            prop_assert!(self.waits <= most, "the reader gets nowhere");
+            return Ok((read, true));
+        }
+        self.waits = 0;
         let goes_on = self.take(&read, has_lost, has_lost, history)?;
         Ok((read, goes_on))
     }
 
     /// The subscriber is too slow.
     fn handle_lag(&mut self, history: &History) -> Checked<(ReadOutcome, bool)> {
-        let has_lost = self.has_lost(history);
+        let has_lost = self.has_lost_from_memory(history);
         let read = self.subscriber.handle_lag();
         let goes_on = self.take(&read, has_lost, true, history)?;
         Ok((read, goes_on))
@@ -684,8 +962,7 @@ impl Reader {
         let known = history.all.get(index);
         let known =
             known.ok_or_else(|| TestCaseError::fail("an event that was never published"))?;
-        prop_assert_eq!(&entry.event.id, &known.id);
-        prop_assert_eq!(entry.topic.as_str(), TOPICS[known.topic]);
+        known.check(entry)?;
         prop_assert!(
             index >= self.next,
             "event {index} came twice or out of order"
@@ -729,14 +1006,16 @@ impl Reader {
             "a gap in which nothing is missing"
         );
         for index in end..history.all.len() {
-            let is_lost = history.all[index].lost > Some(self.accounted);
+            let known = &history.all[index];
+            let is_gone = known.gone.is_some() && !self.is_accounted(known);
             prop_assert!(
-                !is_lost || !self.may_see(index, history),
+                !is_gone || !self.may_see(index, history),
                 "event {index} is missing after the gap"
             );
         }
         self.skipped_through = end;
         self.accounted = history.losses;
+        self.led_past = history.losses;
         self.last_id = gap.resumed_from.clone();
         self.close_ended(end, history);
         Ok(())
@@ -751,6 +1030,7 @@ impl Reader {
         self.spared = self.topics.iter().filter_map(newest).collect();
         self.skipped_through = history.all.len();
         self.accounted = history.losses;
+        self.led_past = history.losses;
         self.close_ended(0, history);
     }
 
@@ -758,7 +1038,7 @@ impl Reader {
     fn check_missed(&self, index: usize, history: &History) -> Checked {
         for missed in (self.next..index).filter(|index| self.may_see(*index, history)) {
             let known = &history.all[missed];
-            let is_accounted = known.lost.is_some_and(|loss| loss <= self.accounted);
+            let is_accounted = self.is_accounted(known);
             let is_spared = known.is_end || self.spared.contains(&missed);
             let is_skipped = missed < self.skipped_through && !is_spared;
             prop_assert!(
@@ -774,7 +1054,7 @@ impl Reader {
         for topic in self.topics.clone() {
             if let Some(end) = history.ends[topic]
                 && self.is_open(topic)
-                && (end < offset || history.all[end].lost.is_some())
+                && (end < offset || self.is_accounted(&history.all[end]))
             {
                 self.until[topic] = end + 1;
             }
@@ -782,29 +1062,64 @@ impl Reader {
     }
 }
 
-/// A hub, what was published to it, and its readers.
+/// A hub and its log, what was published to it, and its readers.
 struct World {
     hub: Hub,
+    log: Box<dyn RestartedLog>,
     history: History,
     readers: Vec<Reader>,
     away: Vec<Away>,
     /// What has been read stays alive, as it does while it is written, so that readers share it.
     runs: Vec<ReadOutcome>,
     runtime: tokio::runtime::Runtime,
+    wall_clock: wall_clock::Stopped,
 }
 
 impl World {
-    fn new(limits: Limits, runtime: tokio::runtime::Runtime) -> Self {
-        let hub = Hub::new(limits);
-        let history = History::new(&hub, Duration::ZERO);
-        Self {
+    /// `open` gives the hub and its log. Both clocks stand still but for what the actions wait.
+    fn try_actions<L: RestartedLog + 'static>(
+        open: impl FnOnce() -> (Hub, L),
+        actions: Vec<Action>,
+    ) -> Checked {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let handle = runtime.handle().clone();
+        let _entered = handle.enter();
+        let wall_clock = wall_clock::Stopped::new();
+        let (hub, log) = open();
+        let history = History::new(&hub, log.removed(), Duration::ZERO);
+        let mut world = Self {
             hub,
+            log: Box::new(log),
             history,
             readers: Vec::new(),
             away: Vec::new(),
             runs: Vec::new(),
             runtime,
+            wall_clock,
+        };
+        for action in actions {
+            world.act(action)?;
         }
+        // In the end every reader reads everything.
+        for reader in &mut world.readers {
+            while reader.read(1, &world.history)?.1 {}
+        }
+        Ok(())
+    }
+
+    /// The log commits what is staged, and does what is due.
+    fn settle(&mut self) -> Checked {
+        self.log.settle();
+        let removed = self.log.removed();
+        if removed != self.history.removed {
+            prop_assert!(removed > self.history.removed, "events came back");
+            self.history.removed = removed;
+            self.log.check_removed(&self.history)?;
+            self.history.note_losses();
+        }
+        Ok(())
     }
 
     fn act(&mut self, action: Action) -> Checked {
@@ -855,10 +1170,12 @@ impl World {
             Action::Wait { seconds } => {
                 let time = Duration::from_secs(seconds);
                 self.runtime.block_on(tokio::time::advance(time));
+                self.wall_clock.advance(time);
                 self.history.now += time;
             }
-            Action::Restart => self.restart(),
+            Action::Restart(stop) => self.restart(stop)?,
         }
+        self.settle()?;
         self.history.close_tails(&self.readers);
         self.history.compare(&self.hub, None)?;
         self.history.forget(&self.readers);
@@ -881,7 +1198,8 @@ impl World {
             id: request.own_id.map(own_id),
             is_private: request.is_private,
             is_ephemeral: !request.is_kept,
-            ..PublishRequest::text("x".repeat(request.bytes))
+            // The event's number, and so much that it has its length.
+            ..PublishRequest::text(format!("{:.<1$}", self.history.all.len(), request.bytes))
         };
         if let Some(first) = first
             && request.key.is_some_and(|key| key.is_repeat)
@@ -915,10 +1233,12 @@ impl World {
             }),
         };
         let topic_name = topic(TOPICS[index]);
-        let result = self
-            .hub
-            .publish(&topic_name, publication.clone(), conditions);
-        let result = result.now_or_never().expect("committed at once");
+        let hub = self.hub.clone();
+        let mut publishing = Box::pin(hub.publish(&topic_name, publication.clone(), conditions));
+        let mut result = publishing.as_mut().now_or_never();
+        self.settle()?;
+        result = result.or_else(|| publishing.as_mut().now_or_never());
+        let result = result.expect("an answer once it is committed");
         if let Some(expected) = refusal {
             prop_assert_eq!(result, expected);
             return Ok(());
@@ -941,6 +1261,7 @@ impl World {
             self.history.firsts.insert(
                 (index, key.key),
                 First {
+                    index: new - 1,
                     publication,
                     published,
                     at,
@@ -1021,16 +1342,15 @@ impl World {
         let bytes = bytes.first().copied().unwrap_or_default();
         self.history.all.push(Known {
             topic,
+            publication: publication.clone(),
             id: publication
                 .id
                 .clone()
                 .unwrap_or_else(|| self.history.log_id(new + 1)),
-            has_own_id: publication.id.is_some(),
-            is_private: publication.is_private,
-            is_kept: !publication.is_ephemeral,
             is_end,
             bytes,
             published_at: self.history.now,
+            gone: None,
             lost: None,
         });
         if !publication.is_ephemeral {
@@ -1066,14 +1386,19 @@ impl World {
         self.history.expire(index, &self.readers);
         let is_known = !self.history.logs[index].is_empty() || count(&self.readers, index) > 0;
         let topic_name = topic(TOPICS[index]);
-        let result = self
-            .hub
-            .end(&topic_name)
-            .now_or_never()
-            .expect("committed at once");
+        let hub = self.hub.clone();
+        let mut ending = Box::pin(hub.end(&topic_name));
+        let mut result = ending.as_mut().now_or_never();
+        self.settle()?;
+        result = result.or_else(|| ending.as_mut().now_or_never());
+        let result = result.expect("an answer once it is committed");
         prop_assert_eq!(result.is_ok(), is_known);
         if is_known && self.history.ends[index].is_none() {
-            self.published(index, &PublishRequest::text(TOPICS[index]), true)?;
+            let end = PublishRequest {
+                event_type: EventType::constant(END_EVENT),
+                ..PublishRequest::text(TOPICS[index])
+            };
+            self.published(index, &end, true)?;
         }
         Ok(())
     }
@@ -1117,10 +1442,21 @@ impl World {
             start,
             slow_reader: policy,
         };
+        let start = &subscription.start;
         let subscriber = self.hub.subscribe(&subscription);
+        // The last few are the last in memory.
+        let led_past = if matches!(start, Start::Last(_)) {
+            history.losses
+        } else {
+            0
+        };
         let is_over = |topic: &usize| {
             let end = history.ends[*topic];
-            end.is_some_and(|end| end < expected.next || history.all[end].lost.is_some())
+            end.is_some_and(|end| {
+                let known = &history.all[end];
+                let is_led_past = known.gone.is_some_and(|loss| loss <= led_past);
+                end < expected.next || known.lost.is_some() || is_led_past
+            })
         };
         if topics.iter().all(is_over) {
             prop_assert_eq!(subscriber.err(), Some(SubscribeError::Ended));
@@ -1141,6 +1477,8 @@ impl World {
             skipped_through: 0,
             spared: Vec::new(),
             accounted: history.losses,
+            led_past,
+            waits: 0,
         };
         reader.close_ended(expected.next, history);
         self.readers.push(reader);
@@ -1189,13 +1527,13 @@ impl World {
             prop_assert_eq!(&snapshot.last_event_id, &history.log_id(history.all.len()));
             prop_assert_eq!(snapshot.has_ended, history.ends[index].is_some());
             prop_assert_eq!(snapshot.subscribers, count(&self.readers, index));
-            let events = snapshot
-                .events
-                .iter()
-                .map(|entry| entry.offset.number() as usize - 1);
+            let events = snapshot.events.iter().map(|entry| index_of(entry));
             let bytes: usize = snapshot.events.iter().map(|entry| entry.bytes()).sum();
             prop_assert!(snapshot.events.len() <= page.count);
             prop_assert!(bytes <= page.max_bytes || snapshot.events.len() == 1);
+            for entry in &snapshot.events {
+                history.all[index_of(entry)].check(entry)?;
+            }
             for event in events.rev() {
                 prop_assert_eq!(expected.pop(), Some(event));
             }
@@ -1208,17 +1546,35 @@ impl World {
         }
     }
 
-    /// Another hub, which knows no id of this one.
-    fn restart(&mut self) {
+    /// The hub after a restart: one that knows no id of this one, or has all that the log has.
+    fn restart(&mut self, stop: Stop) -> Checked {
         while !self.readers.is_empty() {
             self.leave(0);
         }
-        let now = self.history.now;
-        // An epoch is a time in milliseconds.
-        while self.hub.epoch() == self.history.epoch {
-            self.hub = Hub::new(self.history.limits);
+        self.history.close_tails(&self.readers);
+        self.history.forget(&self.readers);
+        // An event that is staged, and that nobody has got an answer for.
+        let first_topic = topic(TOPICS[0]);
+        let request = PublishRequest::text("unanswered");
+        let request = (first_topic, request, Preconditions::default());
+        let unanswered = (!matches!(stop, Stop::Close)).then(|| {
+            let submitted = self.hub.submit(&request.0, request.1, request.2);
+            submitted.now_or_never().expect("there is room")
+        });
+        let is_unanswered = unanswered.is_none_or(|unanswered| {
+            unanswered.is_refused() || unanswered.receipt().now_or_never().is_none()
+        });
+        self.hub = self.log.restart(stop, self.history.limits);
+        let (now, removed) = (self.history.now, self.log.removed());
+        if self.hub.epoch() != self.history.epoch {
+            self.history = History::new(&self.hub, removed, now);
+            return Ok(());
         }
-        self.history = History::new(&self.hub, now);
+        prop_assert!(is_unanswered, "an answer for what is not committed");
+        prop_assert_eq!(removed, self.history.removed);
+        self.history.tails.clear();
+        self.log.check_removed(&self.history)?;
+        self.history.recover(&self.hub, self.log.stored_bytes())
     }
 }
 
@@ -1291,19 +1647,17 @@ proptest! {
     #[test]
     fn every_answer_of_the_hub_is_the_one_that_the_list_of_all_events_gives(
         limits in bounds(),
-        actions in prop::collection::vec(action(), 1..60),
+        actions in prop::collection::vec(action(1), 1..60),
     ) {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
-        let handle = runtime.handle().clone();
-        let _entered = handle.enter();
-        let mut world = World::new(limits, runtime);
-        for action in actions {
-            world.act(action)?;
-        }
-        // In the end every reader reads everything.
-        for reader in &mut world.readers {
-            while reader.read(1, &world.history)?.1 {}
-        }
+        World::try_actions(|| InMemory::open(limits), actions)?;
+    }
+
+    #[test]
+    fn every_answer_over_a_log_on_disk_is_the_one_that_the_list_of_all_events_gives(
+        limits in bounds(),
+        config in disks(),
+        actions in prop::collection::vec(action(4), 1..60),
+    ) {
+        World::try_actions(|| OnDisk::open(config, limits), actions)?;
     }
 }

@@ -181,7 +181,7 @@ impl Ordered {
                 .iter()
                 .any(|news| matches!(news, News::Loss(..)));
             // The offset of a loss may be that of an event which the hub had applied when it checked.
-            let is_checked = newest == since && self.lost_through < since;
+            let is_checked = proposal.holds && newest == since && self.lost_through < since;
             if newest > member.follower().applied() || !knows_losses {
                 return Turn::Wait;
             }

@@ -28,6 +28,7 @@ use crate::hub::log::KeyRecord;
 use crate::hub::position::Offset;
 use crate::hub::publish::{IdempotencyKey, PublishRequest};
 use crate::hub::topic::Topic;
+use crate::hub::wall_clock;
 use crate::protocol::END_EVENT;
 use crate::protocol::event::{EventId, EventType};
 
@@ -133,7 +134,7 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
 
 /// The moment that was so long ago, in milliseconds since 1970.
 pub(super) fn milliseconds_ago(age: Duration) -> u64 {
-    SystemTime::now().checked_sub(age).map_or(0, milliseconds)
+    wall_clock::now().checked_sub(age).map_or(0, milliseconds)
 }
 
 impl Header {

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod files;
+mod forgotten;
 mod inspect;
 
 use std::sync::{Arc, OnceLock};
@@ -99,9 +100,19 @@ impl SteppedLog {
     }
 
     /// Closes the log, as a server does that stops.
-    fn stop(&self) {
+    pub(in crate::hub) fn stop(&self) {
         self.step();
         self.0.writer.lock().close();
+    }
+
+    /// The newest event of all segments that it has removed.
+    pub(in crate::hub) fn removed_through(&self) -> Offset {
+        self.0.segments.lost.lock().covered()
+    }
+
+    /// How many bytes all segments have.
+    pub(in crate::hub) fn bytes(&self) -> u64 {
+        self.0.segments.bytes()
     }
 
     /// Everything that the log has after an offset, as a reader of all topics gets it.

@@ -7,7 +7,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::format::{milliseconds, milliseconds_ago};
 use super::meta::Meta;
@@ -17,6 +19,7 @@ use super::stage_queue::Work;
 use super::{DiskConfig, StagedEvent, Staging, SyncPolicy};
 use crate::hub::log::{Committer, Unavailable, UnavailableKind};
 use crate::hub::position::Offset;
+use crate::hub::wall_clock;
 
 /// Most events of one frame.
 pub(super) const MAX_FRAME_EVENTS: usize = 4_096;
@@ -155,7 +158,7 @@ impl Writer {
             self.complete()?;
         }
         if self.active.is_none() {
-            let now = milliseconds(SystemTime::now());
+            let now = milliseconds(wall_clock::now());
             let writer = SegmentWriter::create(&*self.segments.storage, self.newest, now)?;
             self.segments.add(Arc::clone(&writer.segment));
             self.active = Some(Active {

@@ -1,12 +1,16 @@
 //! The connection to the nats-servers, and whether it stands. It is made again for ever, to whichever server answers.
 
+use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
+use tokio::fs::File;
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_rustls::rustls;
 
 use super::{NatsConfig, OpenError};
 
@@ -54,7 +58,7 @@ pub(super) async fn connect(
                 stands.send_replace(true);
                 return Ok((client, is_connected));
             }
-            Err(error) if is_final(error.kind()) => {
+            Err(error) if is_final(&error) => {
                 return Err(OpenError::Refused(error.to_string()));
             }
             Err(error) => {
@@ -140,6 +144,13 @@ async fn options(
             .map_err(|error| unreadable(path, &error))?;
         options = options.nkey(seed.trim().to_owned());
     }
+    let certificates = certificate.iter().flat_map(|(chain, key)| [chain, key]);
+    for path in ca.iter().chain(certificates) {
+        // The client reads them when a server answers, which may be later.
+        File::open(path)
+            .await
+            .map_err(|error| unreadable(path, &error))?;
+    }
     if let Some(path) = ca {
         options = options
             .add_root_certificates(path.clone())
@@ -161,12 +172,28 @@ fn unreadable(path: &Path, error: &std::io::Error) -> OpenError {
 }
 
 /// Whether trying again cannot help.
-fn is_final(kind: ConnectErrorKind) -> bool {
-    matches!(
-        kind,
+fn is_final(error: &ConnectError) -> bool {
+    let is_final = matches!(
+        error.kind(),
         ConnectErrorKind::Authentication
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::ServerParse
             | ConnectErrorKind::Tls
-    )
+    );
+    is_final || is_about_tls(error)
+}
+
+/// Whether one side does not accept the other's certificate, which is an error of reading or writing.
+fn is_about_tls(error: &ConnectError) -> bool {
+    let mut next = error.source();
+    while let Some(source) = next {
+        let inner = source
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if source.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = source.source();
+    }
+    false
 }

@@ -46,8 +46,7 @@ const REQUESTED_BYTES: usize = 16 * 1_024 * 1_024;
 /// The pause before another attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many messages are remembered, to be compared with what the stream says later: more than there ever are ephemeral ones,
-/// which vanish, after the last one that stays, or else the stream counts as another.
+/// How many messages are remembered, to be compared with what the stream says later.
 const REMEMBERED: usize = 64;
 
 /// What has been read of the stream.
@@ -58,6 +57,10 @@ pub(super) struct Seen {
     sequence: u64,
     /// The newest messages, oldest first, with the times that the stream has given them.
     newest: VecDeque<(u64, SystemTime)>,
+    /// The newest of those that do not vanish before others, which ephemeral events do.
+    kept: Option<(u64, SystemTime)>,
+    /// Whether a marker gives events offsets that readers have been shown for others.
+    has_diverged: bool,
     /// Since when the stream seems to lack what has been read.
     lacks_since: Option<Instant>,
 }
@@ -84,12 +87,17 @@ impl Seen {
             created: info.created.into(),
             sequence: info.state.first_sequence.saturating_sub(1),
             newest: VecDeque::new(),
+            kept: None,
+            has_diverged: false,
             lacks_since: None,
         }
     }
 
-    fn read(&mut self, sequence: u64, at: SystemTime) {
+    fn read(&mut self, sequence: u64, at: SystemTime, is_ephemeral: bool) {
         self.sequence = sequence;
+        if !is_ephemeral {
+            self.kept = Some((sequence, at));
+        }
         if self.newest.len() == REMEMBERED {
             self.newest.pop_front();
         }
@@ -238,11 +246,13 @@ async fn take(
             lose_before(node, follower, seen, first.min(sequence));
         }
     }
+    let mut may_vanish = false;
     match node.subjects.meaning(&message.subject) {
         Meaning::Event {
             topic,
             is_ephemeral,
         } => {
+            may_vanish = is_ephemeral;
             let offset = node.places.read().offset(sequence);
             let headers = message.headers.as_ref();
             let read = message::read(topic, is_ephemeral, headers, &message.payload, offset, at);
@@ -256,7 +266,7 @@ async fn take(
             tracing::debug!("no topic has the subject {}", message.subject);
         }
     }
-    seen.read(sequence, at);
+    seen.read(sequence, at, may_vanish);
     Ok(())
 }
 
@@ -278,7 +288,8 @@ fn hand_over(node: &Node, follower: &Follower, events: &mut Vec<OrderedEvent>, t
     if *node.applied.borrow() == through && events.is_empty() {
         return;
     }
-    let offset = node.places.read().offset(through);
+    // A node that starts reads what counts as lost as well, and has committed to the loss.
+    let offset = node.places.read().offset(through).max(follower.applied());
     follower.apply(std::mem::take(events), offset);
     node.has_applied(follower, through);
 }
@@ -296,6 +307,10 @@ impl Node {
 fn let_pass(node: &Node, seen: &Seen, read: ReadMessage, at: SystemTime) -> Option<OrderedEvent> {
     // The event itself has come, just before or, if a foreign client has written this, at any time.
     if read.is_copy && read.event.offset <= node.places.read().offset(seen.sequence) {
+        return None;
+    }
+    // The nodes that run have forgotten it.
+    if read.event.offset <= node.places.read().lost_through() {
         return None;
     }
     let request = read.request.as_ref();
@@ -335,7 +350,7 @@ fn let_pass(node: &Node, seen: &Seen, read: ReadMessage, at: SystemTime) -> Opti
 fn mark(
     node: &Node,
     follower: &Follower,
-    seen: &Seen,
+    seen: &mut Seen,
     sequence: u64,
     at: SystemTime,
     payload: &[u8],
@@ -353,6 +368,7 @@ fn mark(
     // The node has shown an event with an offset that another message has in the stream.
     let shown = node.places.read().offset(seen.sequence);
     if places.offset(sequence) <= shown {
+        seen.has_diverged = true;
         return Err(Interruption::Diverged);
     }
     *node.marker_at.lock() = at;
@@ -369,6 +385,7 @@ fn take_places(node: &Node, follower: &Follower, places: Places, former_loss: Of
     let loss = places.lost_through();
     *node.places.write() = places;
     if loss > former_loss {
+        node.ended.lock().forget();
         follower.lose_through(loss);
     }
 }
@@ -381,7 +398,7 @@ async fn verify(node: &Node, follower: &Follower, seen: &mut Seen) -> Result<(),
     let info = stream.cached_info().clone();
     let state = &info.state;
     let created = SystemTime::from(info.created);
-    let likeness = if created != seen.created {
+    let likeness = if created != seen.created || seen.has_diverged {
         Likeness::Another
     } else if state.last_sequence < seen.sequence {
         Likeness::Lacking
@@ -420,9 +437,14 @@ enum Likeness {
 
 /// Compares the newest messages that have been read with what the stream has.
 async fn likeness(node: &Node, seen: &Seen, info: &Info) -> Result<Likeness, Interruption> {
-    for (sequence, at) in seen.newest.iter().rev() {
+    for (sequence, at) in seen.newest.iter().rev().chain(&seen.kept) {
         match node.stream.get_raw_message(*sequence).await {
-            Ok(message) if SystemTime::from(message.time) == *at => return Ok(Likeness::Same),
+            Ok(message) if SystemTime::from(message.time) == *at => {
+                return Ok(match has_other_after(node, seen, *sequence).await? {
+                    true => Likeness::Another,
+                    false => Likeness::Same,
+                });
+            }
             Ok(_) => return Ok(Likeness::Another),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
                 if *sequence < info.state.first_sequence {
@@ -440,6 +462,24 @@ async fn likeness(node: &Node, seen: &Seen, info: &Info) -> Result<Likeness, Int
     })
 }
 
+/// Whether the stream has another message in the place of those that were read after one, and have expired.
+async fn has_other_after(node: &Node, seen: &Seen, sequence: u64) -> Result<bool, Interruption> {
+    if sequence == seen.sequence {
+        return Ok(false);
+    }
+    let next = node.stream.raw_message_builder();
+    match next
+        .sequence(sequence + 1)
+        .next_by_subject(">")
+        .send()
+        .await
+    {
+        Ok(next) => Ok(next.sequence <= seen.sequence),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+        Err(error) => Err(nats(error)),
+    }
+}
+
 /// The stream has lost events that have been read, or is another one.
 async fn begin_after_loss(
     node: &Node,
@@ -453,10 +493,7 @@ async fn begin_after_loss(
     let found = found.map_err(|_| Interruption::Disconnected)?;
     // A marker that makes no sense is followed by one that does.
     let known = found.and_then(Result::ok).map(|found| found.places);
-    let Some(places) = known
-        .clone()
-        .filter(|places| places.lost_through() >= shown)
-    else {
+    let Some(places) = known.clone().filter(|places| places.lost_through() > shown) else {
         // It is this node's turn, unless another is quicker. What became of it is found out in the next round.
         tracing::error!(
             "the stream on the nats-server is not the one that this node has read (its newest message is {}; {} was read): \
@@ -483,6 +520,8 @@ async fn begin_after_loss(
         created,
         sequence: first.saturating_sub(1),
         newest: VecDeque::new(),
+        kept: None,
+        has_diverged: false,
         lacks_since: None,
     };
     take_places(node, follower, places, Offset::START);

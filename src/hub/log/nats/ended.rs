@@ -61,6 +61,12 @@ impl EndedTopics {
         }
     }
 
+    /// All ends so far are lost with the events before them.
+    pub(super) fn forget(&mut self) {
+        self.ends.clear();
+        self.oldest_first.clear();
+    }
+
     fn holds(&self, end: SystemTime, at: SystemTime) -> bool {
         let since = at.duration_since(end).unwrap_or_default();
         self.age.is_none_or(|age| since < age)

@@ -49,10 +49,14 @@ fn is_false(value: &bool) -> bool {
 
 impl Marker {
     /// The epoch begins because of a loss: its offset comes after every one up to `shown`, which readers may have seen, if the
-    /// stream's newest message is `last_sequence` or a later one.
+    /// stream's newest message is `last_sequence` or a later one. One offset in between stands for what nobody can know of:
+    /// who has read everything up to `shown` has missed it.
     pub(super) fn after_loss(mut self, last_sequence: u64, shown: Offset) -> Self {
         self.has_lost = true;
-        self.shift = self.shift.max(shown.number().saturating_sub(last_sequence));
+        let unknown = shown.next();
+        self.shift = self
+            .shift
+            .max(unknown.number().saturating_sub(last_sequence));
         self
     }
 }
@@ -217,22 +221,26 @@ mod tests {
         // Readers were shown events up to 100; the stream has forgotten what came after 90.
         let second = begin(Some(&first), "b", 90, 100);
         assert_eq!(second.offset(90), at(90));
-        assert_eq!(second.offset(91), at(101));
-        for (offset, sequence) in [(89, 90), (90, 91), (95, 91), (100, 91), (101, 92)] {
+        assert_eq!(second.offset(91), at(102));
+        for (offset, sequence) in [(89, 90), (90, 91), (95, 91), (101, 91), (102, 92)] {
             assert_eq!(second.sequence_after(at(offset)), sequence, "{offset}");
         }
-        assert_eq!(second.lost_through(), at(100));
+        assert_eq!(
+            second.lost_through(),
+            at(101),
+            "who has read 100 has missed something as well"
+        );
         let third = begin(Some(&second), "c", 95, 60);
-        assert_eq!(third.offset(96), at(106), "a shift never shrinks");
-        assert_eq!(third.lost_through(), at(100), "no other loss");
+        assert_eq!(third.offset(96), at(107), "a shift never shrinks");
+        assert_eq!(third.lost_through(), at(101), "no other loss");
     }
 
     #[test]
     fn a_stream_that_was_made_again_begins_beyond_every_offset_that_was_shown() {
         let again = begin(None, "b", 0, 100);
-        assert_eq!(again.offset(1), at(101));
+        assert_eq!(again.offset(1), at(102));
         assert_eq!(again.sequence_after(at(40)), 1);
-        assert_eq!(again.sequence_after(at(101)), 2);
+        assert_eq!(again.sequence_after(at(102)), 2);
         let epochs = again.epochs().expect("epochs");
         let old = crate::protocol::event::EventId::new("#a-100").expect("an id");
         assert_eq!(epochs.offset(&old), None);

@@ -147,12 +147,10 @@ pub(super) async fn run(node: Arc<Node>, mut proposals: mpsc::UnboundedReceiver<
 }
 
 /// Sends a group, as one batch at first, and what is not acknowledged then one by one, in order.
-async fn send(node: &Node, group: Vec<Outgoing>) {
-    let is_one = group.len() == 1;
-    if !is_one {
-        for outgoing in &group {
-            node.waiting.send(outgoing.number);
-        }
+async fn send(node: &Node, mut group: Vec<Outgoing>) {
+    // A publisher may have been told meanwhile that its event is not published.
+    group.retain(|outgoing| node.waiting.send(outgoing.number).is_some());
+    if group.len() > 1 {
         match attempt(node, &group, None).await {
             Attempt::Stored { .. } => return,
             // Another publisher's message is among them, or one of these is repeated.
@@ -232,8 +230,11 @@ async fn send_strict(node: Arc<Node>, mut outgoing: Outgoing) {
         {
             Some(Ok(())) => {}
             Some(Err(error)) => {
-                if let Some(proposal) = node.waiting.take(number) {
-                    proposal.refuse(error);
+                match node.waiting.take(number) {
+                    // It may stand in its own way, if it was published under its key before.
+                    Some(proposal) if proposal.key.is_some() => follower.repeat(proposal),
+                    Some(proposal) => proposal.refuse(error),
+                    None => {}
                 }
                 return;
             }

@@ -98,7 +98,11 @@ pub(super) async fn open_once(
 
 /// Whether another attempt cannot help.
 fn is_final(refusal: &jetstream::Error) -> bool {
-    refusal.code() < 500
+    let lacks_jetstream = [
+        ErrorCode::JETSTREAM_NOT_ENABLED,
+        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+    ];
+    refusal.code() < 500 || lacks_jetstream.contains(&refusal.error_code())
 }
 
 /// The settings of a stream that is made.

@@ -136,10 +136,16 @@ impl Waiting {
         }
     }
 
-    /// Fails what has waited for too long.
+    /// Fails what has waited for too long. Of the proposals that are sent in order, those behind it fail as well: a stream of
+    /// events has no hole.
     fn expire(&self) {
         let mut by_number = self.by_number.lock();
-        let over = by_number.extract_if(|_, waiter| waiter.since.elapsed() >= ANSWER_WITHIN);
+        let is_over = |waiter: &Waiter| waiter.since.elapsed() >= ANSWER_WITHIN;
+        let is_stuck = by_number
+            .values()
+            .any(|waiter| is_over(waiter) && !waiter.proposal.is_strict());
+        let over = by_number
+            .extract_if(|_, waiter| is_over(waiter) || is_stuck && !waiter.proposal.is_strict());
         let over: Vec<_> = over.collect();
         drop(by_number);
         for (_, waiter) in over {

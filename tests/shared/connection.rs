@@ -24,6 +24,8 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// By name in small letters.
+    pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
 }
 
@@ -110,7 +112,11 @@ impl Connection {
         } else {
             assert!(matches!(status, 204 | 304), "{status} has no length");
         }
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 
     async fn answer_head(&mut self) -> io::Result<(u16, HashMap<String, String>)> {

@@ -18,20 +18,52 @@ use crate::load::{HISTORY_EVENTS, OWN_IDS};
 use crate::oracle::{Content, Item, Number, Oracle, position};
 use crate::parser::Message;
 
-/// Where the server is, if it runs, and how far the load has come.
-#[derive(Debug, Clone, Default)]
+/// Where the servers are, and how far the load has come.
+#[derive(Debug, Clone)]
 pub struct World {
-    pub address: Option<SocketAddr>,
+    /// One place for each server that shares the log; it has the server's address if it runs.
+    pub addresses: Vec<Option<SocketAddr>>,
+    /// Servers may be unable to take events for a time.
+    pub may_be_unavailable: bool,
     /// Publishers finish what they have begun.
     pub is_over: bool,
     /// The last event of each topic, when nothing is published any more.
     pub finals: Option<Arc<HashMap<String, Number>>>,
 }
 
-/// Waits until the server runs.
-pub async fn address(world: &mut watch::Receiver<World>) -> SocketAddr {
-    let known = world.wait_for(|world| world.address.is_some()).await;
-    known.expect("a test").address.expect("an address")
+impl World {
+    /// So many servers, of which none runs yet.
+    pub fn of(servers: usize) -> Self {
+        Self {
+            addresses: vec![None; servers],
+            may_be_unavailable: false,
+            is_over: false,
+            finals: None,
+        }
+    }
+
+    /// The server at this place, or any, as long as it runs.
+    fn running(&self, place: Option<usize>, random: &mut Rng) -> Option<SocketAddr> {
+        if let Some(place) = place {
+            return self.addresses[place];
+        }
+        let running: Vec<SocketAddr> = self.addresses.iter().copied().flatten().collect();
+        random.choice(running)
+    }
+}
+
+/// Waits until a server runs: the one at this place, or any.
+pub async fn address(
+    world: &mut watch::Receiver<World>,
+    place: Option<usize>,
+    random: &mut Rng,
+) -> SocketAddr {
+    loop {
+        if let Some(address) = world.borrow_and_update().running(place, random) {
+            return address;
+        }
+        world.changed().await.expect("a test");
+    }
 }
 
 /// What a reader reads.
@@ -65,6 +97,8 @@ impl Topics {
 #[derive(Debug, Clone)]
 pub struct Habit {
     pub topics: Topics,
+    /// The server that it reads from, if that is always the same.
+    pub server: Option<usize>,
     /// How long it stays on a connection, in milliseconds, if it leaves by itself.
     pub stays: Option<Range<u64>>,
     /// How long it is away then.
@@ -82,6 +116,7 @@ impl Habit {
     pub fn of(topics: Topics) -> Self {
         Self {
             topics,
+            server: None,
             stays: None,
             is_away: 0..1,
             forgets: false,
@@ -120,7 +155,7 @@ impl Reader {
     /// Reads until it has the last event of all its topics.
     pub async fn run(mut self, mut world: watch::Receiver<World>, mut random: Rng) -> Self {
         loop {
-            let address = address(&mut world).await;
+            let address = address(&mut world, self.habit.server, &mut random).await;
             let stays = match &self.habit.stays {
                 Some(stays) if world.borrow().finals.is_none() => random.u64(stays.clone()),
                 _ => u64::MAX / 2,

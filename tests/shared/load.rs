@@ -32,6 +32,9 @@ pub const HISTORY_EVENTS: usize = 20;
 /// The server remembers 50,000 keys of one publisher.
 const MAX_KEYS: usize = 40_000;
 
+/// What an answer says of an event that the log may have.
+pub const MAY_BE_PUBLISHED: &str = "may have been published all the same";
+
 /// What a publisher does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -61,6 +64,8 @@ pub struct Publisher {
     /// Whether the log keeps everything. Otherwise it forgets keys with their events.
     keeps_all: bool,
     connection: Option<Connection>,
+    /// Whether it has been told to come back later.
+    is_told_to_wait: bool,
 }
 
 /// What a server says about one event.
@@ -68,8 +73,8 @@ enum Outcome {
     Answered(Answer),
     /// The connection broke off.
     Unanswered,
-    /// The server is stopping, and has not published it.
-    Stopping,
+    /// The server is stopping, or its log cannot take events, and it has not published it.
+    Refused,
 }
 
 impl Publisher {
@@ -85,6 +90,7 @@ impl Publisher {
             world,
             random,
             connection: None,
+            is_told_to_wait: false,
         }
     }
 
@@ -110,6 +116,10 @@ impl Publisher {
                 Way::Race => self.chain(RACE, &mut newest).await,
                 Way::Chain => self.chain(CHAIN, &mut newest).await,
                 Way::Ending => self.ending().await,
+            }
+            if self.has_several_servers() && self.random.u8(..16) == 0 {
+                // On to any server, as behind a load balancer.
+                self.connection = None;
             }
             if self.random.u8(..8) == 0 {
                 sleep(Duration::from_millis(self.random.u64(..20))).await;
@@ -141,8 +151,12 @@ impl Publisher {
     }
 
     async fn connection(&mut self) -> &mut Connection {
+        if std::mem::take(&mut self.is_told_to_wait) {
+            // Not for as long as it is told: it is to hit the moment in which the server begins to take events again.
+            sleep(Duration::from_millis(self.random.u64(5..40))).await;
+        }
         while self.connection.is_none() {
-            let address = address(&mut self.world).await;
+            let address = address(&mut self.world, None, &mut self.random).await;
             match Connection::open(address).await {
                 Ok(connection) => self.connection = Some(connection),
                 Err(_) => sleep(Duration::from_millis(2)).await,
@@ -172,9 +186,26 @@ impl Publisher {
         };
         if answer.status == 503 && answer.code() == "stopping" {
             self.connection = None;
-            return Outcome::Stopping;
+            return Outcome::Refused;
+        }
+        if self.is_unavailable(&answer) {
+            // Another server may be able to.
+            self.connection = None;
+            self.is_told_to_wait = true;
+            return match answer.text().contains(MAY_BE_PUBLISHED) {
+                true => Outcome::Unanswered,
+                false => Outcome::Refused,
+            };
         }
         Outcome::Answered(answer)
+    }
+
+    /// Whether the log cannot take events, where that may happen. The publisher is told when to come back.
+    fn is_unavailable(&self, answer: &Answer) -> bool {
+        let may_be = self.world.borrow().may_be_unavailable;
+        let is = may_be && answer.status == 503 && answer.code() == "unavailable";
+        assert!(!is || answer.headers.contains_key("retry-after"));
+        is
     }
 
     /// Sends a request until it is answered.
@@ -207,7 +238,7 @@ impl Publisher {
                 Some(id)
             }
             Outcome::Unanswered => None,
-            Outcome::Stopping => {
+            Outcome::Refused => {
                 self.oracle().is_refused(number);
                 None
             }
@@ -231,10 +262,10 @@ impl Publisher {
     async fn keyed(&mut self, first_answers: &mut Vec<(Number, String, Value)>) {
         let rest = self.rest();
         let (number, data) = self.oracle().send(KEYED, &rest);
-        let (answer, is_first_attempt) = self.keyed_answer(number, &data).await;
+        let (answer, may_be_there) = self.keyed_answer(number, &data).await;
         let was_repeated = answer["repeated"] == true;
         assert!(
-            !(was_repeated && is_first_attempt),
+            may_be_there || !was_repeated,
             "the key of event {number} is new: {answer}"
         );
         self.oracle().is_published(number, Some(&id_of(&answer)));
@@ -263,14 +294,17 @@ impl Publisher {
 
     async fn keyed_answer(&mut self, number: Number, data: &str) -> (Value, bool) {
         let key = format!("Idempotency-Key: key-{number}");
-        let mut is_first_attempt = true;
+        let mut may_be_there = false;
         loop {
             let target = format!("/topics/{KEYED}");
-            if let Outcome::Answered(answer) = self.request("POST", &target, &[&key], data).await {
-                assert_eq!(answer.status, 200, "{}", answer.text());
-                return (answer.json(), is_first_attempt);
+            match self.request("POST", &target, &[&key], data).await {
+                Outcome::Answered(answer) => {
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    return (answer.json(), may_be_there);
+                }
+                Outcome::Unanswered => may_be_there = true,
+                Outcome::Refused => {}
             }
-            is_first_attempt = false;
         }
     }
 
@@ -296,7 +330,7 @@ impl Publisher {
                     break;
                 }
                 Outcome::Unanswered => may_be_there = true,
-                Outcome::Stopping => {}
+                Outcome::Refused => {}
             }
         }
         self.oracle().is_published(number, Some(&id));
@@ -316,14 +350,20 @@ impl Publisher {
         };
         let receipt = answer.json();
         let count = receipt["published"].as_u64().expect("a number") as usize;
+        let mut may_be_more = false;
         if answer.status == 200 {
             assert_eq!(count, numbers.len(), "{receipt}");
         } else {
-            assert_eq!(
-                (answer.status, receipt["code"].as_str()),
-                (503, Some("stopping"))
+            let code = receipt["code"].as_str();
+            let is_unavailable = self.is_unavailable(&answer);
+            assert!(
+                is_unavailable || (answer.status, code) == (503, Some("stopping")),
+                "{receipt}"
             );
             self.connection = None;
+            self.is_told_to_wait = is_unavailable;
+            // What follows the last that is published may be as well.
+            may_be_more = is_unavailable;
         }
         let (published, refused) = numbers.split_at(count);
         for (place, number) in published.iter().enumerate() {
@@ -335,7 +375,9 @@ impl Publisher {
             self.oracle().is_published(*number, id);
         }
         for number in refused {
-            self.oracle().is_refused(*number);
+            if !may_be_more {
+                self.oracle().is_refused(*number);
+            }
         }
     }
 
@@ -373,14 +415,22 @@ impl Publisher {
     /// The next event of a topic whose events name each other.
     async fn chain(&mut self, topic: &str, newest: &mut Option<String>) {
         let target = format!("/topics/{topic}");
-        let id = match newest.take() {
+        let known = newest.take();
+        let is_known = known.is_some();
+        let id = match known {
             Some(id) => id,
             None => {
                 let answer = self
                     .until_answered("GET", &format!("{target}?limit=1"))
                     .await;
                 assert_eq!(answer.status, 200, "{}", answer.text());
-                answer.json()["last_id"].as_str().expect("an id").to_owned()
+                let snapshot = answer.json();
+                let Some(id) = snapshot["last_id"].as_str() else {
+                    assert!(self.has_several_servers(), "{topic} has no event");
+                    // The server has not read yet what another has published.
+                    return;
+                };
+                id.to_owned()
             }
         };
         let rest = format!("{id} {}", self.rest());
@@ -389,10 +439,11 @@ impl Publisher {
         let condition = format!("If-Match: \"{id}\"");
         match self.request("POST", &target, &[&condition], &data).await {
             Outcome::Answered(answer) if answer.status == 412 => {
-                assert_eq!(
-                    topic,
-                    RACE,
-                    "the only publisher of {topic} got 412: {}",
+                // An answer that did not come may have been about a newer event.
+                let may_be_newer = !is_known && self.world.borrow().may_be_unavailable;
+                assert!(
+                    topic == RACE || may_be_newer,
+                    "the only publisher of {topic} got 412 for {id}: {}",
                     answer.text()
                 );
                 self.oracle().is_refused(number);
@@ -410,13 +461,24 @@ impl Publisher {
         }
         if has_events {
             self.oracle().may_have_ended(&topic);
-            let answer = self
-                .until_answered("DELETE", &format!("/topics/{topic}"))
-                .await;
+            let mut answer = self.end(&topic).await;
+            while answer.status == 404 && self.has_several_servers() {
+                // The server has not read yet what another has published.
+                answer = self.end(&topic).await;
+            }
             assert_eq!(answer.status, 204, "{}", answer.text());
             self.oracle().has_ended(&topic);
         }
         sleep(Duration::from_millis(self.random.u64(20..300))).await;
+    }
+
+    async fn end(&mut self, topic: &str) -> Answer {
+        self.until_answered("DELETE", &format!("/topics/{topic}"))
+            .await
+    }
+
+    fn has_several_servers(&self) -> bool {
+        self.world.borrow().addresses.len() > 1
     }
 
     /// Publishes an event as often as it takes until one is answered.
