@@ -20,9 +20,9 @@
 //!   finds nothing wrong with it, so that the log comes to its key.
 //! * It lets no event past the end of one of its topics.
 //! * For a [strict](Proposal::is_strict) proposal it makes sure that nothing reaches the topics between the check and the event
-//!   itself. When something has, or a loss, or the precondition did not hold, it has the hub [check again](Follower::check) once the hub has applied that. A loss
-//!   has the offset of an event that the hub may have applied before it checked, so that a proposal which was checked through
-//!   that very offset is checked again too.
+//!   itself. When something has, or a loss, or the precondition did not hold, it has the hub [check again](Follower::check) once
+//!   the hub has applied that. A loss has the offset of an event that the hub may have applied before it checked, so that a
+//!   proposal which was checked through that very offset is checked again too.
 //! * A refusal that rests on another hub's event is given when the publisher's hub has applied that event: then the publisher
 //!   sees why.
 //! * An offset may stay without an event: readers never notice.
