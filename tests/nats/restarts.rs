@@ -83,8 +83,8 @@ async fn keys_ends_ids_and_history_hold_at_a_node_that_starts_later() {
     assert_eq!(next.status, 200, "{}", next.text());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kill_9_of_nodes_under_load_loses_nothing_that_was_answered() {
+/// Two nodes under load, one after the other of which goes and comes back.
+async fn nodes_go_and_come_back(goes: impl AsyncFn(&mut Node)) {
     let Some(engine) = Engine::start().await else {
         return;
     };
@@ -96,7 +96,7 @@ async fn kill_9_of_nodes_under_load_loses_nothing_that_was_answered() {
     let mut trial = Trial::begin(&nodes).await;
     for round in 0..4 {
         trial.go_on(150).await;
-        nodes[round % 2].kill().await;
+        goes(&mut nodes[round % 2]).await;
         trial.tell(&nodes);
         trial.go_on(50).await;
         nodes[round % 2].run().await;
@@ -107,24 +107,11 @@ async fn kill_9_of_nodes_under_load_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_of_nodes_under_load_loses_nothing_that_was_answered() {
+    nodes_go_and_come_back(async |node| node.kill().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orderly_stop_under_load_loses_nothing_and_fails_nothing() {
-    let Some(engine) = Engine::start().await else {
-        return;
-    };
-    let engines = [&engine];
-    let mut nodes = [
-        Node::start(&engines, &trial::FLAGS).await,
-        Node::start(&engines, &trial::FLAGS).await,
-    ];
-    let mut trial = Trial::begin(&nodes).await;
-    for round in 0..4 {
-        trial.go_on(150).await;
-        nodes[round % 2].stop().await;
-        trial.tell(&nodes);
-        trial.go_on(50).await;
-        nodes[round % 2].run().await;
-        trial.tell(&nodes);
-        trial.check_answered().await;
-    }
-    trial.end(&nodes).await;
+    nodes_go_and_come_back(async |node| node.stop().await).await;
 }

@@ -327,6 +327,7 @@ fn let_pass(node: &Node, seen: &Seen, read: ReadMessage, at: SystemTime) -> Opti
     if proposal.is_some() {
         // Its publisher still waits, so the message is fresh.
         node.heard_at(at);
+        node.waiting.accepted();
     }
     let ReadMessage { event, key, .. } = read;
     let mut ended = node.ended.lock();

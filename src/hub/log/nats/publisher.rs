@@ -167,43 +167,58 @@ async fn send(node: &Node, mut group: Vec<Outgoing>) {
 
 /// Sends one proposal until there is an answer.
 async fn send_one(node: &Node, outgoing: &Outgoing) {
-    let number = outgoing.number;
-    while let Some(left) = node.waiting.send(number) {
-        match attempt(node, std::slice::from_ref(outgoing), None).await {
-            Attempt::Stored {
-                sequence,
-                is_duplicate,
-            } => {
-                if is_duplicate {
-                    node.has_stored_before(number, sequence);
-                }
-                return;
-            }
-            Attempt::Refused { code, text } => {
-                // A batch of its own repeats a message: only the single messages say which.
-                if code == DUPLICATE_IN_BATCH
-                    && let Some(sequence) = outgoing.stored_at(node).await
-                {
-                    node.has_stored_before(number, sequence);
-                    return;
-                }
-                if code == TOO_LARGE {
-                    let proposal = node.waiting.take(number);
-                    if let Some(proposal) = proposal {
-                        proposal.refuse(PublishError::TooLarge(node.client.max_payload()));
-                    }
-                    return;
-                }
-                tracing::warn!("the stream takes no events ({code}): {text}");
-            }
-            Attempt::Unknown | Attempt::Nobody => {}
+    while let Some(left) = node.waiting.send(outgoing.number) {
+        let made = attempt(node, std::slice::from_ref(outgoing), None).await;
+        if is_settled(node, outgoing, made).await {
+            return;
         }
         sleep(PAUSE.min(left)).await;
     }
 }
 
+/// Takes what the stream has made of an attempt to send one proposal. Returns whether there is nothing more to send.
+async fn is_settled(node: &Node, outgoing: &Outgoing, made: Attempt) -> bool {
+    let number = outgoing.number;
+    match made {
+        Attempt::Stored {
+            sequence,
+            is_duplicate,
+        } => {
+            if is_duplicate {
+                node.has_stored_before(number, sequence);
+            }
+            true
+        }
+        // A batch of its own repeats a message: only the single messages say which.
+        Attempt::Refused {
+            code: DUPLICATE_IN_BATCH,
+            ..
+        } => match outgoing.stored_at(node).await {
+            Some(sequence) => {
+                node.has_stored_before(number, sequence);
+                true
+            }
+            None => false,
+        },
+        Attempt::Refused {
+            code: TOO_LARGE, ..
+        } => {
+            if let Some(proposal) = node.waiting.take(number) {
+                proposal.refuse(PublishError::TooLarge(node.client.max_payload()));
+            }
+            true
+        }
+        Attempt::Refused { code, text } => {
+            node.waiting
+                .refused(format!("the nats-server takes no events: {text} ({code})"));
+            false
+        }
+        Attempt::Unknown | Attempt::Nobody => false,
+    }
+}
+
 /// Sends a strict proposal until there is an answer.
-async fn send_strict(node: Arc<Node>, mut outgoing: Outgoing) {
+async fn send_strict(node: Arc<Node>, outgoing: Outgoing) {
     static AT_ONCE: Semaphore = Semaphore::const_new(STRICT);
     let number = outgoing.number;
     // It is never closed.
@@ -241,31 +256,17 @@ async fn send_strict(node: Arc<Node>, mut outgoing: Outgoing) {
             None => return,
         }
         node.waiting.send(number);
-        match attempt(&node, std::slice::from_mut(&mut outgoing), Some(&last)).await {
-            Attempt::Stored {
-                sequence,
-                is_duplicate,
-            } => {
-                if is_duplicate {
-                    node.has_stored_before(number, sequence);
-                }
-                return;
-            }
+        match attempt(&node, std::slice::from_ref(&outgoing), Some(&last)).await {
             Attempt::Refused { code, .. } if WRONG_LAST_SEQUENCE.contains(&code) => {
                 // The first attempt may have come through: then this one stands in its own way.
                 sleep(Duration::from_millis(fastrand::u64(0..3))).await;
             }
-            Attempt::Refused { code, text } => {
-                if code == DUPLICATE_IN_BATCH
-                    && let Some(sequence) = outgoing.stored_at(&node).await
-                {
-                    node.has_stored_before(number, sequence);
+            made => {
+                if is_settled(&node, &outgoing, made).await {
                     return;
                 }
-                tracing::warn!("the stream takes no events ({code}): {text}");
                 sleep(PAUSE).await;
             }
-            Attempt::Unknown | Attempt::Nobody => sleep(PAUSE).await,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Waiting {
     /// Proposals that the stream has refused since it has a message of the same kind, by that message's sequence. They are
     /// answered when the hub has applied it.
     repeats: Mutex<BTreeMap<u64, Vec<u64>>>,
+    /// What the stream has said to a proposal that still waits, or to none.
+    refusal: Mutex<Option<String>>,
 }
 
 struct Waiter {
@@ -53,6 +55,11 @@ impl Waiting {
     pub(super) fn take(&self, number: u64) -> Option<Proposal> {
         let waiter = self.by_number.lock().remove(&number)?;
         Some(waiter.proposal)
+    }
+
+    /// The stream takes proposals.
+    pub(super) fn accepted(&self) {
+        *self.refusal.lock() = None;
     }
 
     /// The stream may have a proposal from now on. Returns how long its publisher still waits; nothing if it has been
@@ -120,6 +127,15 @@ impl Waiting {
         }
     }
 
+    /// The stream does not take a proposal now. The operator is told once, and publishers when they have waited for long enough.
+    pub(super) fn refused(&self, reason: String) {
+        let mut refusal = self.refusal.lock();
+        if refusal.as_ref() != Some(&reason) {
+            tracing::warn!("{reason}");
+            *refusal = Some(reason);
+        }
+    }
+
     /// Fails a proposal, unless it has been answered.
     pub(super) fn fail(&self, number: u64, reason: &str) {
         let waiter = self.by_number.lock().remove(&number);
@@ -148,8 +164,15 @@ impl Waiting {
             .extract_if(|_, waiter| is_over(waiter) || is_stuck && !waiter.proposal.is_strict());
         let over: Vec<_> = over.collect();
         drop(by_number);
+        if over.is_empty() {
+            return;
+        }
+        let refusal = self.refusal.lock().clone();
+        let reason = refusal
+            .as_deref()
+            .unwrap_or("the nats-server does not answer");
         for (_, waiter) in over {
-            waiter.fail("the nats-server does not answer");
+            waiter.fail(reason);
         }
     }
 }
