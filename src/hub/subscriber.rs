@@ -355,6 +355,8 @@ impl Subscriber {
         }
         for end in batch.ends() {
             self.leave(|source| source.channel.topic() == Some(&end.topic));
+            // The log may have read on behind the end, if the name has been used again since.
+            self.narrow_page();
         }
         ReadOutcome::Batch(batch)
     }

@@ -248,9 +248,11 @@ impl Runner<'_> {
         let mut pair = self.start(row)?;
         pair.client
             .subscribe(Kind::Stream, STREAMS, |index| row.stream(&topics[index]))?;
-        let warm_up = self.plan.durable.streamed / 40;
-        pair.client.streamed(&paths, warm_up, None)?;
-        let each = self.plan.durable.streamed / STREAMS as u32;
+        // A nats-server on the same core takes a tenth of what a folder does.
+        let is_nats = row.flags.iter().any(|flag| flag.starts_with("--nats="));
+        let events = self.plan.durable.streamed / if is_nats { 8 } else { 1 };
+        pair.client.streamed(&paths, events / 40, None)?;
+        let each = events / STREAMS as u32;
         let before = pair.server.cpu();
         let fastest = pair.client.streamed(&paths, each, None)?;
         let cpu = pair.server.cpu().since(before);
@@ -263,6 +265,10 @@ impl Runner<'_> {
         );
         self.results
             .add(name, "durable.streamed.cpu", cpu * 1e6 / all);
+        if all / fastest.took.as_secs_f64() < RATE {
+            // A rate that it does not take would only measure how long it is behind.
+            return Ok(());
+        }
         let each = (RATE * self.plan.steady.as_secs_f64() / STREAMS as f64) as u32;
         let paced = pair.client.streamed(&paths, each, Some(RATE))?;
         for (what, share) in [("p50", 0.5), ("p99", 0.99)] {

@@ -71,14 +71,12 @@ impl Subscriber {
                 return LogRead::Later;
             }
             // A page that does not lead on would be asked for again and again.
-            let Some(mut page) = read.take().filter(|page| page.through > self.cursor) else {
+            let Some(page) = read.take().filter(|page| page.through > self.cursor) else {
                 self.older = None;
                 return LogRead::Lost;
             };
-            let sources = &self.sources;
-            page.entries
-                .retain(|entry| sources.iter().any(|source| source.shows(entry)));
             *state = State::Here(page);
+            self.narrow_page();
         }
         let is_used_up = |older: &Older| older.through() <= self.cursor;
         if self.older.as_deref().is_none_or(is_used_up) {
@@ -86,6 +84,17 @@ impl Subscriber {
             return self.find(max_bytes);
         }
         self.merge(self.hub.committed(), max_bytes)
+    }
+
+    /// Leaves out of the page in hand what is not for this reader, or no more since it has left a topic.
+    pub(super) fn narrow_page(&mut self) {
+        let sources = &self.sources;
+        if let Some(Older { state, .. }) = self.older.as_deref_mut()
+            && let State::Here(page) = state
+        {
+            page.entries
+                .retain(|entry| sources.iter().any(|source| source.shows(entry)));
+        }
     }
 
     /// Asks the log for events that memory does not have. Returns whether it has been asked: otherwise events are lost.

@@ -165,6 +165,33 @@ fn a_reader_before_memory_reads_everything_in_order_from_the_log_the_history_and
     assert_eq!(reader.position(), world.hub.id(Offset::from_number(26)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reader_leaves_a_topic_at_its_end_although_the_log_has_read_on_behind_it() {
+    let world = World::new();
+    world.publish("a", "1");
+    world.end("a");
+    // Memory forgets the topic, and its name is used again; the log has everything.
+    let forgotten = world.hub.limits().age + Duration::from_secs(1);
+    tokio::time::advance(forgotten).await;
+    world.hub.retain();
+    world.publish_all("a", 3..=8);
+    let mut reader = world.reader_of(&["a"]);
+    let mut read = Vec::new();
+    loop {
+        // As much as one page of the log has.
+        match reader.read(1_000) {
+            ReadOutcome::Batch(batch) => {
+                let entries = batch.entries().iter();
+                read.extend(entries.map(|entry| entry.offset.number()));
+            }
+            ReadOutcome::Nothing => assert!(world.log.answer(), "the log has been asked"),
+            ReadOutcome::End => break,
+            other => panic!("expected events, got {other:?}"),
+        }
+    }
+    assert_eq!(read, [1, 2]);
+}
+
 #[test]
 fn a_reader_is_not_ready_while_the_log_reads_and_is_woken_when_it_has() {
     let world = World::new();
