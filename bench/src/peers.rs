@@ -112,6 +112,11 @@ impl Peer {
         self.server == "nats-server"
     }
 
+    /// Whether it is a server of Fairwind with its log on a nats-server.
+    pub(crate) fn is_over_nats(&self) -> bool {
+        self.flags.iter().any(|flag| flag.starts_with("--nats="))
+    }
+
     /// Whether it has a log on disk.
     pub(crate) fn has_disk(&self) -> bool {
         matches!(self.server.as_str(), "fairwind" | "nats-server")

@@ -249,8 +249,7 @@ impl Runner<'_> {
         pair.client
             .subscribe(Kind::Stream, STREAMS, |index| row.stream(&topics[index]))?;
         // A nats-server on the same core takes a tenth of what a folder does.
-        let is_nats = row.flags.iter().any(|flag| flag.starts_with("--nats="));
-        let events = self.plan.durable.streamed / if is_nats { 8 } else { 1 };
+        let events = self.plan.durable.streamed / if row.is_over_nats() { 8 } else { 1 };
         pair.client.streamed(&paths, events / 40, None)?;
         let each = events / STREAMS as u32;
         let before = pair.server.cpu();
