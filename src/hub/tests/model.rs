@@ -1651,6 +1651,10 @@ proptest! {
     ) {
         World::try_actions(|| InMemory::open(limits), actions)?;
     }
+}
+
+proptest! {
+    #![proptest_config(super::cases(1_000))]
 
     #[test]
     fn every_answer_over_a_log_on_disk_is_the_one_that_the_list_of_all_events_gives(
