@@ -6,15 +6,16 @@
 
 use clap::{Args, ValueEnum};
 
-/// Processor time of a node for each event that it reads and applies, µs. An assumption, until it is measured.
-const APPLY_US: f64 = 6.0;
+/// Processor time of a node for each event that it reads and applies, µs: by hand, a node that follows 200,000 events of 100
+/// bytes, which another node is given as one stream.
+const APPLY_US: f64 = 10.0;
 
 /// Processor time of a node for each delivery, µs: docs/benchmarks.md, 1,000 subscribers and 20 events a second, which come one
 /// by one. Where many come at once it is less, down to 0.14 µs (7,190,000 deliveries a second of one core).
 const DELIVERY_US: f64 = 5.63;
 
-/// Processor time of a node for each publish, µs: docs/benchmarks.md, one `POST` to one of few topics, with the log in memory.
-/// Sending it to the stream is not in it.
+/// Processor time of a node for each publish, µs, beside applying it: docs/benchmarks.md, 64 publishers with one `POST` each and
+/// the log on a nats-server (29.7), less what applying takes.
 const PUBLISH_US: f64 = 20.0;
 
 /// Processor time of the stream's leader for each message that it stores, µs: by hand, in atomic batches of 500 with the
