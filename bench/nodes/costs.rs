@@ -1,8 +1,8 @@
 //! What everything costs: constants, each with where it comes from. All of them can be given by hand.
 //!
 //! "docs/benchmarks.md" is its run of 2026-11-26, on a virtual machine with 2 cores, with events of 100 bytes. "By hand" is what
-//! was measured with nats-server 2.15 on such a machine with its 2 cores shared by the server and its clients. Whoever has other
-//! machines measures these anew: what the simulation adds is how they add up.
+//! was measured with nats-server 2.15 on such a machine with its 2 cores shared by the server and its clients. An operator with
+//! other machines measures these anew: what the simulation adds is how they add up.
 
 use clap::{Args, ValueEnum};
 

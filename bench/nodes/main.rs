@@ -27,7 +27,7 @@
 //!
 //! **Order and ids.** There is one order within a stream, and none between two. An id becomes a pair of a stream and a sequence.
 //! It is `#<epoch>-<offset>` today, so it could stay as it is and name its stream by its epoch, if no two streams have epochs of
-//! one name. What is lost is the comparison: of two events of different streams nobody can say which is earlier, and two readers
+//! one name. What is lost is the comparison: of two events of different streams a node cannot say which is earlier, and two readers
 //! may see them in different orders. Each topic has its order still, since it is in one stream.
 //!
 //! **Cursors.** A reader of one topic has one cursor, as today. A reader of several topics or of a pattern needs one for each

@@ -11,7 +11,7 @@ use crate::spread::Streams;
 pub(crate) enum Placement {
     /// Any
     Random,
-    /// One of those that the stream of its (first) topic is meant for: whoever balances the load knows the topic by its path
+    /// One of those that the stream of its (first) topic is meant for: the load balancer knows the topic by its path
     ByStream,
 }
 

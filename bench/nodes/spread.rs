@@ -1,5 +1,5 @@
 //! Which of several streams has a topic: rendezvous hashing. Every pair of a topic and a stream has a number, and the stream
-//! with the highest has the topic. Whoever knows the streams' names knows where every topic is, without a table; and a stream
+//! with the highest has the topic. A node that knows the streams' names knows where every topic is, without a table; and a stream
 //! that is added takes topics from the others, and moves none between them.
 
 use crate::random::mix;

@@ -70,7 +70,7 @@ use super::position::{Epochs, Offset};
 use super::publish::IdempotencyKey;
 use super::topic::Topic;
 
-/// What every log can do, whoever orders its events.
+/// What every log can do, be it the hub or the log that orders the events.
 pub trait AnyLog: Send + Sync + 'static {
     /// What reads the events that the hub's memory no longer has, if the log can. Asked once, before the log is opened.
     fn older(&self) -> Option<Arc<dyn OlderEvents>> {
