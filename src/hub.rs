@@ -64,7 +64,7 @@ use self::elsewhere::Elsewhere;
 pub use self::entry::Entry;
 use self::entry::UnsequencedEntry;
 use self::evicted_topics::EvictedTopics;
-use self::idempotency::Idempotency;
+use self::idempotency::{FirstResult, Idempotency};
 use self::log::memory::MemoryLog;
 use self::log::older::OlderEvents;
 use self::log::shared::{self, Follower, SharedLog};
@@ -612,14 +612,7 @@ impl Hub {
             let publication = draft.publication();
             match state.idempotency.look_up(topic, key, publication) {
                 Ok(Ok(first)) => {
-                    // An equal request has the same own id, if it has one.
-                    let own_id = publication.id.clone();
-                    let published = PublishReceipt {
-                        id: own_id.unwrap_or_else(|| self.id(first.offset)),
-                        topic: topic.clone(),
-                        subscribers: first.subscribers,
-                        is_repeat: true,
-                    };
+                    let published = self.first_receipt(topic, publication, first);
                     let is_staged = first.offset > self.committed();
                     return state.answer_after(is_staged, Ok(published));
                 }
@@ -649,6 +642,25 @@ impl Hub {
                 }))
             }
             Err(error) => Proposed::at_once(Err(error.into())),
+        }
+    }
+
+    /// What the first request under a key was answered, for one that repeats it.
+    fn first_receipt(
+        &self,
+        topic: &Topic,
+        publication: &PublishRequest,
+        first: FirstResult,
+    ) -> PublishReceipt {
+        PublishReceipt {
+            // An equal request has the same own id, if it has one.
+            id: publication
+                .id
+                .clone()
+                .unwrap_or_else(|| self.id(first.offset)),
+            topic: topic.clone(),
+            subscribers: first.subscribers,
+            is_repeat: true,
         }
     }
 
@@ -1223,7 +1235,7 @@ async fn answered(
     answer.await.unwrap_or_else(|_| Err(dropped().into()))
 }
 
-/// Nobody is left to answer.
+/// What a publisher is told whose request the hub has left without an answer, since it was closed.
 fn closed() -> Unavailable {
     Unavailable {
         reason: "the hub has been closed".to_owned(),

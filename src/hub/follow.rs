@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::channel::Matcher;
 use super::entry::{Moment, UnsequencedEntry};
-use super::log::shared::{OrderedEvent, Proposal, SharedLog};
+use super::log::shared::{Answer, OrderedEvent, Proposal, SharedLog};
 use super::position::{Epochs, Offset};
 use super::publish::{IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest};
 use super::topic::Topic;
@@ -139,13 +141,14 @@ impl Hub {
                 return Ok(());
             }
         }
-        self.check(
-            &mut state,
-            &proposal.topic,
-            &proposal.publication,
-            &proposal.expected,
-        )
-        .map(|_| ())
+        self.check_in(&mut state, proposal)
+    }
+
+    /// Checks everything of a proposal but its key.
+    fn check_in(&self, state: &mut State, proposal: &Proposal) -> Result<(), PublishError> {
+        let (topic, publication) = (&proposal.topic, &proposal.publication);
+        self.check(state, topic, publication, &proposal.expected)
+            .map(|_| ())
     }
 
     /// Answers a proposal whose key the log has seen in an event that has been applied.
@@ -162,12 +165,7 @@ impl Hub {
 
     /// Why the log has seen a proposal's key, and the hub no event under it.
     fn reason_for_none(&self, state: &mut State, proposal: &Proposal) -> PublishError {
-        let checked = self.check(
-            state,
-            &proposal.topic,
-            &proposal.publication,
-            &proposal.expected,
-        );
+        let checked = self.check_in(state, proposal);
         checked.err().unwrap_or_else(|| {
             let failure = Unavailable {
                 reason: "an earlier request under this key came too late and was not published; use another key"
@@ -240,15 +238,9 @@ impl Hub {
         log: &dyn SharedLog,
         topic: &Topic,
         publication: PublishRequest,
-    ) -> Result<
-        (
-            Proposal,
-            tokio::sync::oneshot::Receiver<super::shared::Answer>,
-        ),
-        PublishError,
-    > {
-        // An event that is larger than all the room takes all of it.
+    ) -> Result<(Proposal, oneshot::Receiver<Answer>), PublishError> {
         log.health()?;
+        // An event that is larger than all the room takes all of it.
         let bytes = PROPOSAL_BYTES + 2 * publication.data.len();
         let share = bytes.min(log.room_bytes());
         let share = u32::try_from(share).unwrap_or(u32::MAX);
@@ -266,14 +258,8 @@ impl Hub {
         if let Some(first) = self.first_result(&mut state, proposal)? {
             return Ok(Some(first));
         }
-        let checked = self.check(
-            &mut state,
-            &proposal.topic,
-            &proposal.publication,
-            &proposal.expected,
-        );
-        proposal.holds = match checked {
-            Ok(_) => true,
+        proposal.holds = match self.check_in(&mut state, proposal) {
+            Ok(()) => true,
             // The event that is expected may be one that this hub has not applied yet: the log has it checked again.
             Err(PublishError::Moved(_)) => false,
             Err(error) => return Err(error),
@@ -296,16 +282,9 @@ impl Hub {
         let known = state
             .idempotency
             .look_up(&proposal.topic, key, publication)?;
-        Ok(known.ok().map(|first| PublishReceipt {
-            // An equal request has the same own id, if it has one.
-            id: publication
-                .id
-                .clone()
-                .unwrap_or_else(|| self.id(first.offset)),
-            topic: proposal.topic.clone(),
-            subscribers: first.subscribers,
-            is_repeat: true,
-        }))
+        Ok(known
+            .ok()
+            .map(|first| self.first_receipt(&proposal.topic, publication, first)))
     }
 }
 

@@ -12,6 +12,12 @@ pub(super) fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// A moment as milliseconds since 1970; 0 before.
+pub(super) fn milliseconds(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.map_or(0, |since| since.as_millis().try_into().unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 pub(in crate::hub) use stopped::Stopped;
 

@@ -59,6 +59,7 @@ use super::older::OlderEvents;
 use super::shared::{Follower, Proposal, SharedLog};
 use super::{AnyLog, Unavailable, UnavailableKind};
 use crate::hub::position::Offset;
+use crate::hub::wall_clock::milliseconds;
 
 /// The oldest nats-server that does everything that this log needs: atomic batches that are checked for repeated messages.
 const OLDEST_SERVER: (i64, i64, i64) = (2, 12, 1);
@@ -314,7 +315,7 @@ impl Node {
         RequestId {
             node: self.name.clone(),
             number,
-            before: message::milliseconds(until),
+            before: milliseconds(until),
         }
     }
 

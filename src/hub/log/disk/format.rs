@@ -28,7 +28,7 @@ use crate::hub::log::KeyRecord;
 use crate::hub::position::Offset;
 use crate::hub::publish::{IdempotencyKey, PublishRequest};
 use crate::hub::topic::Topic;
-use crate::hub::wall_clock;
+use crate::hub::wall_clock::{self, milliseconds};
 use crate::protocol::END_EVENT;
 use crate::protocol::event::{EventId, EventType};
 
@@ -124,12 +124,6 @@ pub(super) struct StoredKey<'a> {
     pub(super) key: &'a str,
     pub(super) publisher: u64,
     pub(super) subscribers: usize,
-}
-
-/// Milliseconds since 1970.
-pub(super) fn milliseconds(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
-    since_1970.map_or(0, |since| since.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 /// The moment that was so long ago, in milliseconds since 1970.

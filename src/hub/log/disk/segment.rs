@@ -12,13 +12,14 @@ use parking_lot::{Mutex, RwLock};
 
 use super::StagedEvent;
 use super::format::{
-    FRAME_HEAD_BYTES, FRAME_MAGIC, FrameHead, HEADER_BYTES, Header, HeaderError, Record,
-    milliseconds, put_event, put_topic,
+    FRAME_HEAD_BYTES, FRAME_MAGIC, FrameHead, HEADER_BYTES, Header, HeaderError, Record, put_event,
+    put_topic,
 };
 use super::index::{Index, Place, relative};
 use super::storage::{Storage, StoredFile, read_whole};
 use crate::hub::position::Offset;
 use crate::hub::topic::Topic;
+use crate::hub::wall_clock::milliseconds;
 
 /// How much of a file is read at once, if all of it is.
 const WINDOW_BYTES: usize = 1 << 20;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::format::{milliseconds, milliseconds_ago};
+use super::format::milliseconds_ago;
 use super::meta::Meta;
 use super::segment::SegmentWriter;
 use super::segments::Segments;
@@ -19,7 +19,7 @@ use super::stage_queue::Work;
 use super::{DiskConfig, StagedEvent, Staging, SyncPolicy};
 use crate::hub::log::{Committer, Unavailable, UnavailableKind};
 use crate::hub::position::Offset;
-use crate::hub::wall_clock;
+use crate::hub::wall_clock::{self, milliseconds};
 
 /// Most events of one frame.
 pub(super) const MAX_FRAME_EVENTS: usize = 4_096;

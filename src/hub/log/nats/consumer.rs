@@ -55,6 +55,8 @@ pub(super) struct Seen {
     created: SystemTime,
     /// The newest message that has been read, or that was gone before.
     sequence: u64,
+    /// How many messages the server's consumer has sent, by its own count: it leaves none out.
+    delivery: u64,
     /// The newest messages, oldest first, with the times that the stream has given them.
     newest: VecDeque<(u64, SystemTime)>,
     /// The newest of those that do not vanish before others, which ephemeral events do.
@@ -83,9 +85,16 @@ enum Interruption {
 impl Seen {
     /// Nothing has been read of a stream.
     pub(super) fn before(info: &Info) -> Self {
+        let gone = info.state.first_sequence.saturating_sub(1);
+        Self::through(gone, info.created.into())
+    }
+
+    /// Nothing of a stream matters up to a message.
+    fn through(sequence: u64, created: SystemTime) -> Self {
         Self {
-            created: info.created.into(),
-            sequence: info.state.first_sequence.saturating_sub(1),
+            created,
+            sequence,
+            delivery: 0,
             newest: VecDeque::new(),
             kept: None,
             has_diverged: false,
@@ -157,7 +166,7 @@ async fn read(
     let mut messages = messages.await.map_err(nats)?;
     *node.paused_since.lock() = None;
     let mut is_connected = node.is_connected.clone();
-    let mut next_delivery = 1;
+    seen.delivery = 0;
     loop {
         let first = tokio::select! {
             message = messages.next() => message,
@@ -177,13 +186,6 @@ async fn read(
             if failure.is_some() {
                 break;
             }
-        }
-        for message in &batch {
-            let delivery = message.info().map_err(nats)?.consumer_sequence;
-            if delivery != next_delivery {
-                return Err(Interruption::Skipped);
-            }
-            next_delivery += 1;
         }
         apply(node, follower, seen, batch).await?;
         if let Some(failure) = failure {
@@ -231,6 +233,10 @@ async fn take(
 ) -> Result<(), Interruption> {
     let info = message.info().map_err(nats)?;
     let (sequence, at) = (info.stream_sequence, SystemTime::from(info.published));
+    if info.consumer_sequence != seen.delivery + 1 {
+        return Err(Interruption::Skipped);
+    }
+    seen.delivery += 1;
     if sequence <= seen.sequence {
         return Err(Interruption::Diverged);
     }
@@ -517,14 +523,7 @@ async fn begin_after_loss(
     }
     node.first_sequence
         .store(info.state.first_sequence, Ordering::Relaxed);
-    *seen = Seen {
-        created,
-        sequence: first.saturating_sub(1),
-        newest: VecDeque::new(),
-        kept: None,
-        has_diverged: false,
-        lacks_since: None,
-    };
+    *seen = Seen::through(first.saturating_sub(1), created);
     take_places(node, follower, places, Offset::START);
     node.has_applied(follower, seen.sequence);
     Ok(())

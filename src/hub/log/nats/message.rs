@@ -25,6 +25,7 @@ use crate::hub::log::shared::Proposal;
 use crate::hub::position::Offset;
 use crate::hub::publish::{IdempotencyKey, PublishRequest, RETRY_BOUNDS, check_id, check_type};
 use crate::hub::topic::Topic;
+use crate::hub::wall_clock::milliseconds;
 use crate::protocol::event::EventType;
 
 const TYPE: &str = "Fairwind-Type";
@@ -96,14 +97,6 @@ impl ReadMessage {
         let request = self.request.as_ref();
         request.is_some_and(|request| request.is_over(at))
     }
-}
-
-/// A moment as milliseconds since 1970.
-pub(super) fn milliseconds(at: SystemTime) -> u64 {
-    let since = at
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The headers that say what a proposal says beside its data.

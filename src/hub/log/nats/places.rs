@@ -112,14 +112,18 @@ impl Places {
 
     /// The marker of the newest loss: the first message that follows it.
     pub(super) fn newest_loss(&self) -> Option<u64> {
-        let newest = self.ranges.iter().rev().find(|range| range.has_lost);
-        newest.map(|range| range.sequence)
+        self.lossy_range().map(|range| range.sequence)
     }
 
     /// Every event up to here counts as lost for a reader that has not read it.
     pub(super) fn lost_through(&self) -> Offset {
-        let newest = self.ranges.iter().rev().find(|range| range.has_lost);
-        newest.map_or(Offset::START, |range| range.first().previous())
+        self.lossy_range()
+            .map_or(Offset::START, |range| range.first().previous())
+    }
+
+    /// The newest epoch that began because of a loss.
+    fn lossy_range(&self) -> Option<&Range> {
+        self.ranges.iter().rev().find(|range| range.has_lost)
     }
 
     /// The offset of a message.

@@ -39,7 +39,7 @@ const STRICT: usize = 64;
 
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 const TTL: &str = "Nats-TTL";
-const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
+pub(super) const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_NUMBER: &str = "Nats-Batch-Sequence";

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::stream::{Info, RawMessageErrorKind, Stream};
 use async_nats::{Client, HeaderMap, Request};
-use serde::Deserialize;
 use tokio::time::{interval, sleep};
 
 use super::places::{Marker, Places};
+use super::publisher::EXPECTED_LAST;
 use super::subjects::Subjects;
 use super::{Node, OpenError, stream};
 use crate::hub::position::Epoch;
@@ -34,7 +34,6 @@ pub(super) struct Begun {
 }
 
 /// A marker of the stream.
-#[derive(Clone)]
 pub(super) struct Found {
     pub(super) places: Places,
     /// When the stream has stored it.
@@ -103,36 +102,23 @@ pub(super) async fn newest_marker(
     Ok(Some(found.ok_or(OpenError::Marker(sequence))))
 }
 
-/// Publishes a marker, if the newest one still has the expected sequence; 0 if there must be none. Returns whether it is known
-/// to be in the stream.
-pub(super) async fn publish(
-    client: &Client,
-    subjects: &Subjects,
-    marker: &Marker,
-    expected: u64,
-) -> bool {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        seq: u64,
-    }
+/// Publishes a marker, if the newest one still has the expected sequence; 0 if there must be none. Whether it has come through is
+/// seen when the newest marker is read again.
+pub(super) async fn publish(client: &Client, subjects: &Subjects, marker: &Marker, expected: u64) {
     // It is made of texts and numbers.
     let Ok(payload) = serde_json::to_vec(marker) else {
-        return false;
+        return;
     };
     let mut headers = HeaderMap::new();
-    headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
+    headers.insert(EXPECTED_LAST, expected.to_string());
     let request = Request::new()
         .headers(headers)
         .payload(payload.into())
         .timeout(Some(REQUEST));
-    let answer = client
+    // A refusal means that another node has been quicker.
+    let _ = client
         .send_request(subjects.marker().to_owned(), request)
         .await;
-    let answer = answer
-        .ok()
-        .and_then(|answer| serde_json::from_slice(&answer.payload).ok());
-    answer.is_some_and(|answer: Answer| answer.seq > 0)
 }
 
 /// A name that no other epoch of the stream has: the time, as every epoch's, and some letters, since two nodes may start at
