@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use crate::binary::pause;
 use crate::connection::PATIENCE;
 use crate::folder::Folder;
 
@@ -246,7 +247,8 @@ impl Engine {
 
     /// It stops in the middle of what it does, and keeps its connections.
     pub async fn pause(&self) {
-        self.signal("-STOP").await;
+        let child = self.child.as_ref().expect("a running nats-server");
+        pause(child.id().expect("a running process")).await;
     }
 
     /// It goes on.

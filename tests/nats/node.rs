@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::binary::Binary;
+use crate::binary::{Binary, pause};
 use crate::connection::{Answer, Connection, PATIENCE, Stream, ask};
 use crate::engine::{Engine, LOOK, own_host};
 use crate::parser::Message;
@@ -81,7 +81,7 @@ impl Node {
     }
 
     pub async fn pause(&self) {
-        self.binary().signal("-STOP").await;
+        pause(self.binary().child.id().expect("a running process")).await;
     }
 
     pub async fn resume(&self) {

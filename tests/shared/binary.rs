@@ -8,10 +8,40 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Longer than a start should take, so that a test that hangs says where.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a test looks at the threads of a process that it stops.
+const LOOK_AT_THREADS: Duration = Duration::from_millis(1);
+
+/// Stops this process with SIGSTOP, and waits until each of its threads has stopped: `kill` returns before that, and a thread
+/// that is in the middle of an fsync lets the others run until the disk has answered.
+#[allow(dead_code)]
+pub async fn pause(id: u32) {
+    let status = Command::new("kill")
+        .args(["-STOP", &id.to_string()])
+        .status();
+    assert!(status.await.expect("kill runs").success());
+    let stopped = timeout(PATIENCE, async {
+        while !has_stopped(id) {
+            sleep(LOOK_AT_THREADS).await;
+        }
+    });
+    stopped.await.expect("every thread stops");
+}
+
+/// Whether the state of every thread is `T`, as proc(5) says.
+fn has_stopped(id: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("a running process");
+    threads.flatten().all(|thread| {
+        // A thread that has ended since has no state.
+        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let after_the_name = state.rsplit_once(") ").map_or("T", |(_, rest)| rest);
+        after_the_name.starts_with('T')
+    })
+}
 
 /// A running server. It is killed when this is dropped.
 pub struct Binary {
