@@ -32,6 +32,16 @@ pub const HEARTBEAT: &str = "heartbeat";
 /// [`TYPE_EVENT`]: an EventSource hears no types but those it knows of. Its one value is [`AS_EVENT`].
 pub const TYPES: &str = "types";
 
+/// Query parameter that asks for another form of the events; its one value is [`JSON_FORMAT`].
+pub const FORMAT: &str = "format";
+
+/// The value of [`FORMAT`] by which each event is a message whose data is JSON, as in a WebSocket's frame, and whose id is the
+/// log's.
+pub const JSON_FORMAT: &str = "json";
+
+/// Query parameter of a stream that ends when its reader has what there was when it came: `false`.
+pub const FOLLOW: &str = "follow";
+
 /// The value of [`CONSUMERS`], of [`HEARTBEAT`] and of [`TYPES`].
 pub const AS_EVENT: &str = "event";
 

@@ -24,6 +24,7 @@ use super::position::Offset;
 pub use super::subscription::{
     LagPolicy, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
+use super::topic::Topic;
 use super::visibility::{View, Visibility};
 use super::watch::{ChannelId, TopicChange, WatchGuard, Watcher, Woken};
 use crate::protocol::event::EventId;
@@ -62,9 +63,9 @@ pub struct Subscriber {
     hub: Hub,
     /// The topics that have not ended, and the patterns.
     sources: Vec<Source>,
-    /// Whether it began with several topics. Publishers' own ids are unique within a topic only, so that such a reader knows
-    /// every event by the log's id.
-    is_of_several: bool,
+    /// Whether the reader knows every event by the log's id. It does if it began with several topics: publishers' own ids are
+    /// unique within a topic only.
+    uses_log_ids: bool,
     slow_reader: LagPolicy,
     /// The newest event at the time of the subscription.
     replayed_through: Offset,
@@ -122,6 +123,13 @@ impl Source {
     fn is_pattern(&self) -> bool {
         matches!(self.channel.matcher, Matcher::Pattern(_))
     }
+
+    fn reads(&self, topic: &Topic) -> bool {
+        match &self.channel.matcher {
+            Matcher::Topic(own) => own == topic,
+            Matcher::Pattern(pattern) => pattern.matches(topic),
+        }
+    }
 }
 
 impl Subscriber {
@@ -144,7 +152,7 @@ impl Subscriber {
         let mut subscriber = Self {
             position: Position::At(newest),
             hub,
-            is_of_several: sources.len() > 1 || sources.iter().any(Source::is_pattern),
+            uses_log_ids: sources.len() > 1 || sources.iter().any(Source::is_pattern),
             sources,
             slow_reader: subscription.slow_reader,
             replayed_through: newest,
@@ -172,9 +180,38 @@ impl Subscriber {
         }
     }
 
+    /// The same subscriber, which knows every event by the log's id even if it reads one topic.
+    #[must_use]
+    pub fn with_log_ids(mut self) -> Self {
+        self.uses_log_ids = true;
+        if let Position::Own(_) = self.position {
+            self.position = Position::At(self.cursor);
+        }
+        self
+    }
+
+    /// Whether it reads this topic: not if the topic has ended, and this reader has its end or comes after it.
+    pub fn reads(&self, topic: &Topic) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.reads(topic))
+    }
+
+    /// The topics of an event by which it came to this reader, the one that it was published to first.
+    pub fn topics_of<'a>(&self, entry: &'a Entry) -> impl Iterator<Item = &'a Topic> {
+        entry.topics().filter(|topic| self.reads(topic))
+    }
+
+    /// Whether it has read all that there was when it subscribed.
+    pub fn has_read_what_there_was(&self) -> bool {
+        self.gap.is_none()
+            && self.pending.is_none()
+            && self.older.is_none()
+            && self.cursor >= self.replayed_through
+    }
+
     /// The id that this reader knows an event by: its own, or the log's if the reader reads several topics.
     pub fn id_of(&self, entry: &Entry) -> EventId {
-        if self.is_of_several {
+        if self.uses_log_ids {
             self.hub.id(entry.offset)
         } else {
             entry.event.id.clone()
@@ -182,8 +219,8 @@ impl Subscriber {
     }
 
     /// Whether this reader knows every event by the log's id rather than the event's own.
-    pub fn is_of_several(&self) -> bool {
-        self.is_of_several
+    pub fn uses_log_ids(&self) -> bool {
+        self.uses_log_ids
     }
 
     /// What the reader asked for and cannot get, once. If it is not taken, it is read first.
@@ -312,10 +349,13 @@ impl Subscriber {
         })
     }
 
-    /// How many subscribers the first of the topics has at all hubs, this one among them; none if it has ended.
-    pub fn consumers(&self) -> Option<usize> {
-        let first = self.sources.first()?;
-        Some(first.channel.subscribers_everywhere())
+    /// How many subscribers each of the topics has at all hubs, this one among them. A topic that has ended has none, and a
+    /// pattern is not counted.
+    pub fn consumers(&self) -> impl Iterator<Item = (&Topic, usize)> {
+        self.sources.iter().filter_map(|source| {
+            let topic = source.channel.topic()?;
+            Some((topic, source.channel.subscribers_everywhere()))
+        })
     }
 
     /// What comes next in the logs, in the order of publication.
@@ -347,7 +387,7 @@ impl Subscriber {
     fn finish(&mut self, batch: Arc<Batch>) -> ReadOutcome {
         self.cursor = self.cursor.max(batch.through());
         if let Some(last) = batch.entries().last() {
-            self.position = if last.has_own_id && !self.is_of_several {
+            self.position = if last.has_own_id && !self.uses_log_ids {
                 Position::Own(last.event.id.clone())
             } else {
                 Position::At(last.offset)

@@ -358,9 +358,10 @@ impl Events {
     }
 
     /// Reads the opening, after which the reader has an id to come back with.
-    pub async fn read_opening(&mut self) {
+    pub async fn read_opening(&mut self) -> String {
         self.read_until(|parser| !parser.last_event_id.is_empty())
             .await;
+        self.parser.last_event_id.clone()
     }
 
     /// Reads to the proper end.

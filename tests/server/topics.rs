@@ -287,6 +287,166 @@ async fn who_asks_for_types_hears_every_event_as_a_message() {
 }
 
 #[tokio::test]
+async fn as_json_each_event_has_its_topic_its_type_and_its_own_id_and_the_stream_has_the_logs_ids()
+{
+    let server = TestServer::start(&QUIET).await;
+    let first = publish(&server, "a", "0");
+    let target = format!(
+        "/topics?topic=a&match=b/*&format=json&last_event_id={}",
+        first.replace('#', "%23")
+    );
+    let mut events = client::events(server.address, &target, &[]).await;
+    let opened_at = events.read_opening().await;
+    assert_eq!(opened_at, first);
+    for (target, body) in [
+        ("/topics/a?type=news&id=mine", "1\n\"2\""),
+        ("/topics/b/c", "3"),
+        ("/topics/other", "4"),
+    ] {
+        let answer = client::send_body(server.address, "POST", target, &[], body.as_bytes()).await;
+        assert_eq!(answer.status, 200);
+    }
+    client::send(server.address, "DELETE", "/topics/a", &[]).await;
+    let mut read = Vec::new();
+    for _ in 0..3 {
+        let message = events.next().await;
+        assert_eq!(message.event_type, "message");
+        assert!(message.last_event_id.starts_with('#'), "{message:?}");
+        read.push((message.data, message.last_event_id));
+    }
+    let [(one, _), (two, two_id), (end, end_id)] = read.as_slice() else {
+        unreachable!()
+    };
+    assert_eq!(
+        one,
+        r#"{"id":"mine","topic":"a","type":"news","data":"1\n\"2\""}"#
+    );
+    assert_eq!(
+        *two,
+        format!(r#"{{"id":"{two_id}","topic":"b/c","type":"message","data":"3"}}"#)
+    );
+    assert_eq!(
+        *end,
+        format!(r#"{{"id":"{end_id}","topic":"a","type":"end","data":"a"}}"#)
+    );
+    for (query, expected) in [
+        ("topic=a&format=xml", "format=json"),
+        ("topic=a&format=json&types=event", "leave types out"),
+        ("topic=a&follow=perhaps", "true or false"),
+    ] {
+        let answer = client::get(server.address, &format!("/topics?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().await.contains(expected), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn as_json_one_topic_has_the_logs_ids_too_after_an_own_one() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::send_body(server.address, "POST", "/topics/a?id=mine", &[], b"1").await;
+    assert_eq!(answer.status, 200);
+    let target = "/topics/a?format=json&last_event_id=mine";
+    let mut events = client::events(server.address, target, &[]).await;
+    assert!(events.read_opening().await.starts_with('#'));
+    let id = publish(&server, "a", "2");
+    assert_eq!(events.next().await.last_event_id, id);
+}
+
+#[tokio::test]
+async fn as_json_the_number_of_consumers_comes_for_each_topic() {
+    let server = TestServer::start(&QUIET).await;
+    let target = "/topics?topic=a&topic=b&match=c*&format=json&consumers=event";
+    let mut events = client::events(server.address, target, &[]).await;
+    events.read_opening().await;
+    for topic in ["a", "b"] {
+        let counted = events.next().await;
+        assert_eq!(counted.event_type, "consumers");
+        assert_eq!(
+            counted.data,
+            format!(r#"{{"topic":"{topic}","consumers":1}}"#)
+        );
+    }
+    let _other = client::events(server.address, "/topics/b", &[]).await;
+    let counted = events.next().await;
+    assert_eq!(counted.data, r#"{"topic":"b","consumers":2}"#);
+}
+
+#[tokio::test]
+async fn as_json_a_stream_begins_with_the_ends_that_came_before_it() {
+    let server = TestServer::start(&QUIET).await;
+    publish(&server, "a", "1");
+    client::send(server.address, "DELETE", "/topics/a", &[]).await;
+    let target = "/topics?topic=a&topic=b&format=json";
+    let mut events = client::events(server.address, target, &[]).await;
+    events.read_opening().await;
+    let end = events.next().await;
+    assert_eq!(end.data, r#"{"topic":"a","type":"end","data":"a"}"#);
+    publish(&server, "b", "2");
+    assert!(events.next().await.data.contains(r#""data":"2""#));
+    // A reader that comes from before the end gets it in its place.
+    let target = "/topics?topic=a&topic=b&format=json&last_event_id=earliest";
+    let mut events = client::events(server.address, target, &[]).await;
+    events.read_opening().await;
+    let mut data = Vec::new();
+    for _ in 0..3 {
+        data.push(events.next().await.data);
+    }
+    assert!(data[0].contains(r#""data":"1""#), "{data:?}");
+    assert!(data[1].contains(r#""type":"end""#), "{data:?}");
+    assert!(data[2].contains(r#""data":"2""#), "{data:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_follow_ends_with_what_there_was() {
+    let server = TestServer::start(&QUIET).await;
+    let ids: Vec<_> = ["1", "2", "3"]
+        .map(|data| publish(&server, "a", data))
+        .into();
+    let after_the_first = format!("last_event_id={}", ids[0].replace('#', "%23"));
+    for (query, expected) in [
+        ("last=2", &["2", "3"][..]),
+        ("last_event_id=earliest", &["1", "2", "3"]),
+        (after_the_first.as_str(), &["2", "3"]),
+        ("since=1h", &["1", "2", "3"]),
+        ("last=0", &[]),
+    ] {
+        for target in [
+            format!("/topics/a?{query}&follow=false"),
+            format!("/topics?match=a*&{query}&follow=false"),
+        ] {
+            let mut events = client::events(server.address, &target, &[]).await;
+            events.read_opening().await;
+            let mut data = Vec::new();
+            while let Some(event) = events.try_next().await.expect("a proper end") {
+                if event.event_type == "message" {
+                    data.push(event.data);
+                }
+            }
+            assert_eq!(data, expected, "{target}");
+        }
+    }
+    let (mut websocket, _) = tokio_tungstenite::connect_async(format!(
+        "ws://{}/topics/a?last=2&follow=false",
+        server.address
+    ))
+    .await
+    .expect("a WebSocket");
+    let mut frames = Vec::new();
+    while let Some(Ok(frame)) = futures_util::StreamExt::next(&mut websocket).await {
+        frames.push(frame);
+    }
+    let [_, two, three, close] = frames.as_slice() else {
+        panic!("{frames:?}")
+    };
+    assert!(two.to_text().expect("a text").contains(r#""data":"2""#));
+    assert!(three.to_text().expect("a text").contains(r#""data":"3""#));
+    assert!(close.is_close(), "{close:?}");
+    server
+        .until(|server| server.hub.subscribers(&Topic::new("a").expect("a topic")) == 0)
+        .await;
+}
+
+#[tokio::test]
 async fn a_browser_gets_the_topics_page_and_goes_on_where_it_ends() {
     let server = TestServer::start(&["--clock-interval", "1h", "--anonymous-publish=on"]).await;
     publish(&server, "a b", "1");

@@ -80,7 +80,7 @@ impl Subscriber {
         }
         self.position = match known {
             // The publisher's own id stays what the reader knows.
-            Some(id) if !self.is_of_several && self.hub.offset(id).is_none() => {
+            Some(id) if !self.uses_log_ids && self.hub.offset(id).is_none() => {
                 Position::Own(id.clone())
             }
             _ => Position::At(self.cursor),

@@ -179,8 +179,8 @@ fn it_is_known_whether_an_event_has_woken_a_thread() {
 fn a_reader_of_one_topic_knows_events_by_their_own_ids_and_others_by_the_logs() {
     let hub = Hub::new(Limits::default());
     let one = reader(&hub, "a", Start::Now).expect("room");
-    assert!(!one.is_of_several());
-    assert!(reader_of_pattern(&hub, "a*").is_of_several());
+    assert!(!one.uses_log_ids());
+    assert!(reader_of_pattern(&hub, "a*").uses_log_ids());
 }
 
 #[test]

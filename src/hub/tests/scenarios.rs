@@ -61,6 +61,10 @@ fn subscribe_to_all<S: Store>(hub: &World<S>, topics: &[&str], start: Start) -> 
     .expect("a subscriber")
 }
 
+fn counts(subscriber: &Subscriber) -> Vec<usize> {
+    subscriber.consumers().map(|(_, count)| count).collect()
+}
+
 fn page(count: usize) -> HistoryQuery {
     HistoryQuery {
         count,
@@ -367,10 +371,10 @@ pub(super) async fn subscribers_are_counted_until_they_are_dropped<S: Store>() {
     let first = subscribe(&hub, &a, Start::Now);
     let second = subscribe(&hub, &a, Start::Now);
     assert_eq!(send(&hub, &a, PublishRequest::text("1")).subscribers, 2);
-    assert_eq!(second.consumers(), Some(2));
+    assert_eq!(counts(&second), [2]);
     drop(first);
     assert_eq!(hub.subscribers(&a), 1);
-    assert_eq!(second.consumers(), Some(1));
+    assert_eq!(counts(&second), [1]);
 }
 
 pub(super) async fn a_waiting_subscriber_is_woken<S: Store>() {

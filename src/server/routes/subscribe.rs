@@ -22,7 +22,9 @@ use crate::hub::subscriber::{
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, MATCH, TOPIC, TYPES};
+use crate::protocol::{
+    AS_EVENT, CONSUMERS, FOLLOW, FORMAT, HEARTBEAT, JSON_FORMAT, MATCH, TOPIC, TYPES,
+};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
@@ -53,6 +55,8 @@ pub(crate) struct StreamQuery {
     consumers: Option<String>,
     heartbeat: Option<String>,
     types: Option<String>,
+    format: Option<String>,
+    follow: Option<String>,
     slow_reader: Option<String>,
 }
 
@@ -138,8 +142,33 @@ impl StreamQuery {
             consumers: is_wanted(CONSUMERS, self.consumers.as_deref())?,
             heartbeat: is_wanted(HEARTBEAT, self.heartbeat.as_deref())?,
             types: is_wanted(TYPES, self.types.as_deref())?,
+            json: self.is_json()?,
             topics: false,
         })
+    }
+
+    fn is_json(&self) -> Result<bool, Problem> {
+        match self.format.as_deref() {
+            None => Ok(false),
+            Some(JSON_FORMAT) if self.types.is_none() => Ok(true),
+            Some(JSON_FORMAT) => Err(Problem::invalid_query(format!(
+                "with {FORMAT}={JSON_FORMAT} each event has its type anyway: leave {TYPES} out"
+            ))),
+            Some(_) => Err(Problem::invalid_query(format!(
+                "the query parameter {FORMAT} takes one value: write {FORMAT}={JSON_FORMAT}, or leave it out"
+            ))),
+        }
+    }
+
+    /// Whether the stream goes on when the reader has what there is.
+    pub(super) fn follows(&self) -> Result<bool, Problem> {
+        match self.follow.as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(Problem::invalid_query(format!(
+                "the query parameter {FOLLOW} takes true or false"
+            ))),
+        }
     }
 }
 
@@ -148,6 +177,7 @@ pub(super) struct Plan {
     subscription: Subscription,
     pub(super) timings: StreamTimings,
     pub(super) options: StreamOptions,
+    follows: bool,
 }
 
 /// What becomes of a plan.
@@ -178,10 +208,10 @@ impl Plan {
             topics: is_of_several,
             ..query.options()?
         };
-        if is_of_several && options.consumers {
-            return Err(Problem::invalid_query(
-                "a stream of several topics has no one number of consumers: leave it out",
-            ));
+        if is_of_several && options.consumers && !options.json {
+            return Err(Problem::invalid_query(format!(
+                "a stream of several topics has no one number of consumers: leave it out, or add {FORMAT}={JSON_FORMAT}, which names the topic of each"
+            )));
         }
         let reader = state.access.reader(caller)?;
         for topic in &topics {
@@ -217,6 +247,7 @@ impl Plan {
                 .timings(slow_reader)
                 .until(reader.expires_at()),
             options,
+            follows: query.follows()?,
         })
     }
 
@@ -234,18 +265,36 @@ impl Plan {
             && topics.all(|wanted| state.hub.snapshot(&wanted.topic, &nothing).has_ended)
     }
 
+    /// The topics that had ended, and were read to their end, before this session began.
+    fn ended(&self, session: &StreamSession) -> Vec<Topic> {
+        let topics = self.subscription.topics.iter().map(|wanted| &wanted.topic);
+        let subscriber = session.subscriber();
+        topics
+            .filter(|topic| !subscriber.reads(topic))
+            .cloned()
+            .collect()
+    }
+
     /// Subscribes.
     pub(super) fn start(&self, state: &AppState, client: Option<ClientAddress>) -> Outcome {
         let Some(admission) = state.admit(client, self.subscription.len()) else {
             return Outcome::Full;
         };
         match state.hub.subscribe(&self.subscription) {
-            Ok(subscriber) => Outcome::Open(Box::new(StreamSession::new(
-                subscriber,
-                admission,
-                self.timings,
-                self.options.consumers,
-            ))),
+            Ok(subscriber) => {
+                let subscriber = if self.options.json {
+                    subscriber.with_log_ids()
+                } else {
+                    subscriber
+                };
+                let counts = self.options.consumers;
+                let session = StreamSession::new(subscriber, admission, self.timings, counts);
+                Outcome::Open(Box::new(if self.follows {
+                    session
+                } else {
+                    session.ending_when_read()
+                }))
+            }
             Err(SubscribeError::Ended) => Outcome::Ended,
             Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
@@ -285,7 +334,9 @@ pub(super) fn open(
     Ok(match plan.start(state, client) {
         Outcome::Open(..) if request.method == Method::HEAD => answer(Body::empty()),
         Outcome::Open(session) => {
-            let stream = WireStream::events(*session, &plan.timings, plan.options, compressed);
+            let ended = plan.ended(&session);
+            let stream =
+                WireStream::events(*session, &plan.timings, plan.options, compressed, &ended);
             let stream = OpenStream::new(Opened::Stream(Box::new(stream)));
             let mut answer = answer(stream.body());
             // The connection decides how it is written.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::hub::batch::Batch;
 use crate::hub::subscriber::{ReadMemo, ReadOutcome, Subscriber};
+use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::server::auth::expiry::Expiry;
@@ -59,8 +60,8 @@ pub(crate) enum StreamItem {
     Batch(Arc<Batch>),
     /// Events are missing; the id is where the reader is now.
     Gap(Gap, EventId),
-    /// How many consumers the topic has.
-    Consumers(usize),
+    /// How many consumers these topics have.
+    Consumers(Vec<(Topic, usize)>),
     /// The silence has been long.
     Heartbeat,
 }
@@ -80,6 +81,8 @@ pub(crate) enum CloseReason {
     TooSlow,
     /// All its topics have ended.
     TopicEnded,
+    /// The reader has what there was when it came, and wants no more.
+    Read,
     /// The reader has not answered a ping.
     NoPong,
 }
@@ -112,11 +115,13 @@ pub(crate) struct StreamSession {
     opened_at: Instant,
     /// The number of consumers, for a reader that asked for it.
     consumers: Option<Box<Consumers>>,
+    /// Whether it ends when the reader has what there was when it came.
+    ends_when_read: bool,
 }
 
 /// What a reader knows of the number of consumers.
 struct Consumers {
-    sent: Option<usize>,
+    sent: Vec<(Topic, usize)>,
     next_at: Instant,
 }
 
@@ -166,7 +171,7 @@ impl StreamSession {
         let lifetime_over = now + timings.jittered_lifetime();
         let consumers = with_consumers.then(|| {
             Box::new(Consumers {
-                sent: None,
+                sent: Vec::new(),
                 next_at: now,
             })
         });
@@ -187,7 +192,14 @@ impl StreamSession {
             last_event: now,
             opened_at: now,
             consumers,
+            ends_when_read: false,
         }
+    }
+
+    /// The same, but it ends when the reader has what there was when it came.
+    pub(crate) fn ending_when_read(mut self) -> Self {
+        self.ends_when_read = true;
+        self
     }
 
     /// What the reader asked for and cannot get, once; and the id from which it goes on.
@@ -250,8 +262,11 @@ impl StreamSession {
                 return Ok(Some(item));
             }
         }
-        if let Some(count) = self.consumers_to_send(now) {
-            return Ok(Some(StreamItem::Consumers(count)));
+        if self.ends_when_read && self.subscriber.has_read_what_there_was() {
+            return Err(CloseReason::Read);
+        }
+        if let Some(counts) = self.consumers_to_send(now) {
+            return Ok(Some(StreamItem::Consumers(counts)));
         }
         let is_silent = now >= self.last_sent + self.heartbeat.duration();
         Ok(is_silent.then_some(StreamItem::Heartbeat))
@@ -295,7 +310,7 @@ impl StreamSession {
     pub(crate) fn done(&mut self, now: Instant) -> Next {
         self.progress(now);
         // A reader that had stalled is handled by the next poll, as one that has not lost anything.
-        if self.has_stalled || self.subscriber.is_ready() {
+        if self.has_stalled || self.ends_when_read || self.subscriber.is_ready() {
             Next::Now
         } else {
             self.sending_since = None;
@@ -334,8 +349,8 @@ impl StreamSession {
         let due = (self.last_sent + self.heartbeat.duration())
             .min(self.last_event + self.idle_timeout.duration())
             .min(self.ends_at);
-        match (&self.consumers, self.subscriber.consumers()) {
-            (Some(consumers), Some(count)) if consumers.sent != Some(count) => {
+        match &self.consumers {
+            Some(consumers) if consumers.unsent(&self.subscriber).next().is_some() => {
                 due.min(consumers.next_at)
             }
             _ => due,
@@ -412,16 +427,40 @@ impl StreamSession {
         }
     }
 
-    /// A number of consumers that the reader does not know, if it may be sent again.
-    fn consumers_to_send(&mut self, now: Instant) -> Option<usize> {
+    /// The numbers of consumers that the reader does not know, if they may be sent again.
+    fn consumers_to_send(&mut self, now: Instant) -> Option<Vec<(Topic, usize)>> {
         let consumers = self.consumers.as_mut()?;
-        let count = self.subscriber.consumers()?;
-        if consumers.sent == Some(count) || now < consumers.next_at {
+        if now < consumers.next_at {
             return None;
         }
-        consumers.sent = Some(count);
+        let counts: Vec<_> = consumers
+            .unsent(&self.subscriber)
+            .map(|(topic, count)| (topic.clone(), count))
+            .collect();
+        if counts.is_empty() {
+            return None;
+        }
+        for (topic, count) in &counts {
+            match consumers.sent.iter_mut().find(|(known, _)| known == topic) {
+                Some((_, sent)) => *sent = *count,
+                None => consumers.sent.push((topic.clone(), *count)),
+            }
+        }
         consumers.next_at = now + CONSUMERS_INTERVAL;
-        Some(count)
+        Some(counts)
+    }
+}
+
+impl Consumers {
+    /// The topics of whose number the reader does not know.
+    fn unsent<'a>(
+        &'a self,
+        subscriber: &'a Subscriber,
+    ) -> impl Iterator<Item = (&'a Topic, usize)> {
+        subscriber.consumers().filter(|(topic, count)| {
+            let mut sent = self.sent.iter();
+            !sent.any(|(known, sent)| known == *topic && sent == count)
+        })
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::hub::Entry;
 use crate::hub::batch::Batch;
+use crate::hub::topic::Topic;
 use crate::protocol::event::{EventId, EventType};
 use crate::protocol::event_stream::{
     push_comment, push_event_without_id, push_fields, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
 use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
+use crate::server::stream::json::{ConsumersJson, EventJson, to_text};
 use crate::server::stream::session::{StreamSession, StreamTimings};
 
 /// What a reader asked for beside the topic's events.
@@ -24,6 +26,8 @@ pub(crate) struct StreamOptions {
     pub(crate) topics: bool,
     /// Every publisher's event as a message, with an event before it that names its type.
     pub(crate) types: bool,
+    /// Every event as a message whose data is the JSON of a WebSocket's frame.
+    pub(crate) json: bool,
 }
 
 /// What a server that cannot serve a stream now sends in its place. An EventSource gives up for good on any status but
@@ -36,11 +40,12 @@ pub(crate) fn come_back_later(timings: StreamTimings) -> String {
     out
 }
 
-/// What is sent before anything else.
+/// What is sent before anything else. A reader of JSON is told which of its topics have ended already.
 pub(super) fn opening(
     session: &mut StreamSession,
     timings: &StreamTimings,
     options: StreamOptions,
+    ended: &[Topic],
 ) -> String {
     let mut out = String::new();
     push_comment(&mut out, "fairwind");
@@ -56,6 +61,12 @@ pub(super) fn opening(
     if options.heartbeat {
         push_heartbeat(&mut out, options, timings.heartbeat);
     }
+    if options.json {
+        for topic in ended {
+            push_json(&mut out, &EventJson::earlier_end(topic));
+            out.push('\n');
+        }
+    }
     out
 }
 
@@ -67,9 +78,19 @@ pub(super) fn push_gap(out: &mut String, gap: &Gap, position: &EventId) {
     push_id_and_dispatch(out, position);
 }
 
-/// The number of consumers.
-pub(super) fn push_consumers(out: &mut String, count: usize) {
-    push_named(out, CONSUMERS_EVENT, &count.to_string());
+/// The numbers of consumers.
+pub(super) fn push_consumers(out: &mut String, options: StreamOptions, counts: &[(Topic, usize)]) {
+    for (topic, count) in counts {
+        let data = if options.json {
+            to_text(&ConsumersJson {
+                topic: Some(topic.as_str()),
+                consumers: *count,
+            })
+        } else {
+            count.to_string()
+        };
+        push_named(out, CONSUMERS_EVENT, &data);
+    }
 }
 
 /// A heartbeat: a comment, or an event that says how long a silence can be, for a page that wants to hear it.
@@ -83,7 +104,7 @@ pub(super) fn push_heartbeat(out: &mut String, options: StreamOptions, interval:
 
 /// The events of a batch as a session's reader knows them.
 pub(super) fn events(batch: &Batch, options: StreamOptions, session: &StreamSession) -> String {
-    let of_each = if options.types || options.topics {
+    let of_each = if options.types || options.topics || options.json {
         96
     } else {
         32
@@ -92,8 +113,19 @@ pub(super) fn events(batch: &Batch, options: StreamOptions, session: &StreamSess
     let mut out = String::with_capacity(capacity);
     let subscriber = session.subscriber();
     for entry in batch.entries() {
-        push_entry(&mut out, entry, options);
-        if subscriber.is_of_several() {
+        if options.json {
+            let event = EventJson::new(entry);
+            let is_of_one = entry.topics().nth(1).is_none();
+            let event = if is_of_one {
+                event
+            } else {
+                event.by_topics(subscriber.topics_of(entry))
+            };
+            push_json(&mut out, &event);
+        } else {
+            push_entry(&mut out, entry, options);
+        }
+        if subscriber.uses_log_ids() {
             push_id_and_dispatch(&mut out, &subscriber.id_of(entry));
         } else {
             push_id_and_dispatch(&mut out, &entry.event.id);
@@ -122,6 +154,10 @@ fn push_entry(out: &mut String, entry: &Entry, options: StreamOptions) {
     }
 }
 
+fn push_json(out: &mut String, event: &EventJson<'_>) {
+    push_fields(out, &EventType::default(), &to_text(event));
+}
+
 fn push_named(out: &mut String, event_type: &'static str, data: &str) {
     push_event_without_id(out, &EventType::constant(event_type), data);
 }
@@ -140,7 +176,6 @@ mod tests {
     use super::*;
     use crate::hub::publish::{Preconditions, PublishRequest};
     use crate::hub::subscriber::{LagPolicy, Start, Subscriber, Subscription};
-    use crate::hub::topic::Topic;
     use crate::hub::{HistoryQuery, Hub, Limits};
     use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
     use crate::server::ops::metrics::Metrics;
@@ -212,7 +247,7 @@ mod tests {
         options: StreamOptions,
     ) -> Chunks {
         let session = StreamSession::new(subscriber, admission, timings, options.consumers);
-        let stream = WireStream::events(session, &timings, options, None);
+        let stream = WireStream::events(session, &timings, options, None, &[]);
         Box::pin(stream.into_body().into_data_stream())
     }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use super::json::{ConsumersJson, EventJson, to_text};
 use super::session::{CloseReason, StreamItem, StreamSession};
 use crate::hub::batch::Batch;
 use crate::protocol::event::EventId;
@@ -33,21 +34,13 @@ const OF_EACH_EVENT: usize = 64;
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Message<'a> {
-    Event {
-        id: &'a EventId,
-        topic: &'a str,
-        r#type: &'a str,
-        data: &'a str,
-    },
     /// Where the reader is, at first and after a gap.
     Position {
         #[serde(skip_serializing_if = "Option::is_none")]
         gap: Option<&'a Gap>,
         id: &'a EventId,
     },
-    Consumers {
-        consumers: usize,
-    },
+    Consumers(ConsumersJson<'a>),
 }
 
 /// Why a connection is closed: a code of RFC 6455, section 7.4.1, and a sentence.
@@ -237,16 +230,19 @@ pub(super) fn opening(session: &mut StreamSession) -> Bytes {
         gap: gap.as_ref(),
         id: &id,
     };
-    text_frame(&json(&message))
+    text_frame(&to_text(&message))
 }
 
 /// How an item looks that is a reader's own.
 pub(super) fn own_frame(item: &StreamItem) -> Bytes {
     match item {
-        StreamItem::Gap(gap, id) => text_frame(&json(&Message::Position { gap: Some(gap), id })),
-        StreamItem::Consumers(consumers) => text_frame(&json(&Message::Consumers {
-            consumers: *consumers,
-        })),
+        StreamItem::Gap(gap, id) => text_frame(&to_text(&Message::Position { gap: Some(gap), id })),
+        StreamItem::Consumers(counts) => {
+            let consumers = counts.first().map_or(0, |(_, count)| *count);
+            let topic = None;
+            let message = Message::Consumers(ConsumersJson { topic, consumers });
+            text_frame(&to_text(&message))
+        }
         StreamItem::Heartbeat | StreamItem::Batch(_) => frame(OpCode::Control(Control::Ping), &[]),
     }
 }
@@ -254,13 +250,8 @@ pub(super) fn own_frame(item: &StreamItem) -> Bytes {
 /// Appends the events of a batch, a frame for each.
 pub(super) fn push_events(out: &mut Vec<u8>, batch: &Batch) {
     for entry in batch.entries() {
-        let message = Message::Event {
-            id: &entry.event.id,
-            topic: entry.topic.as_str(),
-            r#type: entry.event.event_type.as_str(),
-            data: &entry.event.data,
-        };
-        push_frame(out, OpCode::Data(Data::Text), json(&message).as_bytes());
+        let message = to_text(&EventJson::new(entry));
+        push_frame(out, OpCode::Data(Data::Text), message.as_bytes());
     }
 }
 
@@ -311,6 +302,7 @@ pub(crate) fn reason_of(reason: CloseReason) -> Close {
             "the reader was too slow: come back and resume",
         ),
         CloseReason::TopicEnded => (CloseCode::Normal, "the topic has ended"),
+        CloseReason::Read => (CloseCode::Normal, "everything that there was has been sent"),
         CloseReason::NoPong => (
             CloseCode::Policy,
             "no answer to a ping: come back and resume",
@@ -338,9 +330,4 @@ fn push_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     // Writing into a vector cannot fail.
     let _ = header.format(payload.len() as u64, out);
     out.extend_from_slice(payload);
-}
-
-fn json(message: &Message<'_>) -> String {
-    // Texts and numbers: this cannot fail.
-    serde_json::to_string(message).unwrap_or_default()
 }

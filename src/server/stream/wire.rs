@@ -24,6 +24,7 @@ use super::sse::{self, StreamOptions};
 use super::websocket::{self, Client};
 use crate::hub::batch::{Batch, Format};
 use crate::hub::subscriber::ReadMemo;
+use crate::hub::topic::Topic;
 use crate::server::limits::shares::Share;
 use crate::server::ops::metrics::DeliveryStats;
 
@@ -155,14 +156,15 @@ impl Sending {
 }
 
 impl WireStream {
-    /// An event stream, compressed if there is a share for that.
+    /// An event stream, compressed if there is a share for that. These of its topics have ended already.
     pub(crate) fn events(
         mut session: StreamSession,
         timings: &StreamTimings,
         options: StreamOptions,
         compressed: Option<Share>,
+        ended: &[Topic],
     ) -> Self {
-        let opening = sse::opening(&mut session, timings, options);
+        let opening = sse::opening(&mut session, timings, options, ended);
         let mut gzip = compressed.map(|share| {
             Box::new(Compressed {
                 stream: GzipStream::default(),
@@ -369,10 +371,11 @@ impl WireStream {
                 true,
                 options.types,
                 options.topics,
-                self.session.subscriber().is_of_several(),
+                options.json,
+                self.session.subscriber().uses_log_ids(),
                 gzip.is_some(),
             ],
-            Form::WebSocket { .. } => [false; 5],
+            Form::WebSocket { .. } => [false; 6],
         };
         let bits = choices.into_iter();
         Format(bits.fold(0, |format, choice| format << 1 | u8::from(choice)))
@@ -390,7 +393,9 @@ impl WireStream {
                 let mut text = String::new();
                 match item {
                     StreamItem::Gap(gap, position) => sse::push_gap(&mut text, gap, position),
-                    StreamItem::Consumers(count) => sse::push_consumers(&mut text, *count),
+                    StreamItem::Consumers(counts) => {
+                        sse::push_consumers(&mut text, *options, counts)
+                    }
                     StreamItem::Heartbeat | StreamItem::Batch(_) => {
                         sse::push_heartbeat(&mut text, *options, heartbeat);
                     }
