@@ -2,7 +2,7 @@
 // Makes the site small that `cargo leptos build --release --frontend-only --js-minify=false` has built, before the server
 // embeds it: what only a panic's message needs goes (a panic traps, and the console has no more than its stack), exports
 // that no page calls go, functions that are alike stand side by side, the long names that the glue and the WebAssembly
-// know each other by become short ones, and every file is compressed. Without it the page works as well.
+// know each other by become short ones, scripts lose their comments, and every file is compressed. Without it the page works as well.
 //
 // It begins with what the linker has made, which must have its relocations: set FAIRWIND_RELOCATIONS for the build.
 // Where the files are, and wasm-opt's flags, are in `[package.metadata.leptos]` in Cargo.toml.
@@ -39,6 +39,7 @@ if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
     rmSync(folder, { recursive: true });
   }
 }
+for (const file of readdirSync(site)) if (file.endsWith('.js')) minify(join(site, file));
 for (const file of readdirSync(site, { recursive: true })) compress(join(site, file));
 
 function shrink(folder, linked, builtGlue) {
@@ -111,6 +112,12 @@ function shortNames(wasm, glue) {
 
 function wordsOf(text) {
   return new Set(text.match(/[\w$]+/g));
+}
+
+/** A module of `public` without its comments. */
+function minify(path) {
+  const { code } = transformSync(readFileSync(path, 'utf8'), { minify: true, format: 'esm', target: 'es2022' });
+  writeFileSync(path, code);
 }
 
 /** Writes the forms of a file that clients take, unless it is one of them, or a type that only editors read. */

@@ -2,7 +2,6 @@
 //! [`pages`], what a page is made of in [`components`], every sentence in [`messages`]; how events arrive is behind
 //! [`live`]. Which URL shows which page is the server's business.
 
-pub mod backoff;
 pub mod clock_text;
 pub mod components;
 pub mod connection;
@@ -41,7 +40,13 @@ pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
             let description = matches!(data, PageData::Clock(_))
                 .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
             let scripts = view! { <HydrationScripts options=options.clone() /> };
-            view! { {description} {scripts} }.into_any()
+            view! {
+                {description}
+                // The glue imports it.
+                <link rel="modulepreload" href="/fairwind.js" />
+                {scripts}
+            }
+            .into_any()
         }
         Page::Problem(_) => view! { <meta name="robots" content="noindex" /> }.into_any(),
         Page::Topics(list) if !list.is_refreshing => {

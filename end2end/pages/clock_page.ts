@@ -1,7 +1,7 @@
 import { expect, type Locator, type Page } from '@playwright/test';
 
 /** What the connection says of itself, in `data-state`. */
-export type ConnectionState = 'snapshot' | 'connecting' | 'live' | 'reconnecting' | 'ended' | 'closed';
+export type ConnectionState = 'snapshot' | 'connecting' | 'live' | 'polling' | 'reconnecting' | 'ended' | 'closed';
 
 /** An event id, taken apart for comparison. Clients must not do this; tests may. */
 export type EventId = { epoch: string; offset: number };

@@ -11,7 +11,6 @@ export class TopicPage extends ClockPage {
   readonly text: Locator;
   readonly type: Locator;
   readonly outcome: Locator;
-  readonly tabsNote: Locator;
 
   constructor(
     page: Page,
@@ -25,7 +24,6 @@ export class TopicPage extends ClockPage {
     this.text = page.getByRole('textbox', { name: 'Text' });
     this.type = page.getByRole('textbox', { name: 'Type' });
     this.outcome = page.locator('#published');
-    this.tabsNote = page.locator('#tabs-note');
   }
 
   get path(): string {

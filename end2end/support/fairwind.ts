@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const BINARY = fileURLToPath(new URL('../../target/release/fairwind', import.meta.url));
+const BINARY = process.env.TESTED_BINARY ?? fileURLToPath(new URL('../../target/release/fairwind', import.meta.url));
 
 /** How long the server may take to be ready, and to end: milliseconds. */
 const START_LIMIT = 10_000;

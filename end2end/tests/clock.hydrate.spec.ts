@@ -41,18 +41,20 @@ test('the number of messages grows with them', async ({ clock }) => {
   await expect.poll(received).toBeGreaterThan(before + 2);
 });
 
-test('a second page is counted while it is there', async ({ clock, context, server }) => {
+test('a second browser is counted while it is there, and a second page of the same is not', async ({ browser, clock, context, server }) => {
   await clock.openLive();
   await expect(clock.stat('consumers')).toContainText(/\b1\b/);
 
   const second = new ClockPage(await context.newPage());
   await second.openLive();
-  await expect(clock.stat('consumers')).toContainText(/\b2\b/);
-  await expect(second.stat('consumers')).toContainText(/\b2\b/);
+  const another = await browser.newContext({ baseURL: server.url });
+  const third = new ClockPage(await another.newPage());
+  await third.openLive();
+  for (const page of [clock, second, third]) await expect(page.stat('consumers')).toContainText(/\b2\b/);
   await expect.poll(() => server.consumers()).toBe(2);
 
-  await second.page.close();
-  await expect(clock.stat('consumers')).toContainText(/\b1\b/);
+  await another.close();
+  for (const page of [clock, second]) await expect(page.stat('consumers')).toContainText(/\b1\b/);
   await expect.poll(() => server.consumers()).toBe(1);
 });
 

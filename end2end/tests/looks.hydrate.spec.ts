@@ -22,7 +22,7 @@ for (const width of [390, 1280]) {
 
       test('axe finds nothing: reconnecting, after a gap', async ({ clock, consoleWatch, page, server }) => {
         await clock.openLive();
-        consoleWatch.allowOutage(`${server.url}/events`);
+        consoleWatch.allowOutage(`${server.url}/topics`);
         await server.stop();
         await clock.isIn('reconnecting');
         expect(await accessibilityProblems(page)).toEqual([]);

@@ -8,7 +8,7 @@ test('the server stops and comes back: the page says so, and goes on by itself',
   await clock.hasMoreMessages(3);
   await clock.page.evaluate(() => Object.assign(window, { sameDocument: true }));
 
-  consoleWatch.allowOutage(`${server.url}/events`);
+  consoleWatch.allowOutage(`${server.url}/topics`);
   await server.stop();
   await clock.isIn('reconnecting', SOON);
   await expect(clock.connection).toContainText('Reconnecting');
@@ -29,7 +29,7 @@ test('the server stops and comes back: the page says so, and goes on by itself',
 test('the server crashes and comes back', async ({ clock, consoleWatch, server }) => {
   await clock.openLive();
   await clock.hasMoreMessages(3);
-  consoleWatch.allowOutage(`${server.url}/events`);
+  consoleWatch.allowOutage(`${server.url}/topics`);
   await server.kill();
   await clock.isIn('reconnecting', SOON);
   await server.start();
@@ -53,7 +53,7 @@ test('streams that the server ends are resumed without a gap', async ({ clock, s
 
 test('"Try now" does not wait for the browser', async ({ clock, consoleWatch, server }) => {
   await clock.openLive();
-  consoleWatch.allowOutage(`${server.url}/events`);
+  consoleWatch.allowOutage(`${server.url}/topics`);
   await server.stop();
   await clock.isIn('reconnecting', SOON);
   await expect(clock.button('Try now')).toBeVisible();
@@ -69,7 +69,7 @@ test.describe('a network that goes dead without a word', () => {
   test('is noticed by its silence, and survived', async ({ clock, consoleWatch, server }) => {
     await clock.openLive();
     await clock.hasMoreMessages(3);
-    consoleWatch.allowOutage(`${server.url}/events`);
+    consoleWatch.allowOutage(`${server.url}/topics`);
     server.freeze();
     await clock.isIn('reconnecting', SOON);
     server.thaw();
@@ -95,7 +95,7 @@ test.describe('a server whose log is on disk', () => {
     await clock.openLive();
     for (const end of [() => server.kill(), () => server.stop()]) {
       await clock.hasMoreMessages(3);
-      consoleWatch.allowOutage(`${server.url}/events`);
+      consoleWatch.allowOutage(`${server.url}/topics`);
       await end();
       await clock.isIn('reconnecting', SOON);
       await server.start();

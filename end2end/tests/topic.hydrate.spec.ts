@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 
 import { expect, test } from '../fixtures.ts';
+import { ClockPage } from '../pages/clock_page.ts';
 import { TopicPage } from '../pages/topic_page.ts';
+import { ScriptPage } from '../support/script_page.ts';
 
 test('events of every type arrive, each with its type, and the newest stands large', async ({ kitchen, page }) => {
   await kitchen.publish('before');
@@ -233,16 +235,30 @@ test('a reader who may not publish sees why', async ({ page, server }) => {
   await expect(clock.text).toHaveCount(0);
 });
 
-test('several pages over HTTP/1.1 say that they share six connections', async ({ clock, context, server }) => {
+test('pages of topics, the clock and plain JavaScript share one stream', async ({ context, kitchen, server }) => {
+  const clock = new ClockPage(await context.newPage());
   await clock.openLive();
-  const note = clock.page.locator('#tabs-note');
-  await expect(note).toHaveText('');
-  const second = new TopicPage(await context.newPage(), server);
-  await second.openLive();
-  await expect(note).toContainText('2 pages of this server are open over HTTP/1.1');
-  await expect(second.tabsNote).toContainText('six connections');
-  await second.page.close({ runBeforeUnload: true });
-  await expect(note).toHaveText('');
+  await kitchen.openLive();
+  const plain = await ScriptPage.open(context, server.url, 'kitchen');
+  const garden = new TopicPage(await context.newPage(), server, 'garden');
+  await garden.openLive();
+  const streams = async () => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    return /^fairwind_subscribers (\d+)$/m.exec(metrics)?.[1];
+  };
+  await expect.poll(streams).toBe('1');
+  await kitchen.publish('tea');
+  await garden.publish('roses');
+  await plain.hears('tea');
+  await expect(kitchen.rows).toContainText(['tea']);
+  await expect(garden.rows).toContainText(['roses']);
+  await clock.hasMoreMessages(3);
+  // The first page leads. When it goes, the others stay.
+  await clock.page.close();
+  await kitchen.publish('more tea');
+  await plain.hears('more tea');
+  await expect(kitchen.rows).toContainText(['tea', 'more tea']);
+  await expect.poll(streams).toBe('1');
 });
 
 test('hostile events are text, and do not break the page', async ({ kitchen, page }) => {

@@ -13,7 +13,6 @@ pub mod message_row;
 pub mod programs;
 pub mod publish_form;
 pub mod stat;
-pub mod tabs_note;
 pub mod terminal_panel;
 pub mod topic_header;
 pub mod wind;

@@ -1,17 +1,17 @@
 //! The one seam between the pages and the browser: [`use_event_stream`] gives signals to show and controls to call. In the
-//! browser an EventSource is behind them; on the server they keep the values that the page is rendered with. Components
+//! browser `public/fairwind.js` is behind them, which has one EventSource for all pages; on the server they keep the values that the page is rendered with. Components
 //! know no sockets.
 //!
 //! Signals of few types: what Leptos does with a type is in the WebAssembly once for each.
 //!
 //! In the browser it is composed of parts that a page of another kind can use singly:
 //!
-//! * `client`: one event stream that is kept open, and its [`ConnectionSignals`]
+//! * `client`: one subscription that is kept up, and its [`ConnectionSignals`]
 //! * `log_feed`: what arrives becomes rows, at the pace that the browser can take: [`LogSignals`]
 //! * `publisher`: the form that publishes, and its [`Publishing`]
 //! * `export`: the clipboard and the download
 //!
-//! Leaves what follows from what to [`super::connection`], the list to [`super::log_buffer`], how often it is rendered to
+//! Leaves the states to [`super::connection`], the list to [`super::log_buffer`], how often it is rendered to
 //! [`super::pace`], and every browser API to `browser`.
 
 use leptos::ev::{MouseEvent, SubmitEvent};
@@ -23,7 +23,6 @@ use super::log_buffer::{LogBuffer, MessageTime, Row};
 use super::publishing::Publishing;
 use super::snippets::Language;
 use crate::protocol::page::{TopicPage, start_of};
-use crate::protocol::{AS_EVENT, CONSUMERS, HEARTBEAT, TYPES};
 
 #[cfg(feature = "hydrate")]
 mod client;
@@ -56,8 +55,6 @@ pub struct EventStream {
     pub command: RwSignal<String>,
     /// The last attempt to publish.
     pub publishing: RwSignal<Publishing>,
-    /// How many pages of this server share the few connections that HTTP/1.1 has; 0 if they do not.
-    pub crowded_tabs: RwSignal<u64>,
     /// What performs the reader's actions.
     on_action: StoredValue<Option<Callback<Action>>>,
 }
@@ -182,16 +179,10 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
         announcement: RwSignal::new(String::new()),
         command: RwSignal::new(curl::plain(&page.origin, &page.stream_path)),
         publishing: RwSignal::new(Publishing::default()),
-        crowded_tabs: RwSignal::new(0),
         on_action: StoredValue::new(None),
     };
     connect(stream, page);
     stream
-}
-
-/// The path and query of the stream that a page reads, without the id that it goes on from.
-pub fn stream_url(stream_path: &str) -> String {
-    format!("{stream_path}?{CONSUMERS}={AS_EVENT}&{HEARTBEAT}={AS_EVENT}&{TYPES}={AS_EVENT}")
 }
 
 fn newest_text(data: &str) -> String {

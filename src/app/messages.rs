@@ -3,7 +3,7 @@
 
 pub mod help;
 
-use super::connection::{Connection, ReadyState, Reason, Retry};
+use super::connection::{Cause, Connection, ReadyState, Reason, Retry};
 use super::filter::FilterError;
 use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES, MessageTime, TimeKind};
 use super::publishing::Publishing;
@@ -234,15 +234,6 @@ fn with_remedy(what: &str, refusal: &Refusal) -> String {
     words
 }
 
-/// Said quietly where pages of one host can use up the connections that a browser allows.
-pub fn many_tabs(tabs: u64) -> String {
-    format!(
-        "{} pages of this server are open over HTTP/1.1, over which browsers allow six connections per host: with more, \
-         new ones wait. Over HTTPS (HTTP/2) they share one.",
-        number(tabs)
-    )
-}
-
 fn bytes(bytes: usize) -> String {
     match bytes {
         ..1_024 => format!("{bytes} bytes"),
@@ -368,7 +359,8 @@ pub fn connection_word(connection: &Connection) -> &'static str {
         Connection::Snapshot => "Snapshot",
         Connection::Connecting => "Connecting",
         Connection::Live => "Live",
-        Connection::Reconnecting(_) => "Reconnecting",
+        Connection::Polling => "Asking",
+        Connection::Reconnecting(..) => "Reconnecting",
         Connection::Ended => "Ended",
         Connection::Closed(_) => "Closed",
     }
@@ -380,15 +372,18 @@ pub fn connection_detail(connection: &Connection, seconds_left: u64) -> String {
         Connection::Snapshot => "As the server rendered this page.".to_owned(),
         Connection::Connecting => "Opening the event stream.".to_owned(),
         Connection::Live => "Each message arrives as it is sent.".to_owned(),
-        Connection::Reconnecting(Retry::Browser) => {
-            "The stream is lost. The browser tries again by itself.".to_owned()
+        Connection::Polling => {
+            "A proxy on the way holds the stream back, so the page asks every few seconds."
+                .to_owned()
         }
-        Connection::Reconnecting(Retry::Opening) => "Trying now.".to_owned(),
-        Connection::Reconnecting(Retry::Asking) => {
-            "The stream is lost. Asking the server why.".to_owned()
-        }
-        Connection::Reconnecting(Retry::Waiting) => {
-            format!("No stream. Trying again in {seconds_left} s.")
+        Connection::Reconnecting(retry, cause) => {
+            let retry = match retry {
+                Retry::Browser => "The browser tries again by itself.".to_owned(),
+                Retry::Opening => "Trying now.".to_owned(),
+                Retry::Asking => "Asking the server why.".to_owned(),
+                Retry::Waiting => format!("Trying again in {seconds_left} s."),
+            };
+            format!("{} {retry}", loss(*cause))
         }
         Connection::Ended => "The server has ended this topic. Nothing more will come.".to_owned(),
         Connection::Closed(Reason::Reader) => {
@@ -400,12 +395,25 @@ pub fn connection_detail(connection: &Connection, seconds_left: u64) -> String {
     }
 }
 
+/// How a stream was lost.
+fn loss(cause: Option<Cause>) -> &'static str {
+    match cause {
+        None => "The stream is lost.",
+        Some(Cause::Offline) => "There is no network.",
+        Some(Cause::Sleep) => "This device was asleep.",
+        Some(Cause::Silence) => "The stream had gone silent.",
+    }
+}
+
 /// What is said aloud when the connection has changed; `None` where a state only leads to the next.
 pub fn connection_said(connection: &Connection) -> Option<String> {
     match connection {
         Connection::Snapshot | Connection::Connecting => None,
         Connection::Live => Some("Connected. Messages are live.".to_owned()),
-        Connection::Reconnecting(_) => Some("The connection is lost. Reconnecting.".to_owned()),
+        Connection::Polling => {
+            Some("The stream is held back. New messages come every few seconds.".to_owned())
+        }
+        Connection::Reconnecting(..) => Some("The connection is lost. Reconnecting.".to_owned()),
         Connection::Ended => Some("The server has ended the stream.".to_owned()),
         Connection::Closed(Reason::Reader) => Some("Disconnected.".to_owned()),
         Connection::Closed(Reason::Refused(refusal)) => Some(format!(

@@ -1,4 +1,4 @@
-//! The browser's clocks, and chance.
+//! The browser's clocks.
 
 /// Milliseconds since the page was opened. Goes on while the page is hidden and never goes back.
 pub(crate) fn now() -> f64 {
@@ -17,9 +17,4 @@ pub(crate) fn rfc_3339(time_of_day: f64) -> String {
     js_sys::Date::new(&time_of_day.into())
         .to_iso_string()
         .into()
-}
-
-/// A random number from 0 to 1.
-pub(crate) fn chance() -> f64 {
-    js_sys::Math::random()
 }

@@ -1,4 +1,4 @@
-//! Reads JSON with the browser's own parser: a second one would weigh more than all the rest that reads it.
+//! Writes JSON with the browser's own means: a second writer would weigh more.
 
 use wasm_bindgen::JsValue;
 
@@ -8,22 +8,4 @@ pub(crate) fn quoted(text: &str) -> String {
     json.ok()
         .and_then(|json| json.as_string())
         .unwrap_or_default()
-}
-
-/// The number in this field of a JSON object; `None` if it is missing or no number.
-pub(crate) fn number(json: &str, field: &str) -> Option<f64> {
-    let object = js_sys::JSON::parse(json).ok()?;
-    js_sys::Reflect::get(&object, &JsValue::from_str(field))
-        .ok()?
-        .as_f64()
-}
-
-/// The texts of these fields of a JSON object; `None` for each that is missing or no text.
-pub(crate) fn texts<const N: usize>(json: &str, fields: [&str; N]) -> [Option<String>; N] {
-    let object = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
-    fields.map(|field| {
-        js_sys::Reflect::get(&object, &JsValue::from_str(field))
-            .ok()?
-            .as_string()
-    })
 }

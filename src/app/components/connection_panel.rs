@@ -27,7 +27,7 @@ pub fn ConnectionPanel(
     let can_hurry = Signal::derive(move || {
         connection
             .state
-            .with(|connection| matches!(connection, Connection::Reconnecting(_)))
+            .with(|connection| matches!(connection, Connection::Reconnecting(..)))
             .then(String::new)
     });
 
@@ -40,11 +40,7 @@ pub fn ConnectionPanel(
     });
     let received = Signal::derive(move || messages::number(log.received.get()));
     // Without a stream the number is not known, and an old one would pass for a new one.
-    let is_known = move || {
-        connection
-            .state
-            .with(|connection| matches!(connection, Connection::Snapshot | Connection::Live))
-    };
+    let is_known = move || connection.state.with(Connection::is_current);
     let consumers = Signal::derive(move || {
         if is_known() {
             messages::number(stream.consumers.get())

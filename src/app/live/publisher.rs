@@ -1,37 +1,36 @@
 //! The form that publishes: sends what is in its fields, and says what became of it. Used by any page with such a form;
-//! leaves the words to the form itself.
+//! leaves the words to the form itself, and trying again to `fairwind.js`.
 
 use leptos::prelude::*;
 
+use super::client::refusal_of;
 use super::{DATA_ELEMENT_ID, TYPE_ELEMENT_ID};
 use crate::app::publishing::Publishing;
-use crate::browser::document;
-use crate::browser::probe;
-use crate::protocol::page::Refusal;
+use crate::browser::{document, fairwind};
 
-/// Publishes what is in the form to the topic at this path, unless the last attempt is still under way.
-pub(super) fn publish(stream_path: &str, publishing: RwSignal<Publishing>) {
+/// Publishes what is in the form to a topic, unless the last attempt is still under way.
+pub(super) fn publish(topic: &str, publishing: RwSignal<Publishing>) {
     let is_under_way = publishing.with_untracked(|now| *now == Publishing::UnderWay);
     let Some(data) = document::value_of(DATA_ELEMENT_ID).filter(|_| !is_under_way) else {
         return;
     };
-    let event_type = document::value_of(TYPE_ELEMENT_ID).unwrap_or_default();
-    let mut url = stream_path.to_owned();
-    if !event_type.is_empty() {
-        url.push_str("?type=");
-        url.extend(js_sys::encode_uri_component(&event_type).as_string());
-    }
+    let event_type = document::value_of(TYPE_ELEMENT_ID).filter(|named| !named.is_empty());
     publishing.set(Publishing::UnderWay);
-    probe::post(&url, &data.clone(), move |response| {
-        let outcome = match response {
-            None => Publishing::Unreachable,
-            Some(response) if response.status == 200 => {
-                Publishing::Done(response.subscribers.unwrap_or_default())
+    let sent = data.clone();
+    fairwind::send(topic, &sent, event_type.as_deref(), move |answer| {
+        let outcome = match answer {
+            // A count, which is far below what a number loses.
+            Ok(receipt) => {
+                Publishing::Done(receipt.number("subscribers").unwrap_or_default() as u64)
             }
-            Some(response) => Publishing::Refused(Refusal {
-                status: response.status,
-                detail: response.detail.unwrap_or_default(),
-            }),
+            Err(error) if error.number("status").is_none() => Publishing::Unreachable,
+            Err(error) => {
+                let refusal = refusal_of(&error.within("problem"));
+                Publishing::Refused(crate::protocol::page::Refusal {
+                    status: error.number("status").unwrap_or_default() as u16,
+                    ..refusal
+                })
+            }
         };
         // What has been typed meanwhile stays.
         let is_same = document::value_of(DATA_ELEMENT_ID).as_ref() == Some(&data);

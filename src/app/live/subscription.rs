@@ -11,34 +11,17 @@ use send_wrapper::SendWrapper;
 
 use super::client::{Client, ClientEvent};
 use super::log_feed::LogFeed;
-use super::{
-    Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher, set_if_changed,
-    stream_url,
-};
-use crate::app::connection::ConnectionEvent;
+use super::{Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher};
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
 use crate::app::messages;
-use crate::browser::tabs::Tabs;
+use crate::browser::fairwind::News;
 use crate::browser::timer::Interval;
-use crate::browser::{clock, document, json, location};
+use crate::browser::{clock, document, location};
 use crate::protocol::event::EventId;
 use crate::protocol::gap::Gap;
 use crate::protocol::page::TopicPage;
-use crate::protocol::{CONSUMERS_EVENT, END_EVENT, FILTER, GAP_EVENT, HEARTBEAT_EVENT, TYPE_EVENT};
-
-/// The type of an event without one.
-const MESSAGE_EVENT: &str = "message";
-
-/// What the page listens for.
-const EVENT_TYPES: [&str; 6] = [
-    MESSAGE_EVENT,
-    TYPE_EVENT,
-    CONSUMERS_EVENT,
-    HEARTBEAT_EVENT,
-    GAP_EVENT,
-    END_EVENT,
-];
+use crate::protocol::{CONSUMERS_EVENT, END_EVENT, FILTER, GAP_EVENT};
 
 /// How often ages and countdowns are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,13 +44,9 @@ struct Subscription {
     stream_path: String,
     client: Rc<Client>,
     feed: Rc<LogFeed>,
-    /// The type of the next message, if the stream has named one.
-    next_type: RefCell<Option<String>>,
     /// When the last event arrived, as a number and as text.
     arrival: RefCell<(f64, Arc<str>)>,
     ticker: RefCell<Option<Interval>>,
-    /// Counts the pages that share this browser's connections.
-    tabs: RefCell<Option<Tabs>>,
 }
 
 impl Subscription {
@@ -75,7 +54,7 @@ impl Subscription {
         let subscription = Rc::new_cyclic(|this: &Weak<Self>| {
             let on_event = {
                 let this = Weak::clone(this);
-                move |event| {
+                move |event: ClientEvent<'_>| {
                     if let Some(subscription) = this.upgrade() {
                         subscription.on_event(event);
                     }
@@ -88,16 +67,13 @@ impl Subscription {
                 stream_path: page.stream_path.clone(),
                 client: Client::new(
                     stream.connection,
-                    stream_url(&page.stream_path),
+                    page.topic.clone(),
                     page.last_event_id.as_str().to_owned(),
-                    &EVENT_TYPES,
                     Box::new(on_event),
                 ),
                 feed: LogFeed::new(stream.log),
-                next_type: RefCell::new(None),
                 arrival: RefCell::new((0.0, "".into())),
                 ticker: RefCell::new(None),
-                tabs: RefCell::new(None),
             }
         });
         let this = Rc::downgrade(&subscription);
@@ -112,7 +88,7 @@ impl Subscription {
         };
         subscription.ticker.replace(Interval::every(TICK, on_tick));
 
-        let performer = SendWrapper::new(Weak::clone(&this));
+        let performer = SendWrapper::new(this);
         let on_action = Callback::new(move |action| {
             if let Some(subscription) = performer.upgrade() {
                 subscription.handle(action);
@@ -120,61 +96,45 @@ impl Subscription {
         });
         stream.on_action.set_value(Some(on_action));
         stream.is_disabled.set(false);
-        subscription.tabs.replace(Tabs::count(move |tabs| {
-            if let Some(subscription) = this.upgrade() {
-                let crowded = if tabs > 1 { tabs } else { 0 };
-                set_if_changed(subscription.stream.crowded_tabs, u64::from(crowded));
-            }
-        }));
         // What was typed before the page was hydrated counts.
         subscription.filter();
         if !page.has_ended {
-            subscription.client.transition(ConnectionEvent::Connect);
+            subscription.client.connect();
         }
         subscription
     }
 
-    fn on_event(&self, event: ClientEvent) {
+    fn on_event(&self, event: ClientEvent<'_>) {
         match event {
-            ClientEvent::Opened => {
-                self.next_type.take();
-            }
-            ClientEvent::Closing => self.feed.finish(),
+            ClientEvent::Lost => self.feed.finish(),
             ClientEvent::Changing(connection) => {
                 if let Some(words) = messages::connection_said(&connection) {
                     self.announce(words);
                 }
             }
-            ClientEvent::Event {
-                event_type,
-                data,
-                last_event_id,
-            } => match event_type.as_str() {
-                TYPE_EVENT => {
-                    self.next_type.replace(Some(data));
+            ClientEvent::News(kind, news) => self.hear(kind, news),
+        }
+    }
+
+    fn hear(&self, kind: &str, news: &News) {
+        match kind {
+            END_EVENT => self.feed.push(Content::End),
+            GAP_EVENT => {
+                if let Some(gap) = read_gap(news) {
+                    self.feed.push(Content::gap(gap));
                 }
-                MESSAGE_EVENT => {
-                    let event_type = self.next_type.take().unwrap_or(event_type);
-                    let now = self.arrival_time();
-                    self.feed
-                        .push(Content::message(last_event_id, event_type, data, now));
-                }
-                END_EVENT => {
-                    self.feed.push(Content::End);
-                    self.client.transition(ConnectionEvent::Ended);
-                }
-                GAP_EVENT => {
-                    if let Some(gap) = read_gap(&data) {
-                        self.feed.push(Content::gap(gap));
-                    }
-                }
-                CONSUMERS_EVENT => {
-                    if let Ok(count) = data.parse() {
-                        self.stream.consumers.try_set(count);
-                    }
-                }
-                _ => {}
-            },
+            }
+            CONSUMERS_EVENT => {
+                // A count, which is far below what a number loses.
+                let count = news.number("consumers").unwrap_or_default() as u64;
+                self.stream.consumers.try_set(count);
+            }
+            _ => {
+                let [id, event_type, data] =
+                    ["id", "type", "data"].map(|member| news.text(member).unwrap_or_default());
+                let now = self.arrival_time();
+                self.feed.push(Content::message(id, event_type, data, now));
+            }
         }
     }
 
@@ -207,19 +167,15 @@ impl Subscription {
                     messages::SAID_CLEARED
                 });
             }
-            Action::ToggleConnection => self.client.transition(if self.client.is_over() {
-                ConnectionEvent::Connect
-            } else {
-                ConnectionEvent::Disconnect
-            }),
-            Action::TryNow => self.client.transition(ConnectionEvent::TryNow),
+            Action::ToggleConnection => self.client.toggle(),
+            Action::TryNow => self.client.retry(),
             Action::CopyAs(language) => {
                 export::copy_stream(self.stream, language, &self.origin, &self.stream_path);
             }
             Action::CopyMessage(sequence) => export::copy_message(self.stream, sequence),
             Action::Download => export::download(self.stream, &self.topic),
             Action::Filter => self.filter(),
-            Action::Publish => publisher::publish(&self.stream_path, self.stream.publishing),
+            Action::Publish => publisher::publish(&self.topic, self.stream.publishing),
             Action::LeaveEnd => self.change(LogBuffer::leave_end),
             Action::ReachEnd => self.change(LogBuffer::reach_end),
             Action::Jump => {
@@ -266,10 +222,10 @@ impl Drop for Subscription {
     }
 }
 
-fn read_gap(data: &str) -> Option<Gap> {
-    let [requested, resumed_from] = json::texts(data, ["requested", "resumed_from"]);
+fn read_gap(news: &News) -> Option<Gap> {
+    let id = |member| EventId::new(news.text(member)?).ok();
     Some(Gap {
-        requested: EventId::new(requested?).ok()?,
-        resumed_from: EventId::new(resumed_from?).ok()?,
+        requested: id("requested")?,
+        resumed_from: id("resumedFrom")?,
     })
 }

@@ -12,7 +12,6 @@ use crate::app::components::controls::Controls;
 use crate::app::components::masthead::Masthead;
 use crate::app::components::message_log::MessageLog;
 use crate::app::components::publish_form::PublishForm;
-use crate::app::components::tabs_note::TabsNote;
 use crate::app::components::terminal_panel::TerminalPanel;
 use crate::app::components::topic_header::TopicHeader;
 use crate::app::live::{Action, use_event_stream};
@@ -82,7 +81,6 @@ pub fn LivePage(
         </main>
         <footer class="page-foot">
             <TerminalPanel stream stream_link />
-            <TabsNote tabs=stream.crowded_tabs />
         </footer>
     }
 }

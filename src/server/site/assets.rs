@@ -20,7 +20,7 @@ use crate::server::http::problem::{Problem, wrong_method};
 #[folder = "target/site"]
 #[allow_missing = true]
 // TypeScript types of the glue, which no code here uses.
-#[exclude = "*.d.ts*"]
+#[exclude = "pkg/*.d.ts*"]
 struct Site;
 
 /// The codings that a build makes beside each file, best first, with the ending of their names.
@@ -108,7 +108,7 @@ fn locate(path: &str) -> Option<(String, &'static str)> {
 
 fn answer(name: &str, cache_control: &'static str, request: &HeaderMap) -> Option<Response> {
     let plain = Site::get(name)?;
-    let content_type = HeaderValue::from_str(content_type(&plain)).ok()?;
+    let content_type = HeaderValue::from_str(content_type(name, &plain)).ok()?;
     let coded = CODINGS
         .iter()
         .filter(|(coding, _)| accepts_encoding(request, coding))
@@ -139,7 +139,11 @@ fn answer(name: &str, cache_control: &'static str, request: &HeaderMap) -> Optio
     Some((headers, Body::from(file.data)).into_response())
 }
 
-fn content_type(file: &EmbeddedFile) -> &str {
+fn content_type<'a>(name: &str, file: &'a EmbeddedFile) -> &'a str {
+    // Types of TypeScript; the ending alone stands for a film.
+    if name.ends_with(".d.ts") {
+        return "text/plain; charset=utf-8";
+    }
     match file.metadata.mimetype() {
         "text/css" => "text/css; charset=utf-8",
         "text/plain" => "text/plain; charset=utf-8",
