@@ -240,6 +240,8 @@ class Subscription {
   }
 
   #tell(item) {
+    // What comes with the last event, or in a listener that closes it.
+    if (this.isOver && item.kind !== 'state') return;
     try {
       this.#listener[item.kind]?.(item);
       this.#listener.news?.(item);
@@ -304,7 +306,7 @@ class Subscription {
 /** A server, as one page knows it: what the page has subscribed to, and its part in the shared stream. */
 class Site {
   #subscriptions = new Set();
-  #tab = random();
+  #tab;
   #channel;
   #leader;
   #isLeading = false;
@@ -336,6 +338,7 @@ class Site {
   #source;
   #opening;
   #hasBegun = false;
+  #isHeldBack = false;
   #openedAt = 0;
   #failures = 0;
   #outbox = [];
@@ -365,6 +368,7 @@ class Site {
 
   retry() {
     if (this.state.state === 'live') return;
+    this.#isHeldBack = false;
     if (this.#isLeading) this.#open('opening');
     else this.#post({ kind: 'retry' });
   }
@@ -393,18 +397,19 @@ class Site {
     else if (!this.#isLeading) {
       if (document.visibilityState === 'visible') this.#ask();
     } else if (type === 'online') this.retry();
-    else if (type === 'offline') this.#lose('offline');
     else if (this.#source && this.#silence() > this.#heartbeat * 1.5) this.#replace('sleep');
   }
 
   #listen(method) {
-    for (const type of ['pagehide', 'pageshow', 'online', 'offline']) globalThis[method](type, this);
+    for (const type of ['pagehide', 'pageshow', 'online']) globalThis[method](type, this);
     for (const type of ['freeze', 'resume', 'visibilitychange']) document[method](type, this);
   }
 
   #come() {
     if (this.#isHere || !this.#subscriptions.size) return;
     this.#isHere = true;
+    // A page that comes back is another: what still waits for its lock is the business of the one that went.
+    this.#tab = random();
     this.#listen('addEventListener');
     this.#lastTick = this.#heardAt = Date.now();
     this.#ticker = setInterval(() => this.#tick(), TICK);
@@ -439,9 +444,9 @@ class Site {
     if (!this.#isHere) return;
     this.#isHere = false;
     clearInterval(this.#ticker);
-    this.#post({ kind: 'bye' });
     this.#standing = undefined;
     this.#follow();
+    this.#post({ kind: 'bye' });
     this.#goBy(undefined);
     this.#held?.();
     this.#channel?.close();
@@ -482,7 +487,7 @@ class Site {
     } else if (this.#isLeading) {
       if (kind === 'want') this.#serve(from, wants);
       else if (kind === 'bye') this.#serve(from);
-      else if (kind === 'ask') this.#post({ kind: 'here' });
+      else if (kind === 'ask') this.#answer();
       else if (kind === 'retry') this.retry();
       return;
     } else if (kind === 'bye') {
@@ -503,8 +508,14 @@ class Site {
     this.#isAnswered = true;
   }
 
+  #answer() {
+    this.#post({ kind: 'here' });
+    // A hidden page looks once a minute by itself.
+    this.#tick();
+  }
+
   /** Asks whether the leader is there, and leads if it is not. Without locks, chance decides who is first. */
-  async #ask(timeout = this.#leader ? ANSWER_TIMEOUT : GATHER * (2 + 4 * Math.random())) {
+  async #ask(timeout = (this.#leader ? ANSWER_TIMEOUT : 2 * GATHER) * (1 + Math.random())) {
     if (this.#isAsking || this.#isLeading) return;
     this.#isAsking = true;
     this.#isAnswered = false;
@@ -688,6 +699,7 @@ class Site {
   #open(retry) {
     this.#close();
     if (!this.#names.length) return;
+    if (this.#isHeldBack) return this.#poll();
     if (retry) this.#show({ state: 'reconnecting', retry });
     const source = (this.#source = new EventSource(this.#streamUrl(), { withCredentials: this.withCredentials }));
     this.#openedAt = this.#heardAt = Date.now();
@@ -733,10 +745,6 @@ class Site {
   #replace(cause) {
     this.#show({ state: 'reconnecting', retry: 'opening', cause: navigator.onLine ? cause : 'offline' });
     this.#open();
-  }
-
-  #lose(cause) {
-    if (this.#isLeading && this.#source) this.#show({ state: 'reconnecting', retry: 'browser', cause });
   }
 
   /** The browser has given up: asks the server why. */
@@ -793,13 +801,13 @@ class Site {
       isThere = response.ok && (await response.text()).includes('\nid:');
     } catch {}
     if (turn !== this.#turn || this.#hasBegun) return;
-    if (isThere) this.#poll();
+    this.#isHeldBack = isThere;
+    if (isThere) this.#open();
     else this.#replace('silence');
   }
 
   /** Asks again and again. */
   async #poll() {
-    this.#close();
     const turn = this.#turn;
     this.#show({ state: 'polling' });
     for (let left = POLLS; left > 0; left -= 1) {
@@ -812,13 +820,14 @@ class Site {
           if (item.position) this.#heard(item);
         }
       } catch {
-        if (turn === this.#turn) this.#open('opening');
-        return;
+        break;
       }
       await sleep(POLL);
       if (turn !== this.#turn) return;
     }
-    this.#open();
+    if (turn !== this.#turn) return;
+    this.#isHeldBack = false;
+    this.#open('opening');
   }
 }
 

@@ -1,7 +1,7 @@
 import type { BrowserContext } from '@playwright/test';
 
 /** What a browser says of a connection that the server has broken off or does not take. */
-const OUTAGE = /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/;
+const OUTAGE = /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/;
 
 /** What Chromium says of the page's preloads when scripts are off, and nothing fetches what they promise. */
 const UNUSED_PRELOAD = /^The resource \S+ was preloaded using link preload but not used/;

@@ -296,6 +296,21 @@ for (const [missing, count] of [
   });
 }
 
+test('a page without a network says so, and goes on when there is one', async ({ consoleWatch, context, server }) => {
+  const tab = await ScriptPage.open(context, server.url, 'kitchen');
+  const another = await ScriptPage.open(context, server.url, 'garden');
+  consoleWatch.allowOutage(server.url);
+  await context.setOffline(true);
+  // What goes over the emulated network is only what begins now.
+  server.endStreams();
+  for (const each of [tab, another]) await expect.poll(() => each.state()).toMatchObject({ state: 'reconnecting', cause: 'offline' });
+  await publish(server.url, 'kitchen', 'meanwhile');
+  await context.setOffline(false);
+  await another.isIn('live');
+  await tab.hears('meanwhile');
+  expect(await tab.count('gap')).toBe(0);
+});
+
 /** A proxy that passes an answer on when it is complete, as some do. */
 async function bufferingProxy(target: string): Promise<Server> {
   const proxy = createServer((asked, answer) => {
