@@ -87,7 +87,10 @@ export interface Listener {
 }
 
 export interface SubscribeOptions {
-  /** Scheme, host and port of the server: the page's own unless another is named, which must allow the page's origin. */
+  /**
+   * Scheme, host and port of the server: the one that the script is from, or the page's own if the script is built into something.
+   * Another origin's server must allow the page's for all but public reading.
+   */
   server?: string;
   /** Whether cookies go to another origin. */
   withCredentials?: boolean;

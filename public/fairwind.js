@@ -72,6 +72,12 @@ const offsetOf = (id) => Number(id.slice(id.lastIndexOf('-') + 1));
 /** The page's sites by their address. */
 const sites = new Map();
 
+/** The server that the script is from, or the page's own if the script is part of something built. */
+function home() {
+  const { origin, pathname } = new URL(import.meta.url);
+  return pathname === '/fairwind.js' ? origin : location.origin;
+}
+
 /** Subscribes to topics and patterns. See fairwind.d.ts. */
 export function subscribe(what, listener, options = {}) {
   return new Subscription(what, listener, options);
@@ -79,7 +85,7 @@ export function subscribe(what, listener, options = {}) {
 
 /** Publishes an event, again and again until the server has it, and once. See fairwind.d.ts. */
 export async function publish(topic, data, options = {}) {
-  const { server = location.origin, key = random(), tries = 8, signal, withCredentials, headers, ...rest } = options;
+  const { server = home(), key = random(), tries = 8, signal, withCredentials, headers, ...rest } = options;
   const query = new URLSearchParams(Object.entries(rest).filter(([, value]) => value !== undefined));
   const url = `${server}/topics/${encodeURIComponent(topic)}${String(query) && `?${query}`}`;
   const body = typeof data === 'string' ? data : JSON.stringify(data);
@@ -134,7 +140,7 @@ class Subscription {
     this.consumers = Boolean(this.#listener.consumers || options.consumers);
     this.want = [...topics.map((topic) => name('topic', topic)), ...match.map((pattern) => name('match', pattern))].join('&');
     if (!this.want) throw new TypeError('subscribe() needs a topic or a pattern');
-    const { server = location.origin, withCredentials = false, from, last, since } = options;
+    const { server = home(), withCredentials = false, from, last, since } = options;
     this.position = from;
     if (last !== undefined) this.#start = name('last', last);
     if (since !== undefined) this.#start = name('since', since instanceof Date ? since.toISOString() : since);

@@ -79,6 +79,9 @@ fn a_mounted_router_streams_what_the_program_publishes_beside_the_programs_own_p
     let refused = "GET /topics/time HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     let refused = read_until(&address, refused, "\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    // Without a built site the file is missing, and it is the mounted routes that say so.
+    let script = read_until(&address, "GET /fairwind.js HTTP/1.1", "\r\n\r\n");
+    assert!(script.contains("x-content-type-options"), "{script}");
     let nothing = read_until(&address, "GET /nothing HTTP/1.1", "\r\n\r\n");
     assert!(
         nothing.starts_with("HTTP/1.1 404"),

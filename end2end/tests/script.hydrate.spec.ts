@@ -263,6 +263,34 @@ test.describe('a server that keeps topics to itself', () => {
   });
 });
 
+test('a page of another origin reads what is public', async ({ context, page, server }) => {
+  const site = createServer((_, answer) => {
+    answer.writeHead(200, { 'content-type': 'text/html' }).end(`<!doctype html><title>another origin</title><link rel="icon" href="data:,">
+      <ul id="list"></ul>
+      <script type="module">
+        import { subscribe } from '${server.url}/fairwind.js';
+        subscribe('kitchen', ({ data }) => list.append(Object.assign(document.createElement('li'), { textContent: data })), { last: 1 });
+      </script>`);
+  });
+  site.listen(0, '127.0.0.1');
+  await once(site, 'listening');
+  try {
+    await publish(server.url, 'kitchen', 'before');
+    const { port } = site.address() as AddressInfo;
+    const other = await context.newPage();
+    for (const each of [page, other]) await each.goto(`http://127.0.0.1:${port}/`);
+    for (const each of [page, other]) await expect(each.locator('li')).toHaveText(['before']);
+    await publish(server.url, 'kitchen', 'after');
+    for (const each of [page, other]) await expect(each.locator('li')).toHaveText(['before', 'after']);
+    expect(await streams(server.url)).toBe(1);
+    await other.close();
+  } finally {
+    await page.goto('about:blank');
+    site.closeAllConnections();
+    site.close();
+  }
+});
+
 test('more topics than one stream can have', async ({ context, server }) => {
   const names = (from: number) => Array.from({ length: 60 }, (_, index) => `many/${from + index}`);
   const first = await ScriptPage.open(context, server.url, names(0));

@@ -25,7 +25,7 @@ use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
 /// The script of the page that lists topics; see `public/`.
-const LIST_SCRIPT_PATH: &str = "/topics.js";
+const SCRIPT_PATHS: [&str; 3] = ["/topics.js", assets::SCRIPT_PATH, "/fairwind.d.ts"];
 
 /// The headers that another origin's page may send.
 const REQUEST_HEADERS: [&str; 12] = [
@@ -73,9 +73,10 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
 /// The routes that another program mounts beside its own: the topics and what their pages load.
 pub(super) fn mounted(state: AppState, config: &RouterConfig) -> Router {
     let package = format!("/{}/{{*file}}", assets::package_folder());
-    let files = Router::new()
-        .route(&package, any(assets::file_or_not_found))
-        .route(LIST_SCRIPT_PATH, any(assets::file_or_not_found));
+    let files = Router::new().route(&package, any(assets::file_or_not_found));
+    let files = SCRIPT_PATHS.iter().fold(files, |files, path| {
+        files.route(path, any(assets::file_or_not_found))
+    });
     topics_router(&state, config)
         .merge(as_pages(files, &state, config))
         .with_state(state)
@@ -178,7 +179,7 @@ fn cors(config: &RouterConfig, methods: &[Method]) -> CorsLayer {
         .allow_methods(methods.to_vec())
         .allow_origin(AllowOrigin::list(config.allowed_origins.clone()))
         .allow_credentials(true)
-        .expose_headers([header::ETAG])
+        .expose_headers([header::ETAG, header::RETRY_AFTER])
         .vary([header::ORIGIN])
 }
 

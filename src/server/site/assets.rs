@@ -35,6 +35,9 @@ const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// Other files are asked for again, which costs a 304.
 const ASK_AGAIN: &str = "no-cache";
 
+/// The script for pages, those of other origins too.
+pub(crate) const SCRIPT_PATH: &str = "/fairwind.js";
+
 /// Changes with any file of the package. While developing there is none, since files change under a running server.
 static VERSION: LazyLock<Option<String>> = LazyLock::new(|| {
     if cfg!(debug_assertions) {
@@ -129,6 +132,10 @@ fn answer(name: &str, cache_control: &'static str, request: &HeaderMap) -> Optio
         (header::VARY, HeaderValue::from_static("accept-encoding")),
     ]);
     headers.typed_insert(tag.clone());
+    if SCRIPT_PATH.strip_prefix('/') == Some(name) {
+        let any = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    }
     let known = request.typed_get::<IfNoneMatch>();
     if known.is_some_and(|known| !known.precondition_passes(&tag)) {
         return Some((StatusCode::NOT_MODIFIED, headers).into_response());
