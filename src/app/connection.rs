@@ -155,8 +155,13 @@ impl Connection {
 }
 
 impl ProbeResult {
-    /// Reads a response to the same request that the stream makes. `detail` is what the server said in words.
-    pub fn from_response(status: u16, is_event_stream: bool, detail: Option<String>) -> Self {
+    /// Reads a response to the same request that the stream makes. `code` and `detail` are what its problem document says.
+    pub fn from_response(
+        status: u16,
+        is_event_stream: bool,
+        code: Option<String>,
+        detail: Option<String>,
+    ) -> Self {
         match status {
             204 => Self::Ended,
             // The stream is there after all: the page tries again, but not in a tight loop.
@@ -165,6 +170,7 @@ impl ProbeResult {
             408 | 425 | 429 | 500.. => Self::NotNow,
             _ => Self::Refused(Refusal {
                 status,
+                code: code.unwrap_or_default(),
                 detail: detail.unwrap_or_default(),
             }),
         }
@@ -253,6 +259,7 @@ mod tests {
         );
         let refusal = Refusal {
             status: 403,
+            code: "forbidden".to_owned(),
             detail: "no".to_owned(),
         };
         assert_eq!(
@@ -340,32 +347,37 @@ mod tests {
     #[test]
     fn a_response_says_whether_to_come_back() {
         assert_eq!(
-            ProbeResult::from_response(204, false, None),
+            ProbeResult::from_response(204, false, None, None),
             ProbeResult::Ended
         );
         assert_eq!(
-            ProbeResult::from_response(200, true, None),
+            ProbeResult::from_response(200, true, None, None),
             ProbeResult::NotNow
         );
         for passing in [408, 425, 429, 500, 502, 503, 504] {
             assert_eq!(
-                ProbeResult::from_response(passing, false, None),
+                ProbeResult::from_response(passing, false, None, None),
                 ProbeResult::NotNow
             );
         }
-        let words = || Some("no such topic".to_owned());
+        let [code, words] = ["unknown-topic", "no such topic"].map(|text| Some(text.to_owned()));
         assert_eq!(
-            ProbeResult::from_response(404, false, words()),
+            ProbeResult::from_response(404, false, code, words),
             ProbeResult::Refused(Refusal {
                 status: 404,
+                code: "unknown-topic".to_owned(),
                 detail: "no such topic".to_owned()
             })
         );
         for status in [200, 403] {
-            let detail = String::new();
+            let [code, detail] = [const { String::new() }; 2];
             assert_eq!(
-                ProbeResult::from_response(status, false, None),
-                ProbeResult::Refused(Refusal { status, detail })
+                ProbeResult::from_response(status, false, None, None),
+                ProbeResult::Refused(Refusal {
+                    status,
+                    code,
+                    detail
+                })
             );
         }
     }

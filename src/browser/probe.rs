@@ -21,6 +21,8 @@ pub(crate) struct ProbeResponse {
     pub(crate) status: u16,
     /// Whether the response is an event stream.
     pub(crate) is_event_stream: bool,
+    /// What is wrong, as the problem document's code.
+    pub(crate) code: Option<String>,
     /// What is wrong, in the words of the problem document.
     pub(crate) detail: Option<String>,
 }
@@ -42,10 +44,14 @@ impl Probe {
             |content_type| content_type.starts_with(PROBLEM_DOCUMENT),
             move |response| {
                 if signal.is_none_or(|signal| !signal.aborted()) {
-                    on_response(response.map(|response| ProbeResponse {
-                        status: response.status,
-                        is_event_stream: response.content_type.starts_with("text/event-stream"),
-                        detail: problem(&response.text),
+                    on_response(response.map(|response| {
+                        let [code, detail] = problem(&response.text);
+                        ProbeResponse {
+                            status: response.status,
+                            is_event_stream: response.content_type.starts_with("text/event-stream"),
+                            code,
+                            detail,
+                        }
                     }));
                 }
             },
@@ -68,6 +74,8 @@ pub(crate) struct PublishResponse {
     pub(crate) status: u16,
     /// How many subscribers it went to.
     pub(crate) subscribers: Option<u64>,
+    /// What is wrong, as the problem document's code.
+    pub(crate) code: Option<String>,
     /// What is wrong, in the words of the problem document.
     pub(crate) detail: Option<String>,
 }
@@ -85,11 +93,16 @@ pub(crate) fn post(
         request,
         |_| true,
         move |response| {
-            on_response(response.map(|response| PublishResponse {
-                status: response.status,
-                // A count, which is far below what a number loses.
-                subscribers: json::number(&response.text, "subscribers").map(|count| count as u64),
-                detail: problem(&response.text),
+            on_response(response.map(|response| {
+                let [code, detail] = problem(&response.text);
+                PublishResponse {
+                    status: response.status,
+                    // A count, which is far below what a number loses.
+                    subscribers: json::number(&response.text, "subscribers")
+                        .map(|count| count as u64),
+                    code,
+                    detail,
+                }
             }));
         },
     );
@@ -98,9 +111,9 @@ pub(crate) fn post(
 /// The type of a response that explains a refusal.
 const PROBLEM_DOCUMENT: &str = "application/problem+json";
 
-fn problem(document: &str) -> Option<String> {
-    let [detail, title] = json::texts(document, ["detail", "title"]);
-    detail.or(title)
+/// The code of a problem document, and what it says.
+fn problem(document: &str) -> [Option<String>; 2] {
+    json::texts(document, ["code", "detail"])
 }
 
 struct Response {

@@ -3,18 +3,20 @@
 
 use leptos::prelude::*;
 
-use crate::app::messages;
+use crate::app::texts::Texts;
 
 /// The note; empty unless there is something to note.
 #[component]
 pub fn TabsNote(
+    /// What the page says.
+    texts: &'static Texts,
     /// How many pages share the connections; 0 if they do not.
     #[prop(into)]
     tabs: Signal<u64>,
 ) -> impl IntoView {
     let note = Signal::derive(move || match tabs.get() {
         0 => String::new(),
-        tabs => messages::many_tabs(tabs),
+        tabs => texts.many_tabs(tabs),
     });
     view! { <p id="tabs-note" class="tabs-note">{note}</p> }
 }

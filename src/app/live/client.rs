@@ -182,6 +182,7 @@ impl Client {
                 ProbeResult::from_response(
                     response.status,
                     response.is_event_stream,
+                    response.code,
                     response.detail,
                 )
             });

@@ -30,6 +30,7 @@ pub(super) fn publish(stream_path: &str, publishing: RwSignal<Publishing>) {
             }
             Some(response) => Publishing::Refused(Refusal {
                 status: response.status,
+                code: response.code.unwrap_or_default(),
                 detail: response.detail.unwrap_or_default(),
             }),
         };

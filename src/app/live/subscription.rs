@@ -18,7 +18,6 @@ use super::{
 use crate::app::connection::ConnectionEvent;
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
-use crate::app::messages;
 use crate::browser::tabs::Tabs;
 use crate::browser::timer::Interval;
 use crate::browser::{clock, document, json, location};
@@ -141,7 +140,7 @@ impl Subscription {
             }
             ClientEvent::Closing => self.feed.finish(),
             ClientEvent::Changing(connection) => {
-                if let Some(words) = messages::connection_said(&connection) {
+                if let Some(words) = self.stream.texts.connection_said(&connection) {
                     self.announce(words);
                 }
             }
@@ -197,14 +196,14 @@ impl Subscription {
             Action::TogglePause if self.feed.is_paused() => self.resume(),
             Action::TogglePause => {
                 self.change(LogBuffer::pause);
-                self.announce(messages::SAID_PAUSED);
+                self.announce(self.stream.texts.live.said_paused());
             }
             Action::Clear => {
                 self.change(LogBuffer::clear);
                 self.announce(if self.feed.is_paused() {
-                    messages::SAID_CLEARED_PAUSED
+                    self.stream.texts.live.said_cleared_paused()
                 } else {
-                    messages::SAID_CLEARED
+                    self.stream.texts.live.said_cleared()
                 });
             }
             Action::ToggleConnection => self.client.transition(if self.client.is_over() {
@@ -244,7 +243,7 @@ impl Subscription {
         self.change(LogBuffer::resume);
         self.feed.show_newest();
         self.jump();
-        self.announce(messages::said_resumed(waiting));
+        self.announce(self.stream.texts.said_resumed(waiting));
     }
 
     /// Takes over what is in the field of the filter, if there is one and it has changed.
