@@ -1,44 +1,54 @@
 //! The pages: the HTML document around them, and the application that the browser hydrates. What is on a page is in
-//! [`pages`], what a page is made of in [`components`], every sentence in [`messages`]; how events arrive is behind
+//! [`pages`], what a page is made of in [`components`], every sentence in [`texts`]; how events arrive is behind
 //! [`live`]. Which URL shows which page is the server's business.
 
 pub mod clock_text;
 pub mod components;
 pub mod connection;
 pub mod curl;
+pub mod examples;
 pub mod filter;
 pub mod json_text;
 pub mod live;
 pub mod log_buffer;
-pub mod messages;
 pub mod pace;
 pub mod page;
 pub mod page_text;
 pub mod pages;
 pub mod publishing;
 pub mod snippets;
+pub mod texts;
 
 use leptos::html;
 use leptos::prelude::*;
 
+use crate::protocol::locale::Locale;
 use crate::protocol::page::PageData;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::Page;
-use page_text::PageText;
+use page_text::{LivePageData, PageText};
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
 use pages::problem::ProblemPage;
 use pages::topics::TopicsPage;
+use texts::Texts;
+use texts::head::{HeadTexts, titled};
+use texts::older::OlderTexts;
+use texts::problems::heading;
 
-/// The whole HTML document of a page. Only the server calls it; of a live page the browser hydrates the [`App`].
-pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
-    let title = title(&page);
+/// The whole HTML document of a page, in one language. Only the server calls it; of a live page the browser hydrates the
+/// [`App`].
+pub fn document(options: LeptosOptions, page: Page, locale: Locale) -> impl IntoView {
+    let texts = Texts::of(locale);
+    let title = title(&page, texts);
     let head = match &page {
         Page::Live(data) => {
-            let description = matches!(data, PageData::Clock(_))
-                .then(|| view! { <meta name="description" content=messages::PAGE_DESCRIPTION /> });
+            let description = matches!(data, PageData::Clock(_)).then(|| {
+                let description = HeadTexts::of(locale).clock_description();
+                view! { <meta name="description" content=description /> }
+            });
             let scripts = view! { <HydrationScripts options=options.clone() /> };
             view! {
                 {description}
@@ -55,17 +65,21 @@ pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(live(data)), None),
-        Page::Older(page) => (None, Some(view! { <OlderPage page /> }.into_any())),
-        Page::Topics(list) => (None, Some(view! { <TopicsPage list /> }.into_any())),
-        Page::Help { origin, refusal } => {
-            (None, Some(view! { <HelpPage origin refusal /> }.into_any()))
-        }
-        Page::Problem(problem) => (None, Some(view! { <ProblemPage problem /> }.into_any())),
+        Page::Live(data) => (Some(live(data, texts)), None),
+        Page::Older(page) => (None, Some(view! { <OlderPage page texts /> }.into_any())),
+        Page::Topics(list) => (None, Some(view! { <TopicsPage list texts /> }.into_any())),
+        Page::Help { origin, refusal } => (
+            None,
+            Some(view! { <HelpPage origin refusal texts /> }.into_any()),
+        ),
+        Page::Problem(problem) => (
+            None,
+            Some(view! { <ProblemPage problem texts /> }.into_any()),
+        ),
     };
     view! {
         <!DOCTYPE html>
-        <html lang="en" dir="ltr">
+        <html lang=locale.tag() dir="ltr">
             <head>
                 <CommonHead options=options.clone() />
                 <title>{title}</title>
@@ -83,19 +97,19 @@ pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
     }
 }
 
-fn title(page: &Page) -> String {
+fn title(page: &Page, texts: &Texts) -> String {
     match page {
-        Page::Live(PageData::Clock(_)) => messages::PAGE_TITLE.to_owned(),
-        Page::Live(PageData::Topic(page)) => messages::titled(&page.topic),
-        Page::Older(page) => messages::titled(&messages::older_events(&page.topic)),
-        Page::Topics(_) => messages::titled(messages::TOPICS),
-        Page::Help { .. } => messages::titled(messages::HELP),
-        Page::Problem(problem) => messages::titled(messages::problem_heading(problem.status)),
+        Page::Live(PageData::Clock(_)) => HeadTexts::of(texts.locale).clock_title().to_owned(),
+        Page::Live(PageData::Topic(page)) => titled(&page.topic),
+        Page::Older(page) => titled(&OlderTexts::of(texts.locale).heading(&page.topic)),
+        Page::Topics(_) => titled(texts.site.topics()),
+        Page::Help { .. } => titled(texts.site.help()),
+        Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }
 
 /// What the browser hydrates, and the programs that the page offers to copy.
-fn live(data: PageData) -> impl IntoView {
+fn live(data: PageData, texts: &'static Texts) -> impl IntoView {
     let programs = match &data {
         PageData::Clock(_) => None,
         PageData::Topic(page) => {
@@ -103,7 +117,7 @@ fn live(data: PageData) -> impl IntoView {
             Some(view! { <Programs origin stream_path /> })
         }
     };
-    provide_context(data);
+    provide_context(LivePageData { data, texts });
     (App(), programs)
 }
 
@@ -112,8 +126,9 @@ fn live(data: PageData) -> impl IntoView {
 pub fn App() -> impl IntoView {
     // On the server this is the context that `document` provides; in the browser it is what the server wrote into the
     // page, so that both render the same.
-    let PageText(page) = SharedValue::new_str(|| PageText(use_context::<PageData>())).into_inner();
-    page.map(|data| view! { <LivePage data /> })
+    let PageText(page) =
+        SharedValue::new_str(|| PageText(use_context::<LivePageData>())).into_inner();
+    page.map(|LivePageData { data, texts }| view! { <LivePage data texts /> })
 }
 
 /// What stands in the head of every document.

@@ -7,6 +7,7 @@ pub mod event;
 pub mod event_stream;
 pub mod event_stream_parser;
 pub mod gap;
+pub mod locale;
 pub mod page;
 pub mod problem;
 
@@ -120,6 +121,12 @@ pub const REFRESH: &str = "refresh";
 
 /// What this server can do, for people.
 pub const HELP_PATH: &str = "/help";
+
+/// Where a browser's language is chosen; the path of each is [`locale::Locale::path`].
+pub const LANGUAGE_PATH: &str = "/language";
+
+/// The cookie that holds the language that a reader has chosen.
+pub const LANGUAGE_COOKIE: &str = "fairwind_language";
 
 /// A topic's stream under a URL that is a stream whatever a browser would rather have. A browser that follows a link
 /// to the topic itself gets its page.

@@ -39,7 +39,7 @@ test('where nothing is, a page says so', async ({ clock, page, consoleWatch, ser
   consoleWatch.allowStatus(404, `${server.url}/nowhere`);
   const response = await page.goto('/nowhere');
   expect(response?.status()).toBe(404);
-  await expect(page.getByRole('heading', { name: 'Nothing lies this way' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'There is nothing here' })).toBeVisible();
   await expect(page.getByText('topics are at /topics/NAME')).toBeVisible();
   await page.getByRole('link', { name: 'The clock', exact: true }).click();
   await expect(clock.messages).toBeVisible();

@@ -7,8 +7,8 @@
 pub struct ClockText {
     /// The moment as RFC 3339, for `<time datetime>`.
     pub datetime: String,
-    /// Such as `Sunday, 22 November 2026`.
-    pub date: String,
+    /// The day; how a language writes it is in [`super::texts`].
+    pub date: Date,
     /// Such as `16:12:37`.
     pub time: String,
     /// The fraction with its point, such as `.123`; empty if there is none.
@@ -17,30 +17,18 @@ pub struct ClockText {
     pub offset: String,
 }
 
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date {
+    /// 0 to 9999.
+    pub year: usize,
+    /// 1 to 12.
+    pub month: usize,
+    /// 1 to 31.
+    pub day: usize,
+    /// 0 for Sunday, to 6.
+    pub weekday: usize,
+}
 
 impl ClockText {
     /// Finds the moment that a text ends with. `None` if it ends with none: any publisher may write any text, and the
@@ -58,7 +46,7 @@ impl ClockText {
 
         Some(Self {
             datetime: datetime.to_owned(),
-            date: date_in_words(date)?,
+            date: Date::read(date)?,
             time: matches_pattern(time, "00:00:00").then(|| time.to_owned())?,
             fraction: is_fraction(fraction).then(|| fraction.to_owned())?,
             offset: match offset {
@@ -69,21 +57,23 @@ impl ClockText {
     }
 }
 
-fn date_in_words(date: &str) -> Option<String> {
-    if !matches_pattern(date, "0000-00-00") {
-        return None;
+impl Date {
+    /// Reads a date such as `2026-11-22`.
+    pub fn read(text: &str) -> Option<Self> {
+        if !matches_pattern(text, "0000-00-00") {
+            return None;
+        }
+        let year: usize = text[..4].parse().ok()?;
+        let month: usize = text[5..7].parse().ok()?;
+        let day: usize = text[8..].parse().ok()?;
+        let exists = (1..=12).contains(&month) && (1..=31).contains(&day);
+        exists.then(|| Self {
+            year,
+            month,
+            day,
+            weekday: weekday(year, month, day),
+        })
     }
-    let year: usize = date[..4].parse().ok()?;
-    let month: usize = date[5..7].parse().ok()?;
-    let day: usize = date[8..].parse().ok()?;
-    let month_name = MONTHS.get(month.checked_sub(1)?)?;
-    if !(1..=31).contains(&day) {
-        return None;
-    }
-    Some(format!(
-        "{}, {day} {month_name} {year}",
-        WEEKDAYS[weekday(year, month, day)]
-    ))
 }
 
 /// The day of the week, 0 for Sunday (Sakamoto's method; `month` is 1 to 12).
@@ -122,7 +112,12 @@ mod tests {
         let clock = ClockText::read("hello, now is: 2026-11-22T16:12:37.123+01:00");
         let expected = ClockText {
             datetime: "2026-11-22T16:12:37.123+01:00".to_owned(),
-            date: "Sunday, 22 November 2026".to_owned(),
+            date: Date {
+                year: 2026,
+                month: 11,
+                day: 22,
+                weekday: 0,
+            },
             time: "16:12:37".to_owned(),
             fraction: ".123".to_owned(),
             offset: "UTC+01:00".to_owned(),
@@ -133,25 +128,18 @@ mod tests {
     #[test]
     fn utc_and_whole_seconds_are_moments_too() {
         let clock = ClockText::read("2024-02-29T00:00:00Z")
-            .map(|clock| (clock.date, clock.fraction, clock.offset));
-        assert_eq!(
-            clock,
-            Some((
-                "Thursday, 29 February 2024".to_owned(),
-                String::new(),
-                "UTC".to_owned()
-            ))
-        );
+            .map(|clock| (clock.date.weekday, clock.fraction, clock.offset));
+        assert_eq!(clock, Some((4, String::new(), "UTC".to_owned())));
     }
 
     #[test]
     fn weekdays_are_right_across_leap_years() {
-        assert_eq!(WEEKDAYS[weekday(1970, 1, 1)], "Thursday");
-        assert_eq!(WEEKDAYS[weekday(2000, 2, 29)], "Tuesday");
-        assert_eq!(WEEKDAYS[weekday(2000, 3, 1)], "Wednesday");
-        assert_eq!(WEEKDAYS[weekday(2100, 3, 1)], "Monday");
+        assert_eq!(weekday(1970, 1, 1), 4);
+        assert_eq!(weekday(2000, 2, 29), 2);
+        assert_eq!(weekday(2000, 3, 1), 3);
+        assert_eq!(weekday(2100, 3, 1), 1);
         // A publisher may send year 0, which must not panic.
-        assert_eq!(WEEKDAYS[weekday(0, 1, 1)], "Saturday");
+        assert_eq!(weekday(0, 1, 1), 6);
     }
 
     #[test]

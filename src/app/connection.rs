@@ -1,5 +1,5 @@
 //! Where a page stands towards its event stream, as plain data. What leads from one state to the next is decided in
-//! `public/fairwind.js`, since all pages of a browser share one stream; the words are [`super::messages`]'.
+//! `public/fairwind.js`, since all pages of a browser share one stream; the words are [`super::texts`]'s.
 
 use crate::protocol::page::Refusal;
 

@@ -22,6 +22,7 @@ use super::curl;
 use super::log_buffer::{LogBuffer, MessageTime, Row};
 use super::publishing::Publishing;
 use super::snippets::Language;
+use super::texts::Texts;
 use crate::protocol::page::{TopicPage, start_of};
 
 #[cfg(feature = "hydrate")]
@@ -41,6 +42,8 @@ use subscription::connect;
 /// A topic's event stream as a page sees it: signals to show and controls to call. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct EventStream {
+    /// What its page says.
+    pub texts: &'static Texts,
     /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
     pub is_disabled: RwSignal<bool>,
     /// The connection.
@@ -149,7 +152,7 @@ pub enum Action {
 
 /// Shows a topic's page as the server rendered it, and, once it runs in a browser, subscribes from where the page ends
 /// until the calling component goes.
-pub fn use_event_stream(page: &TopicPage) -> EventStream {
+pub fn use_event_stream(page: &TopicPage, texts: &'static Texts) -> EventStream {
     let buffer = LogBuffer::from_page(page);
     let newest = buffer.newest();
     let newest_rendered = StoredValue::new(newest.map(|message| message.time.clone()));
@@ -160,6 +163,7 @@ pub fn use_event_stream(page: &TopicPage) -> EventStream {
         Connection::Snapshot
     };
     let stream = EventStream {
+        texts,
         is_disabled: RwSignal::new(true),
         connection: ConnectionSignals {
             state: RwSignal::new(state),

@@ -1,33 +1,58 @@
-//! How a page's data travels from the server to the browser inside the document: as lengths and texts, one after the
-//! other. JSON would say the same, but its reader alone weighs more over the wire than everything else that is read.
+//! How a page's data and what the page says travel from the server to the browser inside the document: as lengths and
+//! texts, one after the other. JSON would say the same, but its reader alone weighs more over the wire than everything else
+//! that is read.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use super::texts::{ClockTexts, LiveTexts, ProblemSentences, SiteTexts, Texts, TopicTexts};
 use crate::protocol::event::{Event, EventId, EventType};
+use crate::protocol::locale::Locale;
 use crate::protocol::page::{PageData, PageEvent, Refusal, TopicPage};
 
-/// A page's data as text, or none if the text was none.
+/// A page's data and what the page says, as text; or none if the text was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageText(pub Option<PageData>);
+pub struct PageText(pub Option<LivePageData>);
+
+/// What a page that the browser hydrates is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePageData {
+    /// What it shows.
+    pub data: PageData,
+    /// What it says.
+    pub texts: &'static Texts,
+}
 
 impl Display for PageText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (is_clock, page) = match &self.0 {
-            None => return Ok(()),
-            Some(PageData::Clock(page)) => (true, page),
-            Some(PageData::Topic(page)) => (false, page),
+        let Some(LivePageData { data, texts }) = &self.0 else {
+            return Ok(());
         };
+        let (is_clock, page) = match data {
+            PageData::Clock(page) => (true, page),
+            PageData::Topic(page) => (false, page),
+        };
+        write_number(f, u8::from(texts.locale == Locale::Chinese))?;
+        write_number(f, u8::from(is_clock))?;
+        write_text(f, texts.site.lines())?;
+        write_text(f, texts.live.lines())?;
+        write_text(f, texts.problems.lines())?;
+        let of_kind = if is_clock {
+            texts.clock.lines()
+        } else {
+            texts.topic.lines()
+        };
+        write_text(f, of_kind)?;
         write_text(f, &page.origin)?;
         write_text(f, &page.topic)?;
         write_text(f, &page.stream_path)?;
         write_text(f, &page.filter)?;
         let refusal = page.refusal.as_ref();
+        write_text(f, refusal.map_or("", |refusal| &refusal.code))?;
         write_text(f, refusal.map_or("", |refusal| &refusal.detail))?;
         write_text(f, page.last_event_id.as_str())?;
         write_text(f, page.before.as_ref().map_or("", EventId::as_str))?;
-        write_number(f, u8::from(is_clock))?;
         write_number(f, u8::from(page.has_ended))?;
         write_number(f, page.consumers)?;
         write_number(f, page.older)?;
@@ -100,21 +125,47 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: impl Display) -> fmt::Result
     write_text(f, &number.to_string())
 }
 
-fn read_page(reader: &mut Reader<'_>) -> Option<PageData> {
+fn read_page(reader: &mut Reader<'_>) -> Option<LivePageData> {
+    let locale = match reader.number::<usize>()? {
+        0 => Locale::English,
+        _ => Locale::Chinese,
+    };
+    let is_clock = reader.number::<usize>()? != 0;
+    let site = SiteTexts::from_lines(reader.lasting_text()?);
+    let live = LiveTexts::from_lines(reader.lasting_text()?);
+    let problems = ProblemSentences::from_lines(reader.lasting_text()?);
+    let of_kind = reader.lasting_text()?;
+    let (of_clock, of_topic) = if is_clock {
+        (of_kind, "")
+    } else {
+        ("", of_kind)
+    };
+    let texts = Texts {
+        locale,
+        site,
+        live,
+        clock: ClockTexts::from_lines(of_clock),
+        topic: TopicTexts::from_lines(of_topic),
+        problems,
+    };
     let origin = reader.text()?;
     let topic = reader.text()?;
     let stream_path = reader.text()?;
     let filter = reader.text()?;
+    let code = reader.text()?;
     let detail = reader.text()?;
     let last_event_id = EventId::new(reader.text()?).ok()?;
     // An empty text is no id.
     let before = EventId::new(reader.text()?).ok();
-    let is_clock = reader.number::<usize>()? != 0;
     let has_ended = reader.number::<usize>()? != 0;
     let consumers = reader.number()?;
     let older = reader.number()?;
     let status = reader.number()?;
-    let refusal = (status != 0).then_some(Refusal { status, detail });
+    let refusal = (status != 0).then_some(Refusal {
+        status,
+        code,
+        detail,
+    });
     let rendered_at = reader.text()?;
     let mut events = Vec::new();
     while !reader.rest.is_empty() {
@@ -142,11 +193,14 @@ fn read_page(reader: &mut Reader<'_>) -> Option<PageData> {
         refusal,
         rendered_at,
     };
-    Some(if is_clock {
+    let data = if is_clock {
         PageData::Clock(page)
     } else {
         PageData::Topic(page)
-    })
+    };
+    // A browser reads one page, whose texts live as long as the page does.
+    let texts = Box::leak(Box::new(texts));
+    Some(LivePageData { data, texts })
 }
 
 struct Reader<'a> {
@@ -159,6 +213,11 @@ impl Reader<'_> {
         let (text, rest) = rest.split_at_checked(length.parse().ok()?)?;
         self.rest = rest;
         Some(read_text(text))
+    }
+
+    /// A text that lives as long as the program.
+    fn lasting_text(&mut self) -> Option<&'static str> {
+        Some(self.text()?.leak())
     }
 
     fn number<N: FromStr>(&mut self) -> Option<N> {
@@ -182,7 +241,7 @@ mod tests {
         })
     }
 
-    fn page(data: &str) -> Option<PageData> {
+    fn page(data: &str) -> Option<LivePageData> {
         let page = TopicPage {
             origin: "http://127.0.0.1:8080".to_owned(),
             topic: "kitchen".to_owned(),
@@ -203,14 +262,31 @@ mod tests {
             filter: "type:news \"x".to_owned(),
             refusal: data.is_empty().then(|| Refusal {
                 status: 403,
+                code: "forbidden".to_owned(),
                 detail: "not you".to_owned(),
             }),
             rendered_at: "2026-11-26T16:12:38.456Z".to_owned(),
         };
-        Some(if data.starts_with('a') {
-            PageData::Clock(page)
+        let is_clock = data.starts_with('a');
+        let locale = if data.is_empty() {
+            Locale::English
         } else {
-            PageData::Topic(page)
+            Locale::Chinese
+        };
+        // A page has the texts of its own kind.
+        let mut texts = *Texts::of(locale);
+        if is_clock {
+            texts.topic = TopicTexts::from_lines("");
+        } else {
+            texts.clock = ClockTexts::from_lines("");
+        }
+        Some(LivePageData {
+            data: if is_clock {
+                PageData::Clock(page)
+            } else {
+                PageData::Topic(page)
+            },
+            texts: Box::leak(Box::new(texts)),
         })
     }
 
@@ -246,11 +322,10 @@ mod tests {
     #[test]
     fn nul_arrives_as_html_shows_it() {
         let text = PageText(page("a\u{0}1")).to_string();
-        let data = |PageText(page): PageText| match page {
-            Some(PageData::Clock(page) | PageData::Topic(page)) => {
+        let data = |PageText(page): PageText| match page?.data {
+            PageData::Clock(page) | PageData::Topic(page) => {
                 Some(page.events[1].event.data.clone())
             }
-            None => None,
         };
         assert_eq!(text.parse().map(data), Ok(Some("a\u{fffd}1".to_owned())));
     }

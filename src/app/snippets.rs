@@ -14,6 +14,17 @@ pub enum Language {
     Python,
 }
 
+impl Language {
+    /// What the language is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Curl => "curl",
+            Self::JavaScript => "JavaScript",
+            Self::Python => "Python",
+        }
+    }
+}
+
 /// The query with which a program begins.
 const FIRST: &str = "last=10";
 

@@ -58,6 +58,8 @@ pub enum PageData {
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
+    /// What is wrong, as a [`ProblemCode`](super::problem::ProblemCode) is written; empty if the answer had none.
+    pub code: String,
     /// What is wrong, in the server's words; empty if it had none.
     pub detail: String,
 }

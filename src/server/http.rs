@@ -4,6 +4,7 @@
 //! * `answers`: what many answers have in common
 //! * `client_address`: which address a client has, with and without reverse proxies
 //! * `request_head`, `request_body`, `query`: what a request says
+//! * `language`: which language a page has, and how a reader chooses it
 //! * `media_type`: the names of media types, and what kind of body a request has
 //! * `negotiation`: which representation it accepts (RFC 9110, section 12)
 //! * `pieces`: bodies that are written piece by piece
@@ -11,6 +12,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod client_address;
+pub(crate) mod language;
 pub(crate) mod media_type;
 pub(crate) mod negotiation;
 pub(crate) mod pieces;

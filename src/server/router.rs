@@ -16,11 +16,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
-use crate::protocol::{CLOCK_PATH, HELP_PATH, TOPICS_PATH};
+use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::routes::{clock, health, metrics, topic, topics};
+use crate::server::routes::{clock, health, language, metrics, topic, topics};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
@@ -82,7 +82,7 @@ pub(super) fn mounted(state: AppState, config: &RouterConfig) -> Router {
         .with_state(state)
 }
 
-/// The topics, the clock's shorter URL, and the page about all of them.
+/// The topics, the clock's shorter URL, the page about all of them, and the choice of a language.
 fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
     let common = ServiceBuilder::new()
         .layer(preparing(config))
@@ -109,8 +109,13 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
                 .layer(cors(config, &topic::METHODS))
                 .layer(problem_pages),
         );
-    let help = Router::new().route(HELP_PATH, get(pages::help).fallback(wrong_method));
-    read_only.merge(topic).merge(as_pages(help, state, config))
+    let pages = Router::new()
+        .route(HELP_PATH, get(pages::help).fallback(wrong_method))
+        .route(
+            &format!("{LANGUAGE_PATH}/{{tag}}"),
+            get(language::choose).fallback(wrong_method),
+        );
+    read_only.merge(topic).merge(as_pages(pages, state, config))
 }
 
 /// Wraps routes of pages and files.

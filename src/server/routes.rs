@@ -3,6 +3,7 @@
 
 pub(super) mod clock;
 pub(super) mod health;
+pub(super) mod language;
 pub(super) mod metrics;
 pub(super) mod topic;
 pub(super) mod topics;

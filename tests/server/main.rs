@@ -13,6 +13,7 @@ mod clock_stream;
 mod crowd;
 mod encoder;
 mod http;
+mod language;
 mod limits;
 mod log_command;
 mod metrics;

@@ -3,11 +3,16 @@
 use leptos::prelude::*;
 
 use crate::app::clock_text::ClockText;
-use crate::app::messages;
+use crate::app::texts::Texts;
+
+/// The large clock before any message.
+const EMPTY: &str = "--:--:--";
 
 /// The large clock.
 #[component]
 pub fn ClockFace(
+    /// What the page says.
+    texts: &'static Texts,
     /// The newest message's data; empty before any.
     #[prop(into)]
     newest: Signal<String>,
@@ -16,13 +21,13 @@ pub fn ClockFace(
     let clock = Signal::derive(move || newest.with(|text| ClockText::read(text)));
     let time = Signal::derive(move || match clock.get() {
         Some(clock) => clock.time,
-        None if newest.with(String::is_empty) => messages::CLOCK_EMPTY.to_owned(),
+        None if newest.with(String::is_empty) => EMPTY.to_owned(),
         // Any publisher may write any text, and then the text itself is the news.
         None => newest.get(),
     });
     let date = Signal::derive(move || match clock.get() {
-        Some(clock) => clock.date,
-        None if newest.with(String::is_empty) => messages::CLOCK_EMPTY_DATE.to_owned(),
+        Some(clock) => texts.date(&clock.date),
+        None if newest.with(String::is_empty) => texts.clock.waiting().to_owned(),
         None => String::new(),
     });
     let is_other_text =
@@ -34,7 +39,7 @@ pub fn ClockFace(
 
     view! {
         <section class="clock-face" aria-labelledby="clock-heading">
-            <h2 id="clock-heading" class="label">{messages::CLOCK_HEADING}</h2>
+            <h2 id="clock-heading" class="label">{texts.clock.heading()}</h2>
             <time
                 id="now"
                 class="now"

@@ -6,7 +6,6 @@ use super::button::Button;
 use crate::app::connection::Connection;
 use crate::app::live::{Action, EventStream};
 use crate::app::log_buffer::LogBuffer;
-use crate::app::messages;
 
 /// The row of buttons.
 #[component]
@@ -14,27 +13,28 @@ pub fn Controls(
     /// The stream they control.
     stream: EventStream,
 ) -> impl IntoView {
+    let texts = stream.texts;
     let pause = Signal::derive(move || {
         let label = if stream.log.buffer.with(LogBuffer::is_paused) {
-            messages::RESUME
+            texts.live.resume()
         } else {
-            messages::PAUSE
+            texts.live.pause()
         };
         label.to_owned()
     });
     let connect = Signal::derive(move || {
         let label = if stream.connection.state.with(Connection::is_over) {
-            messages::RECONNECT
+            texts.live.reconnect()
         } else {
-            messages::DISCONNECT
+            texts.live.disconnect()
         };
         label.to_owned()
     });
 
     view! {
-        <div class="controls" role="group" aria-label=messages::CONTROLS_LABEL>
+        <div class="controls" role="group" aria-label=texts.live.controls()>
             <Button stream action=Action::TogglePause label=pause class="main" />
-            <Button stream action=Action::Clear label=messages::CLEAR />
+            <Button stream action=Action::Clear label=texts.live.clear() />
             <Button stream action=Action::ToggleConnection label=connect />
         </div>
     }

@@ -4,7 +4,6 @@
 use leptos::prelude::*;
 
 use crate::app::live::{Action, EventStream, FILTER_ELEMENT_ID};
-use crate::app::messages;
 use crate::protocol::FILTER;
 
 /// The field, what passes, and how to write a filter or why it cannot be understood.
@@ -13,21 +12,25 @@ pub fn FilterField(
     /// The stream whose list it filters.
     stream: EventStream,
 ) -> impl IntoView {
+    let texts = stream.texts;
     let log = stream.log.buffer;
     let count = Signal::derive(move || {
-        log.with(|log| messages::filter_count(log.passing_message_count(), log.message_count()))
+        log.with(|log| texts.filter_count(log.passing_message_count(), log.message_count()))
     });
     let error = move || log.with(|log| log.filter().error());
     let is_wrong = Signal::derive(move || error().is_some());
     let invalid = Signal::derive(move || error().map(|_| "true".to_owned()));
     let hint = Signal::derive(move || {
         error()
-            .map_or(messages::FILTER_HINT, messages::filter_error)
+            .map_or_else(
+                || texts.topic.filter_hint(),
+                |wrong| texts.filter_error(wrong),
+            )
             .to_owned()
     });
     view! {
         <form class="filter" method="get" role="search" on:submit=stream.on_submit(Action::Filter)>
-            <label for=FILTER_ELEMENT_ID class="label">{messages::FILTER_LABEL}</label>
+            <label for=FILTER_ELEMENT_ID class="label">{texts.topic.filter()}</label>
             <div class="filter-line">
                 <input
                     id=FILTER_ELEMENT_ID
@@ -40,7 +43,7 @@ pub fn FilterField(
                     aria-invalid=invalid
                     on:input=move |_| stream.perform(Action::Filter)
                 />
-                <button type="submit" class="for-plain">{messages::FILTER_BUTTON}</button>
+                <button type="submit" class="for-plain">{texts.topic.filter()}</button>
                 <span id="filter-count" class="filter-count">{count}</span>
             </div>
             <p id="filter-hint" class="hint" class:wrong=is_wrong>{hint}</p>

@@ -15,7 +15,6 @@ use super::filter_field::FilterField;
 use super::message_row::MessageRow;
 use crate::app::live::{Action, EventStream, on_change};
 use crate::app::log_buffer::LogBuffer;
-use crate::app::messages;
 
 /// How far from the end, in CSS pixels, a reader still counts as being there: fractions of pixels and a careless finger.
 const NEAR_END: i32 = 16;
@@ -34,19 +33,20 @@ pub fn MessageLog(
     /// Path of those events.
     older_path: String,
 ) -> impl IntoView {
+    let texts = stream.texts;
     let log = stream.log.buffer;
     let scroller = NodeRef::<html::Div>::new();
     let is_at_end = RwSignal::new(true);
     // Whether the keyboard has brought the reader to the start of the list, whose rows are still being added.
     let stays_at_start = StoredValue::new(false);
 
-    let note = Signal::derive(move || log.with(messages::list_note));
+    let note = Signal::derive(move || log.with(|log| texts.list_note(log)));
     let is_not_empty = Signal::derive(move || log.with(|log| !log.is_empty()));
     let empty = Signal::derive(move || {
         let words = if log.with(|log| log.filter().is_active()) {
-            messages::NOTHING_PASSES
+            texts.topic.nothing_passes()
         } else {
-            messages::LIST_EMPTY
+            texts.live.list_empty()
         };
         words.to_owned()
     });
@@ -57,7 +57,7 @@ pub fn MessageLog(
             log.with(LogBuffer::waiting)
         }
     };
-    let new_rows = Signal::derive(move || messages::new_rows(waiting()));
+    let new_rows = Signal::derive(move || texts.new_rows(waiting()));
     let offers_jump = Signal::derive(move || {
         (waiting() > 0 && !log.with(LogBuffer::is_paused)).then(String::new)
     });
@@ -133,7 +133,7 @@ pub fn MessageLog(
     view! {
         <div class=class>
             <div class="messages-head">
-                <h2 id="messages-heading" class="label">{messages::MESSAGES_HEADING}</h2>
+                <h2 id="messages-heading" class="label">{texts.live.messages()}</h2>
                 <a class="older" href=older_path hidden=has_no_older>{older}</a>
                 <p class="note">{note}</p>
             </div>
@@ -153,6 +153,7 @@ pub fn MessageLog(
                         <For each=move || stream.log.rows() key=|row| row.sequence let:row>
                             <MessageRow
                                 row
+                                texts
                                 tools=has_tools.then_some(stream)
                                 stream_link=Arc::clone(&stream_link)
                             />

@@ -10,7 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::app::json_text;
 use crate::app::live::{Action, EventStream, data_element_id};
 use crate::app::log_buffer::{Content, Message, Row};
-use crate::app::messages;
+use crate::app::texts::Texts;
 use crate::protocol::page::{MAX_RENDERED_BYTES, start_of};
 use crate::protocol::{EARLIEST, LAST_EVENT_ID};
 
@@ -23,6 +23,8 @@ const MAX_LINES: usize = 8;
 pub fn MessageRow(
     /// What it shows.
     row: Row,
+    /// What the page says.
+    texts: &'static Texts,
     /// The stream that it came over, if the row has buttons.
     tools: Option<EventStream>,
     /// Path of the stream as a browser opens it; without a query on the clock's page, whose rows are never cut.
@@ -36,10 +38,12 @@ pub fn MessageRow(
     let message = match row.content {
         Content::Message(message) => message,
         Content::Gap(gap) => {
-            let words = messages::gap(gap.requested.as_str(), gap.resumed_from.as_str());
+            let words = texts
+                .live
+                .gap(gap.requested.as_str(), gap.resumed_from.as_str());
             return notice("row gap", "gap", words);
         }
-        Content::End => return notice("row end", "end", messages::END_ROW.to_owned()),
+        Content::End => return notice("row end", "end", texts.live.end_row().to_owned()),
     };
     let is_all = RwSignal::new(false);
     let is_json = RwSignal::new(false);
@@ -49,7 +53,7 @@ pub fn MessageRow(
         Signal::derive(move || shown_text(&message, is_all.get(), is_json.get()))
     };
     let is_clamped = Signal::derive(move || is_long && !is_all.get() && !is_json.get());
-    let time = messages::message_time(&message.time);
+    let time = texts.message_time(&message.time);
     let datetime = message.time.at.to_string();
     let (id, event_type) = (message.id.clone(), message.event_type.clone());
     let data_id = id.clone();
@@ -61,20 +65,21 @@ pub fn MessageRow(
             let after = cut.after.as_deref().unwrap_or(EARLIEST);
             let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
             let href = format!("{stream_link}&{LAST_EVENT_ID}={after}");
-            let words = messages::cut(message.data.len(), cut.whole_bytes);
-            view! { <p class="cut">{words} " " <a href=href>{messages::WHOLE_EVENT}</a></p> }
+            let words = texts.cut(message.data.len(), cut.whole_bytes);
+            view! { <p class="cut">{words} " " <a href=href>{texts.topic.whole_event()}</a></p> }
         });
     let tools = tools.map(|stream| {
         let show_all = is_long.then(
-            || view! { <Toggle key="aria-expanded" is_on=is_all label=messages::SHOW_ALL /> },
+            || view! { <Toggle key="aria-expanded" is_on=is_all label=texts.topic.show_all() /> },
         );
-        let json = json_text::is_json(&message.data)
-            .then(|| view! { <Toggle key="aria-pressed" is_on=is_json label=messages::JSON /> });
+        let json = json_text::is_json(&message.data).then(
+            || view! { <Toggle key="aria-pressed" is_on=is_json label=texts.topic.json() /> },
+        );
         view! {
             <span class="tools">
                 {show_all} {json}
                 <button type="button" on:click=stream.on_press(Action::CopyMessage(sequence))>
-                    {messages::COPY}
+                    {texts.topic.copy()}
                 </button>
             </span>
         }

@@ -5,7 +5,6 @@ use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::live::{Action, DATA_ELEMENT_ID, EventStream, TYPE_ELEMENT_ID};
-use crate::app::messages;
 use crate::app::publishing::Publishing;
 use crate::protocol::page::Refusal;
 
@@ -19,15 +18,16 @@ pub fn PublishForm(
     /// Why the reader may not publish; `None` if the reader may.
     refusal: Option<Refusal>,
 ) -> impl IntoView {
+    let texts = stream.texts;
     let content = match refusal {
         None => Either::Left(view! { <Fields stream topic_path /> }),
         Some(refusal) => Either::Right(view! {
-            <p class="refusal">{messages::cannot_publish(&refusal)}</p>
+            <p class="refusal">{texts.cannot_publish(&refusal)} " " <span lang="en">{texts.server_words(&refusal)}</span></p>
         }),
     };
     view! {
         <section id="publish" class="publish" aria-labelledby="publish-heading">
-            <h2 id="publish-heading" class="label">{messages::PUBLISH}</h2>
+            <h2 id="publish-heading" class="label">{texts.topic.publish()}</h2>
             {content}
         </section>
     }
@@ -35,8 +35,11 @@ pub fn PublishForm(
 
 #[component]
 fn Fields(stream: EventStream, topic_path: String) -> impl IntoView {
+    let texts = stream.texts;
     let outcome = stream.publishing;
-    let words = Signal::derive(move || outcome.with(messages::publishing));
+    let words = Signal::derive(move || outcome.with(|outcome| texts.publishing(outcome)));
+    let server_words =
+        Signal::derive(move || outcome.with(|outcome| texts.publishing_server_words(outcome)));
     let is_refused = Signal::derive(move || {
         outcome.with(|outcome| matches!(outcome, Publishing::Refused(_) | Publishing::Unreachable))
     });
@@ -47,15 +50,15 @@ fn Fields(stream: EventStream, topic_path: String) -> impl IntoView {
             action=topic_path
             on:submit=stream.on_submit(Action::Publish)
         >
-            <label for=DATA_ELEMENT_ID>{messages::PUBLISH_DATA}</label>
+            <label for=DATA_ELEMENT_ID>{texts.topic.data()}</label>
             <textarea id=DATA_ELEMENT_ID name="data" rows="3" required autocomplete="off"></textarea>
-            <label for=TYPE_ELEMENT_ID>{messages::PUBLISH_TYPE}</label>
+            <label for=TYPE_ELEMENT_ID>{texts.topic.event_type()}</label>
             <div class="publish-line">
                 <input id=TYPE_ELEMENT_ID name="type" type="text" autocomplete="off" spellcheck="false" />
-                <button type="submit">{messages::PUBLISH}</button>
+                <button type="submit">{texts.topic.publish()}</button>
             </div>
             <p id="published" class="outcome" class:wrong=is_refused role="status">
-                {words}
+                {words} " " <span lang="en">{server_words}</span>
             </p>
         </form>
     }

@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use crate::app::live::EventStream;
-use crate::app::messages;
 
 /// A text of up to so many characters stands large; a longer one, smaller. The box has the same height for both.
 const SHORT: usize = 48;
@@ -16,6 +15,7 @@ pub fn TopicHeader(
     /// The stream whose newest message it shows.
     stream: EventStream,
 ) -> impl IntoView {
+    let texts = stream.texts;
     let newest = stream.log.newest;
     // As a byte: looking for a character brings along all that looks for texts.
     let is_long =
@@ -23,7 +23,7 @@ pub fn TopicHeader(
     let is_none = Signal::derive(move || newest.with(String::is_empty));
     let short = Signal::derive(move || {
         newest.with(|text| match text.as_str() {
-            "" => messages::NEWEST_EMPTY.to_owned(),
+            "" => texts.topic.nothing_yet().to_owned(),
             _ if is_long(text) => String::new(),
             text => text.to_owned(),
         })
@@ -41,7 +41,7 @@ pub fn TopicHeader(
         <div class="topic-header">
             <h1 class="topic-name" dir="auto">{topic}</h1>
             <section class="newest" aria-labelledby="newest-heading">
-                <h2 id="newest-heading" class="label">{messages::NEWEST_HEADING}</h2>
+                <h2 id="newest-heading" class="label">{texts.topic.newest()}</h2>
                 // Two places, since one text that changes its size would shift.
                 <div id="newest" class:none=is_none>
                     <p class="newest-text" dir="auto">{short}</p>

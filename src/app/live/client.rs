@@ -188,6 +188,7 @@ pub(super) fn refusal_of(problem: &News) -> Refusal {
     Refusal {
         // A status, which has three digits.
         status: problem.number("status").unwrap_or_default() as u16,
+        code: problem.text("code").unwrap_or_default(),
         detail: problem.text("detail").unwrap_or_default(),
     }
 }

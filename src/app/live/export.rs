@@ -6,7 +6,6 @@ use leptos::prelude::*;
 use super::{COMMAND_ELEMENT_ID, EventStream, data_element_id, program_element_id, set_if_changed};
 use crate::app::curl;
 use crate::app::log_buffer::{Content, Message};
-use crate::app::messages;
 use crate::app::snippets::Language;
 use crate::browser::{clipboard, document, download, json};
 
@@ -26,10 +25,10 @@ pub(super) fn copy_stream(
     clipboard::write(&command.clone(), move |is_written| {
         if is_written {
             set_if_changed(stream.command, plain);
-            announce(stream, messages::said_copied(language));
+            announce(stream, &stream.texts.said_copied_as(language));
         } else {
             stream.command.try_set(command);
-            announce(stream, messages::SAID_NOT_COPIED);
+            announce(stream, stream.texts.live.said_not_copied());
             // After the text has been rendered, which follows the signal in its own turn.
             queue_microtask(|| document::select_text_of(COMMAND_ELEMENT_ID));
         }
@@ -45,10 +44,10 @@ pub(super) fn copy_message(stream: EventStream, sequence: u64) {
     let Some(message) = message else { return };
     clipboard::write(&message.data, move |is_written| {
         if is_written {
-            announce(stream, messages::SAID_COPIED_EVENT);
+            announce(stream, stream.texts.topic.said_copied());
         } else {
             document::select_text_of(&data_element_id(sequence));
-            announce(stream, messages::SAID_EVENT_NOT_COPIED);
+            announce(stream, stream.texts.topic.said_not_copied());
         }
     });
 }
@@ -67,7 +66,7 @@ pub(super) fn download(stream: EventStream, topic: &str) {
     });
     let name = format!("{}.jsonl", topic.replace(['/', '\\'], "-"));
     download::text(&name, "application/x-ndjson", &lines);
-    announce(stream, &messages::said_downloaded(count));
+    announce(stream, &stream.texts.said_downloaded(count));
 }
 
 fn announce(stream: EventStream, words: &str) {

@@ -14,7 +14,6 @@ use super::log_feed::LogFeed;
 use super::{Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher};
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
-use crate::app::messages;
 use crate::browser::fairwind::News;
 use crate::browser::timer::Interval;
 use crate::browser::{clock, document, location};
@@ -108,7 +107,7 @@ impl Subscription {
         match event {
             ClientEvent::Lost => self.feed.finish(),
             ClientEvent::Changing(connection) => {
-                if let Some(words) = messages::connection_said(&connection) {
+                if let Some(words) = self.stream.texts.connection_said(&connection) {
                     self.announce(words);
                 }
             }
@@ -157,14 +156,14 @@ impl Subscription {
             Action::TogglePause if self.feed.is_paused() => self.resume(),
             Action::TogglePause => {
                 self.change(LogBuffer::pause);
-                self.announce(messages::SAID_PAUSED);
+                self.announce(self.stream.texts.live.said_paused());
             }
             Action::Clear => {
                 self.change(LogBuffer::clear);
                 self.announce(if self.feed.is_paused() {
-                    messages::SAID_CLEARED_PAUSED
+                    self.stream.texts.live.said_cleared_paused()
                 } else {
-                    messages::SAID_CLEARED
+                    self.stream.texts.live.said_cleared()
                 });
             }
             Action::ToggleConnection => self.client.toggle(),
@@ -200,7 +199,7 @@ impl Subscription {
         self.change(LogBuffer::resume);
         self.feed.show_newest();
         self.jump();
-        self.announce(messages::said_resumed(waiting));
+        self.announce(self.stream.texts.said_resumed(waiting));
     }
 
     /// Takes over what is in the field of the filter, if there is one and it has changed.

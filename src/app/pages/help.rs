@@ -3,13 +3,12 @@
 use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
-use crate::app::messages::help as words;
-use crate::app::{curl, messages};
+use crate::app::texts::Texts;
+use crate::app::texts::help::HelpTexts;
+use crate::app::texts::problems::ProblemTexts;
+use crate::app::{curl, examples};
 use crate::protocol::page::Refusal;
 use crate::protocol::{CLOCK_PATH, TOPICS_PATH, topic_path};
-
-/// The topic of the examples.
-pub const EXAMPLE: &str = "kitchen";
 
 /// The page.
 #[component]
@@ -18,8 +17,11 @@ pub fn HelpPage(
     origin: String,
     /// Why the reader may not publish; `None` if the reader may.
     refusal: Option<Refusal>,
+    /// What the page says.
+    texts: &'static Texts,
 ) -> impl IntoView {
-    let topic = topic_path(EXAMPLE);
+    let words = HelpTexts::of(texts.locale);
+    let topic = topic_path(examples::TOPIC);
     let url = format!("{origin}{topic}");
     let read = curl::plain(&origin, &topic);
     let word = curl::word(&url);
@@ -27,47 +29,47 @@ pub fn HelpPage(
     let publish_with_token =
         format!("curl -H 'Authorization: Bearer TOKEN' -d 'tea is ready' {word}");
     let refusal = refusal.map(|refusal| {
-        view! { <p class="refusal">{messages::cannot_publish(&refusal)}</p> }
+        view! { <p class="refusal">{texts.cannot_publish(&refusal)} " " <span lang="en">{texts.server_words(&refusal)}</span></p> }
     });
     view! {
-        <Masthead is_heading=false />
+        <Masthead texts is_heading=false />
         <main id="main" class="help-page">
-            <h1>{messages::HELP}</h1>
-            <p>{words::TOPICS_ARE_URLS}</p>
+            <h1>{texts.site.help()}</h1>
+            <p>{words.topics_are_urls()}</p>
             <p class="ways-on">
-                <a href=topic>{words::EXAMPLE_PAGE}</a>
-                <a href=TOPICS_PATH>{words::ALL_TOPICS}</a>
-                <a href=CLOCK_PATH>{messages::TO_THE_STREAM}</a>
+                <a href=topic>{words.example_page()}</a>
+                <a href=TOPICS_PATH>{words.all_topics()}</a>
+                <a href=CLOCK_PATH>{ProblemTexts::of(texts.locale).to_the_stream()}</a>
             </p>
-            <h2>{words::READ}</h2>
-            <p>{words::READ_TEXT}</p>
-            <Example id="read" text=read />
-            <Example id="read-page" text=words::read_in_a_page(&url) />
-            <h2>{words::PUBLISH}</h2>
-            <p>{words::PUBLISH_TEXT}</p>
+            <h2>{words.read()}</h2>
+            <p>{words.read_text()}</p>
+            <Example id="read" words text=read />
+            <Example id="read-page" words text=examples::read_in_a_page(&url) />
+            <h2>{words.publish()}</h2>
+            <p>{words.publish_text()}</p>
             {refusal}
-            <Example id="publish" text=publish />
-            <Example id="publish-token" text=publish_with_token />
-            <h2>{words::STATE}</h2>
-            <p>{words::STATE_TEXT}</p>
-            <Example id="state" text=words::state_then_live(&url) />
-            <h2>{words::STREAMED}</h2>
-            <p>{words::STREAMED_TEXT}</p>
-            <Example id="streamed" text=words::streamed(&url) />
-            <h2>{words::SEVERAL}</h2>
-            <p>{words::SEVERAL_TEXT}</p>
-            <Example id="several" text=words::several(&origin) />
-            <h2>{words::RUN}</h2>
-            <p>{words::RUN_TEXT}</p>
-            <Example id="run" text=words::RUN_COMMANDS.to_owned() />
+            <Example id="publish" words text=publish />
+            <Example id="publish-token" words text=publish_with_token />
+            <h2>{words.state()}</h2>
+            <p>{words.state_text()}</p>
+            <Example id="state" words text=examples::state_then_live(&url) />
+            <h2>{words.streamed()}</h2>
+            <p>{words.streamed_text()}</p>
+            <Example id="streamed" words text=examples::streamed(&url) />
+            <h2>{words.several()}</h2>
+            <p>{words.several_text()}</p>
+            <Example id="several" words text=examples::several(&origin) />
+            <h2>{words.run()}</h2>
+            <p>{words.run_text()}</p>
+            <Example id="run" words text=examples::RUN.to_owned() />
         </main>
     }
 }
 
 /// A command or program. It scrolls sideways when it is long, so the keyboard must get there.
 #[component]
-fn Example(id: &'static str, text: String) -> impl IntoView {
+fn Example(id: &'static str, words: HelpTexts, text: String) -> impl IntoView {
     view! {
-        <pre id=id class="command" role="group" aria-label=words::EXAMPLE tabindex="0"><code>{text}</code></pre>
+        <pre id=id class="command" role="group" aria-label=words.example() tabindex="0"><code>{text}</code></pre>
     }
 }

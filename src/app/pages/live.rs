@@ -15,8 +15,8 @@ use crate::app::components::publish_form::PublishForm;
 use crate::app::components::terminal_panel::TerminalPanel;
 use crate::app::components::topic_header::TopicHeader;
 use crate::app::live::{Action, use_event_stream};
-use crate::app::messages;
 use crate::app::snippets::Language;
+use crate::app::texts::Texts;
 use crate::protocol::page::PageData;
 use crate::protocol::{older_path, stream_link};
 
@@ -25,12 +25,14 @@ use crate::protocol::{older_path, stream_link};
 pub fn LivePage(
     /// The topic as the server saw it when it rendered the page.
     data: PageData,
+    /// What the page says.
+    texts: &'static Texts,
 ) -> impl IntoView {
     let (is_clock, page) = match data {
         PageData::Clock(page) => (true, page),
         PageData::Topic(page) => (false, page),
     };
-    let stream = use_event_stream(&page);
+    let stream = use_event_stream(&page, texts);
     let stream_link = if is_clock {
         page.stream_path.clone()
     } else {
@@ -39,42 +41,42 @@ pub fn LivePage(
     let (older, older_path) = if is_clock {
         (String::new(), String::new())
     } else {
-        (messages::older(page.older), older_path(&page))
+        (texts.older(page.older), older_path(&page))
     };
     let header = if is_clock {
-        Either::Left(view! { <ClockFace newest=stream.log.newest /> })
+        Either::Left(view! { <ClockFace texts newest=stream.log.newest /> })
     } else {
         Either::Right(view! { <TopicHeader topic=page.topic stream /> })
     };
     let copy_as = move |language| {
-        view! { <Button stream action=Action::CopyAs(language) label=messages::copy_as(language) /> }
+        view! { <Button stream action=Action::CopyAs(language) label=texts.copy_as(language) /> }
     };
     let more_copies = (!is_clock).then(|| {
         view! {
             {copy_as(Language::JavaScript)}
             {copy_as(Language::Python)}
-            <Button stream action=Action::Download label=messages::DOWNLOAD />
+            <Button stream action=Action::Download label=texts.topic.download() />
         }
     });
     let topic_path = page.stream_path.clone();
     let form =
         (!is_clock).then(|| view! { <PublishForm stream topic_path refusal=page.refusal /> });
     view! {
-        <a class="skip-link" href="#messages">{messages::SKIP_TO_MESSAGES}</a>
-        <Masthead is_heading=is_clock />
+        <a class="skip-link" href="#messages">{texts.live.skip_to_messages()}</a>
+        <Masthead texts is_heading=is_clock />
         <main id="main" class="live-page">
             {header}
             <div class="side">
                 <ConnectionPanel stream />
                 <Controls stream />
-                <div class="copies" role="group" aria-label=messages::COPY_AS_LABEL>
+                <div class="copies" role="group" aria-label=texts.live.copies()>
                     {copy_as(Language::Curl)}
                     {more_copies}
                 </div>
                 <Announcer text=stream.announcement />
                 // As text, because that is what its content is to a browser with JavaScript: elements in it would be
                 // sought there when the page is hydrated, and not be found.
-                <noscript inner_html=messages::without_script_html(&stream_link)></noscript>
+                <noscript inner_html=texts.without_script_html(&stream_link)></noscript>
                 {form}
             </div>
             <MessageLog stream has_tools=!is_clock stream_link=stream_link.clone() older older_path />

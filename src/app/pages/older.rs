@@ -7,7 +7,8 @@ use leptos::prelude::*;
 use crate::app::components::masthead::Masthead;
 use crate::app::components::message_row::MessageRow;
 use crate::app::log_buffer::LogBuffer;
-use crate::app::messages;
+use crate::app::texts::Texts;
+use crate::app::texts::older::OlderTexts;
 use crate::protocol::page::TopicPage;
 use crate::protocol::{older_path, stream_link, topic_path};
 
@@ -16,27 +17,30 @@ use crate::protocol::{older_path, stream_link, topic_path};
 pub fn OlderPage(
     /// The topic, with the events to show.
     page: TopicPage,
+    /// What the page says.
+    texts: &'static Texts,
 ) -> impl IntoView {
+    let words = OlderTexts::of(texts.locale);
     let stream_link: Arc<str> = stream_link(&page.topic).into();
     let log = LogBuffer::from_page(&page);
     let rows = log
         .window()
         .into_iter()
-        .map(|row| view! { <MessageRow row tools=None stream_link=Arc::clone(&stream_link) /> })
+        .map(|row| view! { <MessageRow row texts tools=None stream_link=Arc::clone(&stream_link) /> })
         .collect_view();
     let list = if log.is_empty() {
-        view! { <p class="none">{messages::OLDER_EMPTY}</p> }.into_any()
+        view! { <p class="none">{words.empty()}</p> }.into_any()
     } else {
         view! { <ol class="rows">{rows}</ol> }.into_any()
     };
-    let older = (page.older > 0)
-        .then(|| view! { <a href=older_path(&page)>{messages::older(page.older)}</a> });
+    let older =
+        (page.older > 0).then(|| view! { <a href=older_path(&page)>{texts.older(page.older)}</a> });
     view! {
-        <Masthead is_heading=false />
+        <Masthead texts is_heading=false />
         <main id="main" class="older-page">
-            <h1 class="topic-name" dir="auto">{messages::older_events(&page.topic)}</h1>
+            <h1 class="topic-name" dir="auto">{words.heading(&page.topic)}</h1>
             <p class="ways-on">
-                {older} <a href=topic_path(&page.topic)>{messages::TO_THE_LIVE_PAGE}</a>
+                {older} <a href=topic_path(&page.topic)>{words.to_the_live_page()}</a>
             </p>
             {list}
         </main>

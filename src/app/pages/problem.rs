@@ -4,15 +4,18 @@
 use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
-use crate::app::messages;
+use crate::app::texts::Texts;
+use crate::app::texts::problems::{ProblemTexts, heading, remedy, sentence};
+use crate::protocol::locale::Locale;
+use crate::protocol::problem::ProblemCode;
 use crate::protocol::{CLOCK_PATH, TOPICS_PATH};
 
 /// A request that was refused, and why.
 #[derive(Debug, Clone)]
 pub struct RefusedRequest {
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// What is wrong, and what would be right.
+    /// What is wrong.
+    pub code: ProblemCode,
+    /// What is wrong and what would be right, in the server's words, which are English.
     pub detail: String,
     /// Path of the page whose form sent the request.
     pub sent_from: Option<String>,
@@ -23,23 +26,26 @@ pub struct RefusedRequest {
 pub fn ProblemPage(
     /// What it shows.
     problem: RefusedRequest,
+    /// What the page says.
+    texts: &'static Texts,
 ) -> impl IntoView {
-    let remedy = messages::problem_remedy(problem.status);
-    let remedy = (!remedy.is_empty()).then(|| view! { <p>{remedy}</p> });
+    let words = ProblemTexts::of(texts.locale);
+    let remedy = remedy(texts.locale, problem.code).map(|remedy| view! { <p>{remedy}</p> });
+    let detail_lang = (texts.locale != Locale::English).then(|| Locale::English.tag());
     let back = problem
         .sent_from
-        .map(|path| view! { <a href=path>{messages::BACK_TO_TOPIC}</a> });
+        .map(|path| view! { <a href=path>{words.back_to_topic()}</a> });
     view! {
-        <Masthead is_heading=false />
+        <Masthead texts is_heading=false />
         <main id="main" class="problem">
-            <p class="problem-status">{problem.status}</p>
-            <h1>{messages::problem_heading(problem.status)}</h1>
-            <p>{messages::sentence(&problem.detail)}</p>
+            <p class="problem-status">{problem.code.status()}</p>
+            <h1>{heading(texts.locale, problem.code)}</h1>
+            <p lang=detail_lang>{sentence(&problem.detail)}</p>
             {remedy}
             <p class="ways-on">
-                {back} <a href="/">{messages::TO_THE_CLOCK}</a>
-                <a href=TOPICS_PATH>{messages::TO_THE_TOPICS}</a>
-                <a href=CLOCK_PATH>{messages::TO_THE_STREAM}</a>
+                {back} <a href="/">{words.to_the_clock()}</a>
+                <a href=TOPICS_PATH>{words.to_the_topics()}</a>
+                <a href=CLOCK_PATH>{words.to_the_stream()}</a>
             </p>
         </main>
     }

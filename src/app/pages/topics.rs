@@ -5,7 +5,9 @@
 use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
-use crate::app::messages;
+use crate::app::texts::topics::TopicsTexts;
+use crate::app::texts::{Texts, number_of};
+use crate::protocol::page::Refusal;
 use crate::protocol::{OPEN, REFRESH, TOPICS_PATH, topic_path};
 
 /// How often a browser loads the page again whose reader wants that.
@@ -21,11 +23,11 @@ pub struct TopicList {
     /// How many more there are.
     pub left_out: usize,
     /// Why the reader may not see the list, if that is so.
-    pub closed: Option<String>,
+    pub closed: Option<Refusal>,
     /// Whether the browser loads the page again every [`REFRESH_SECONDS`].
     pub is_refreshing: bool,
     /// The name that the reader wanted to open and cannot, and why.
-    pub refused: Option<(String, String)>,
+    pub refused: Option<(String, Refusal)>,
 }
 
 /// A moment as a page shows it.
@@ -57,43 +59,46 @@ pub struct ListedTopic {
 pub fn TopicsPage(
     /// What it shows.
     list: TopicList,
+    /// What the page says.
+    texts: &'static Texts,
 ) -> impl IntoView {
+    let words = TopicsTexts::of(texts.locale);
     let is_empty = list.topics.is_empty();
     let rows = list
         .topics
         .into_iter()
-        .map(|topic| view! { <TopicRow topic /> })
+        .map(|topic| view! { <TopicRow topic texts /> })
         .collect_view();
     let (name, wrong) = list.refused.unzip();
     let is_wrong = wrong.is_some();
     let refreshing = format!("{TOPICS_PATH}?{REFRESH}={REFRESH_SECONDS}");
-    let live = (!list.is_refreshing).then(|| view! { <LiveStatus /> });
-    let (ways, words) = if list.is_refreshing {
+    let live = (!list.is_refreshing).then(|| view! { <LiveStatus texts /> });
+    let (ways, other_words) = if list.is_refreshing {
         let ways = [&*refreshing, TOPICS_PATH];
-        (ways, messages::TOPICS_STOP.to_owned())
+        (ways, words.stop().to_owned())
     } else {
         let ways = [TOPICS_PATH, &*refreshing];
-        (ways, messages::topics_refresh(REFRESH_SECONDS))
+        (ways, words.refresh(&REFRESH_SECONDS.to_string()))
     };
     let [reload, other] = ways.map(str::to_owned);
     view! {
-        <Masthead is_heading=false />
+        <Masthead texts is_heading=false />
         <main id="main" class="topics-page">
-            <h1>{messages::TOPICS}</h1>
+            <h1>{texts.site.topics()}</h1>
             <div class="moment">
                 <p>
                     <span id="topics-moment">
-                        {messages::topics_moment(&list.moment.text, list.left_out)}
+                        {words.moment_and_rest(&list.moment.text, list.left_out)}
                     </span>
                     <span class=if list.is_refreshing { "" } else { "for-plain" }>
-                        " " <a href=reload>{messages::TOPICS_RELOAD}</a> " · "
-                        <a href=other>{words}</a>
+                        " " <a href=reload>{words.reload()}</a> " · "
+                        <a href=other>{other_words}</a>
                     </span>
                 </p>
                 {live}
             </div>
             <form class="open" method="get" action=TOPICS_PATH>
-                <label for="open">{messages::OPEN_LABEL}</label>
+                <label for="open">{words.open_label()}</label>
                 <div class="open-line">
                     <input
                         id="open"
@@ -107,24 +112,35 @@ pub fn TopicsPage(
                         aria-invalid=is_wrong.then_some("true")
                         aria-describedby=is_wrong.then_some("open-wrong")
                     />
-                    <button type="submit" class="main">{messages::OPEN_BUTTON}</button>
+                    <button type="submit" class="main">{words.open()}</button>
                 </div>
-                {wrong.map(|words| view! { <p id="open-wrong" class="hint wrong">{words}</p> })}
+                {wrong.map(|refusal| {
+                    let why = words.not_opened(&texts.refusal(&refusal));
+                    view! {
+                        <p id="open-wrong" class="hint wrong">
+                            {why} " " <span lang="en">{texts.server_words(&refusal)}</span>
+                        </p>
+                    }
+                })}
             </form>
             <div id="topics-list">
-                {if let Some(reason) = list.closed {
-                    view! { <p class="none">{messages::topics_closed(&reason)}</p> }.into_any()
+                {if let Some(refusal) = list.closed {
+                    let why = words.closed(&texts.refusal(&refusal));
+                    view! {
+                        <p class="none">{why} " " <span lang="en">{texts.server_words(&refusal)}</span></p>
+                    }
+                        .into_any()
                 } else if is_empty {
-                    view! { <p class="none">{messages::TOPICS_EMPTY}</p> }.into_any()
+                    view! { <p class="none">{words.empty()}</p> }.into_any()
                 } else {
                     view! {
                         <table>
                             <thead>
                                 <tr>
-                                    <th scope="col">{messages::COLUMN_TOPIC}</th>
-                                    <th scope="col" class="number">{messages::COLUMN_EVENTS}</th>
-                                    <th scope="col" class="number">{messages::COLUMN_SUBSCRIBERS}</th>
-                                    <th scope="col">{messages::COLUMN_NEWEST}</th>
+                                    <th scope="col">{words.topic()}</th>
+                                    <th scope="col" class="number">{words.events()}</th>
+                                    <th scope="col" class="number">{words.subscribers()}</th>
+                                    <th scope="col">{words.newest()}</th>
                                 </tr>
                             </thead>
                             <tbody>{rows}</tbody>
@@ -139,46 +155,47 @@ pub fn TopicsPage(
 
 /// Whether the list is live, and the button that holds it. The script enables it, and finds its words here.
 #[component]
-fn LiveStatus() -> impl IntoView {
+fn LiveStatus(texts: &'static Texts) -> impl IntoView {
+    let words = TopicsTexts::of(texts.locale);
     view! {
         <p class="live-status">
             <button
                 id="topics-toggle"
                 type="button"
                 disabled
-                data-pause=messages::PAUSE
-                data-resume=messages::RESUME
+                data-pause=texts.live.pause()
+                data-resume=texts.live.resume()
             >
-                {messages::PAUSE}
+                {texts.live.pause()}
             </button>
             <span
                 id="topics-status"
-                data-live=messages::TOPICS_LIVE
-                data-paused=messages::TOPICS_PAUSED
-                data-lost=messages::TOPICS_LOST
+                data-live=words.live()
+                data-paused=words.paused()
+                data-lost=words.lost()
             >
-                {messages::TOPICS_LIVE}
+                {words.live()}
             </span>
         </p>
     }
 }
 
 #[component]
-fn TopicRow(topic: ListedTopic) -> impl IntoView {
-    let number = |count: usize| messages::number(u64::try_from(count).unwrap_or(u64::MAX));
+fn TopicRow(topic: ListedTopic, texts: &'static Texts) -> impl IntoView {
+    let words = TopicsTexts::of(texts.locale);
     let newest = match topic.newest {
         Some(moment) => view! { <time datetime=moment.datetime>{moment.text}</time> }.into_any(),
-        None => messages::NONE_YET.into_any(),
+        None => texts.live.none_yet().into_any(),
     };
     view! {
         <tr>
             <th scope="row">
                 <a href=topic_path(&topic.name) dir="auto">{topic.name.clone()}</a>
-                {topic.has_ended.then(|| view! { " " <span class="ended">{messages::HAS_ENDED}</span> })}
+                {topic.has_ended.then(|| view! { " " <span class="ended">{words.ended()}</span> })}
             </th>
-            <td class="number" data-label=messages::COLUMN_EVENTS>{number(topic.events)}</td>
-            <td class="number" data-label=messages::COLUMN_SUBSCRIBERS>{number(topic.subscribers)}</td>
-            <td data-label=messages::COLUMN_NEWEST>{newest}</td>
+            <td class="number" data-label=words.events()>{number_of(topic.events)}</td>
+            <td class="number" data-label=words.subscribers()>{number_of(topic.subscribers)}</td>
+            <td data-label=words.newest()>{newest}</td>
         </tr>
     }
 }

@@ -1,9 +1,10 @@
-//! What a client can take: `Accept` and `Accept-Encoding`, RFC 9110, sections 12.5.1 and 12.5.3. By hand, since a client whose
+//! What a client can take: `Accept`, `Accept-Encoding` and `Accept-Language`, RFC 9110, sections 12.5.1, 12.5.3 and 12.5.4. By hand, since a client whose
 //! header has one member that is no media type (`*; q=.2`, say) still gets what its other members name.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::media_type::{HTML, JSON, PROBLEM_JSON};
+use crate::protocol::locale::Locale;
 
 /// Whether the client takes a media type, such as `text/event-stream`. No `Accept` means everything.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
@@ -48,15 +49,40 @@ pub(crate) fn accepts_encoding(headers: &HeaderMap, coding: &str) -> bool {
     quality(headers, header::ACCEPT_ENCODING, &[coding, "*"]) > 0.0
 }
 
-/// The quality that a header gives to the first of these names that it has, or 0.
-fn quality(headers: &HeaderMap, header: HeaderName, names: &[&str]) -> f32 {
-    let items: Vec<(&str, f32)> = headers
+/// The language that the client would rather read, of those that there are: the one with the highest quality, and of equals
+/// the one that it names first. A language that the client names stands for all its regions and scripts, and the other way
+/// round. `None` if it names none of them.
+pub(crate) fn preferred_locale(headers: &HeaderMap) -> Option<Locale> {
+    let wanted = items(headers, &header::ACCEPT_LANGUAGE).filter_map(|(tag, quality)| {
+        let language = primary(tag);
+        let locale = Locale::ALL
+            .into_iter()
+            .find(|locale| primary(locale.tag()).eq_ignore_ascii_case(language))?;
+        (quality > 0.0).then_some((locale, quality))
+    });
+    wanted
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
+        .map(|(locale, _)| locale)
+}
+
+/// The language of a language tag, without script and region.
+fn primary(tag: &str) -> &str {
+    tag.split('-').next().unwrap_or_default()
+}
+
+/// What a header lists, each with its quality.
+fn items<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = (&'a str, f32)> {
+    headers
         .get_all(header)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(parse_item)
-        .collect();
+}
+
+/// The quality that a header gives to the first of these names that it has, or 0.
+fn quality(headers: &HeaderMap, header: HeaderName, names: &[&str]) -> f32 {
+    let items: Vec<(&str, f32)> = items(headers, &header).collect();
     names
         .iter()
         .find_map(|name| {
@@ -137,6 +163,34 @@ mod tests {
         assert!(!prefers("application/json, text/html;q=0.5"));
         assert!(!prefers("text/html;q=0"));
         assert!(!prefers_html(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_reader_gets_the_language_that_it_likes_best_of_those_that_there_are() {
+        use Locale::{Chinese, English};
+        let preferred = |value| preferred_locale(&headers(header::ACCEPT_LANGUAGE, value));
+        for (value, expected) in [
+            ("zh", Some(Chinese)),
+            ("zh-CN,zh;q=0.9,en;q=0.8", Some(Chinese)),
+            ("zh-TW", Some(Chinese)),
+            ("zh-Hans-SG", Some(Chinese)),
+            ("ZH-hans", Some(Chinese)),
+            ("en-GB,en;q=0.9,zh-CN;q=0.8", Some(English)),
+            ("en;q=0.5, zh;q=0.6", Some(Chinese)),
+            ("zh;q=0.5, en;q=0.5", Some(Chinese)),
+            ("en;q=0.5, zh;q=0.5", Some(English)),
+            ("fr, zh;q=0.3, en;q=0.2", Some(Chinese)),
+            ("zh;q=0, fr", None),
+            ("zh;q=nonsense, en;q=0.1", Some(English)),
+            ("zhx, en-", Some(English)),
+            ("fr-CH, de;q=0.7", None),
+            ("*", None),
+            ("", None),
+            (",;=,", None),
+        ] {
+            assert_eq!(preferred(value), expected, "{value}");
+        }
+        assert_eq!(preferred_locale(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::media_type::PROBLEM_JSON;
 use crate::hub::log::{Unavailable, UnavailableKind};
+use crate::protocol::page::Refusal;
 use crate::protocol::problem::ProblemCode;
 
 /// The cookie that carries a token for clients that cannot send a header, such as EventSource.
@@ -39,9 +40,12 @@ struct Document<'a> {
     members: &'a serde_json::Map<String, serde_json::Value>,
 }
 
-/// A problem's detail, in the extensions of its answer, for the page that a browser shows and for the log.
+/// What a problem says, in the extensions of its answer, for the page that a browser shows and for the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Detail(pub(crate) String);
+pub(crate) struct Reported {
+    pub(crate) code: ProblemCode,
+    pub(crate) detail: String,
+}
 
 impl Problem {
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
@@ -180,8 +184,21 @@ impl IntoResponse for Problem {
         ];
         let mut response = (self.status, headers, self.to_json()).into_response();
         response.headers_mut().extend(self.headers);
-        response.extensions_mut().insert(Detail(self.detail));
+        response.extensions_mut().insert(Reported {
+            code: self.code,
+            detail: self.detail,
+        });
         response
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: problem.status.as_u16(),
+            code: problem.code.as_str().to_owned(),
+            detail: problem.detail,
+        }
     }
 }
 

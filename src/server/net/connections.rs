@@ -52,7 +52,7 @@ use crate::server::http::client_address::{
     ClientAddress, TrustedProxies, X_FORWARDED_FOR, is_trusted,
 };
 use crate::server::http::pieces;
-use crate::server::http::problem::Detail;
+use crate::server::http::problem::Reported;
 use crate::server::http::request_head;
 use crate::server::limits::connections::{ConnectionLimiter, ConnectionPermit};
 use crate::server::limits::streams::StreamRegistry;
@@ -616,9 +616,15 @@ async fn answer(
         Err(problem) => Ok(problem.into_response()),
     };
     if let Ok(response) = &mut answered
-        && let Some(Detail(detail)) = response.extensions_mut().remove::<Detail>()
+        && let Some(reported) = response.extensions_mut().remove::<Reported>()
     {
-        notice_refusal(response.status(), &detail, &origin, peer, &routes.trusted);
+        notice_refusal(
+            response.status(),
+            &reported.detail,
+            &origin,
+            peer,
+            &routes.trusted,
+        );
     }
     if let (Some((method, uri)), Ok(response)) = (asked, &answered) {
         tracing::debug!(%peer, %method, %uri, status = response.status().as_u16(), "answered");

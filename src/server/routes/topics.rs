@@ -14,6 +14,7 @@ use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
 use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
 use crate::hub::TopicSummary;
+use crate::protocol::page::Refusal;
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::{MATCH, OPEN, REFRESH, TOPIC, topic_path};
 use crate::server::auth::Caller;
@@ -21,7 +22,7 @@ use crate::server::http::answers::{rfc3339, to_json};
 use crate::server::http::media_type::{EVENT_STREAM, HTML, JSON};
 use crate::server::http::negotiation::preferred;
 use crate::server::http::problem::Problem;
-use crate::server::http::{pieces, query};
+use crate::server::http::{language, pieces, query};
 use crate::server::site::pages;
 use crate::server::state::AppState;
 
@@ -99,7 +100,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     if let Some(name) = name {
         match read_topic(&name) {
             Ok(topic) => return Ok(Redirect::to(&topic_path(topic.as_str())).into_response()),
-            Err(problem) => refused = Some((name, problem.detail)),
+            Err(problem) => refused = Some((name, Refusal::from(problem))),
         }
     }
     let status = match refused {
@@ -109,7 +110,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     // Where the list is closed, the page still leads to a topic that the reader knows.
     let (mut topics, closed) = match state.access.authorize_listing(&Caller::of(parts)) {
         Ok(lister) => (state.hub.topics(|topic| lister.sees(topic)), None),
-        Err(problem) => (Vec::new(), Some(problem.detail)),
+        Err(problem) => (Vec::new(), Some(Refusal::from(problem))),
     };
     let mut room = MAX_LISTED_BYTES;
     let fitting = topics.iter().take(MAX_LISTED).take_while(|summary| {
@@ -129,7 +130,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
         refused,
     };
     let held = state.hold(parts, pages::PAGE_BYTES)?;
-    Ok(pages::topics(state, status, held, list).await)
+    Ok(pages::topics(state, status, held, list, language::of(&parts.headers)).await)
 }
 
 fn moment(at: SystemTime) -> Moment {

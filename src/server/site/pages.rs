@@ -18,19 +18,20 @@ use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
 use crate::app;
+use crate::app::examples;
 use crate::app::page::Page;
-use crate::app::pages::help;
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
 use crate::hub;
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
+use crate::protocol::locale::Locale;
 use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::is_trusted;
 use crate::server::http::problem::Problem;
-use crate::server::http::{pieces, query};
+use crate::server::http::{language, pieces, query};
 use crate::server::limits::shares::Share;
 use crate::server::state::AppState;
 
@@ -85,7 +86,14 @@ pub(crate) async fn clock(
         ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
     let page = Page::Live(PageData::Clock(page));
-    Ok(render(&state, StatusCode::OK, held, page).await)
+    Ok(render(
+        &state,
+        StatusCode::OK,
+        held,
+        page,
+        language::of(&parts.headers),
+    )
+    .await)
 }
 
 /// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
@@ -102,13 +110,14 @@ pub(crate) async fn topic(
     let reader = state.access.reader(&caller)?;
     state.access.authorize_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
+    let locale = language::of(&parts.headers);
     let held = state.hold(&parts, PAGE_BYTES)?;
     if let Some(before) = query::parameter(&parts.uri, BEFORE) {
         let before = EventId::new(before).map_err(|error| {
             Problem::invalid_query(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
-        return Ok(render(state, StatusCode::OK, held, Page::Older(page)).await);
+        return Ok(render(state, StatusCode::OK, held, Page::Older(page), locale).await);
     }
     let filter = query::parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
@@ -118,16 +127,13 @@ pub(crate) async fn topic(
         ..topic_page(state, topic, &parts, with_private, None)
     };
     let page = Page::Live(PageData::Topic(page));
-    Ok(render(state, StatusCode::OK, held, page).await)
+    Ok(render(state, StatusCode::OK, held, page, locale).await)
 }
 
 /// Why a page's reader may not publish from it; `None` if the reader may.
 fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
     let allowed = state.access.authorize_publish(&Caller::of(parts), topic);
-    allowed.err().map(|problem| Refusal {
-        status: problem.status.as_u16(),
-        detail: problem.detail,
-    })
+    allowed.err().map(Refusal::from)
 }
 
 /// `GET /help`: what this server can do.
@@ -142,10 +148,17 @@ pub(crate) async fn help(
     let (parts, _) = request.into_parts();
     let held = state.hold(&parts, PAGE_BYTES)?;
     let origin = origin(&state, &parts);
-    let refusal = Topic::new(help::EXAMPLE).map(|topic| refusal(&state, &topic, &parts));
+    let refusal = Topic::new(examples::TOPIC).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
     let page = Page::Help { origin, refusal };
-    Ok(render(&state, StatusCode::OK, held, page).await)
+    Ok(render(
+        &state,
+        StatusCode::OK,
+        held,
+        page,
+        language::of(&parts.headers),
+    )
+    .await)
 }
 
 /// The list of topics, for a browser.
@@ -154,9 +167,10 @@ pub(crate) async fn topics(
     status: StatusCode,
     held: Share,
     list: TopicList,
+    locale: Locale,
 ) -> Response {
     let is_refreshing = list.is_refreshing;
-    let mut response = render(state, status, held, Page::Topics(list)).await;
+    let mut response = render(state, status, held, Page::Topics(list), locale).await;
     if is_refreshing {
         let seconds = HeaderValue::from(REFRESH_SECONDS);
         response.headers_mut().insert(header::REFRESH, seconds);
@@ -210,19 +224,28 @@ pub(crate) async fn problem(
     status: StatusCode,
     held: Share,
     problem: RefusedRequest,
+    locale: Locale,
 ) -> Response {
-    render(state, status, held, Page::Problem(problem)).await
+    render(state, status, held, Page::Problem(problem), locale).await
 }
 
-async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -> Response {
+async fn render(
+    state: &AppState,
+    status: StatusCode,
+    held: Share,
+    page: Page,
+    locale: Locale,
+) -> Response {
     let options = state.site_config.leptos_options.clone();
-    let view = move || app::document(options.clone(), page.clone());
+    let view = move || app::document(options.clone(), page.clone(), locale);
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
         };
         response.set_status(status);
-        response.insert_header(header::VARY, HeaderValue::from_static("accept"));
+        response.insert_header(header::VARY, HeaderValue::from_static(VARY));
+        let language = HeaderValue::from_static(locale.tag());
+        response.insert_header(header::CONTENT_LANGUAGE, language);
         // A page shows one moment, and its policy names a nonce: no cache may keep it.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in SECURITY_HEADERS {
@@ -241,6 +264,9 @@ async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -
     let page = leptos_axum::render_app_async_with_context(set_headers, view)(request).await;
     page.map(|body| pieces::with(body, held))
 }
+
+/// What a page depends on, beside its URL: its form and its language.
+const VARY: &str = "accept, accept-language, cookie";
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     // No other site learns where its readers come from. This one does, or its own form would say that it comes from nowhere.

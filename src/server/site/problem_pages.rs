@@ -11,9 +11,11 @@ use tower::{Layer, Service};
 
 use crate::app::pages::problem::RefusedRequest;
 use crate::protocol::TOPICS_PATH;
+use crate::protocol::locale::Locale;
 use crate::server::http::client_address::ClientAddress;
+use crate::server::http::language;
 use crate::server::http::negotiation::prefers_html;
-use crate::server::http::problem::Detail;
+use crate::server::http::problem::Reported;
 use crate::server::site::pages;
 use crate::server::state::AppState;
 
@@ -62,8 +64,10 @@ where
             && request.uri().path().starts_with(TOPICS_PATH))
         .then(|| request.uri().path().to_owned());
         let client = ClientAddress::of_request(request.extensions());
+        let locale = language::of(request.headers());
         let answer = self.inner.call(request);
-        let shown = async move { Ok(as_page(&state, client, answer.await?, sent_from).await) };
+        let shown =
+            async move { Ok(as_page(&state, client, answer.await?, sent_from, locale).await) };
         Either::Right(shown.boxed())
     }
 }
@@ -82,8 +86,9 @@ async fn as_page(
     client: Option<ClientAddress>,
     answer: Response,
     sent_from: Option<String>,
+    locale: Locale,
 ) -> Response {
-    let Some(detail) = answer.extensions().get::<Detail>().cloned() else {
+    let Some(reported) = answer.extensions().get::<Reported>().cloned() else {
         return answer;
     };
     // If there is no room for a page, the document is small.
@@ -92,17 +97,17 @@ async fn as_page(
     };
     let status = answer.status();
     let problem = RefusedRequest {
-        status: status.as_u16(),
-        detail: detail.0.clone(),
+        code: reported.code,
+        detail: reported.detail.clone(),
         sent_from,
     };
-    let mut page = pages::problem(state, status, held, problem).await;
+    let mut page = pages::problem(state, status, held, problem, locale).await;
     for (name, value) in answer.headers() {
         if !page.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
             page.headers_mut().append(name, value.clone());
         }
     }
     // The log still has to know.
-    page.extensions_mut().insert(detail);
+    page.extensions_mut().insert(reported);
     page
 }

@@ -1,0 +1,68 @@
+//! Which language a page has: the one in the reader's cookie, or else the one that the browser asks for. The cookie is set
+//! by [`crate::server::routes::language`].
+
+use axum::http::{HeaderMap, header};
+use cookie::Cookie;
+
+use super::negotiation::preferred_locale;
+use crate::protocol::LANGUAGE_COOKIE;
+use crate::protocol::locale::Locale;
+
+/// The language of the answer to a request with these headers.
+pub(crate) fn of(headers: &HeaderMap) -> Locale {
+    chosen(headers)
+        .or_else(|| preferred_locale(headers))
+        .unwrap_or_default()
+}
+
+/// The language in the reader's cookie.
+fn chosen(headers: &HeaderMap) -> Option<Locale> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == LANGUAGE_COOKIE)
+        .and_then(|cookie| Locale::from_tag(cookie.value()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_cookie_counts_more_than_what_the_browser_asks_for() {
+        for (cookie, expected) in [
+            ("fairwind_language=zh-CN", Locale::Chinese),
+            ("a=b; fairwind_language=zh-CN; c=d", Locale::Chinese),
+            ("fairwind_language=en", Locale::English),
+            ("fairwind_language=fr", Locale::English),
+            ("fairwind_language=", Locale::English),
+            ("fairwind_languages=zh-CN", Locale::English),
+            ("=;;", Locale::English),
+        ] {
+            let headers = headers(&[("cookie", cookie), ("accept-language", "en")]);
+            assert_eq!(of(&headers), expected, "{cookie}");
+        }
+        let chinese = [("accept-language", "zh")];
+        assert_eq!(of(&headers(&chinese)), Locale::Chinese);
+        let with_english = [chinese[0], ("cookie", "fairwind_language=en")];
+        assert_eq!(of(&headers(&with_english)), Locale::English);
+        assert_eq!(of(&HeaderMap::new()), Locale::English);
+    }
+}
