@@ -23,10 +23,12 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::protocol::page::PageData;
+use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::Page;
 use page_text::PageText;
+use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
@@ -34,7 +36,8 @@ use pages::problem::ProblemPage;
 use pages::topics::TopicsPage;
 
 /// The whole HTML document of a page. Only the server calls it; of a live page the browser hydrates the [`App`].
-pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
+pub fn document(options: LeptosOptions, page: Page, has_comparisons: bool) -> impl IntoView {
+    provide_context(SiteLinks(messages::site_links_html(has_comparisons)));
     let title = title(&page);
     let head = match &page {
         Page::Live(data) => {
@@ -47,7 +50,7 @@ pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
         Page::Topics(list) if !list.is_refreshing => {
             view! { <script type="module" src="/topics.js"></script> }.into_any()
         }
-        Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
+        Page::Older(_) | Page::Topics(_) | Page::Help { .. } | Page::Compare(_) => ().into_any(),
     };
     let (live, still) = match page {
         Page::Live(data) => (Some(live(data)), None),
@@ -56,6 +59,7 @@ pub fn document(options: LeptosOptions, page: Page) -> impl IntoView {
         Page::Help { origin, refusal } => {
             (None, Some(view! { <HelpPage origin refusal /> }.into_any()))
         }
+        Page::Compare(page) => (None, Some(view! { <ComparePage page /> }.into_any())),
         Page::Problem(problem) => (None, Some(view! { <ProblemPage problem /> }.into_any())),
     };
     view! {
@@ -85,6 +89,7 @@ fn title(page: &Page) -> String {
         Page::Older(page) => messages::titled(&messages::older_events(&page.topic)),
         Page::Topics(_) => messages::titled(messages::TOPICS),
         Page::Help { .. } => messages::titled(messages::HELP),
+        Page::Compare(_) => messages::titled(messages::compare::HEADING),
         Page::Problem(problem) => messages::titled(messages::problem_heading(problem.status)),
     }
 }

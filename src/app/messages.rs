@@ -1,6 +1,7 @@
 //! Every sentence that a reader sees or hears, so that they can be read, and one day translated, in one place. Pure
 //! functions of data.
 
+pub mod compare;
 pub mod help;
 
 use super::connection::{Connection, ReadyState, Reason, Retry};
@@ -8,7 +9,9 @@ use super::filter::FilterError;
 use super::log_buffer::{CAPACITY, LogBuffer, MAX_BYTES, MessageTime, TimeKind};
 use super::publishing::Publishing;
 use super::snippets::Language;
+use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::page::{MAX_OLDER, Refusal};
+use crate::protocol::{HELP_PATH, TOPICS_PATH};
 
 /// The product's name, and the heading of its page.
 pub const NAME: &str = "Fairwind";
@@ -41,6 +44,17 @@ pub const SITE_LABEL: &str = "Site";
 pub const HELP: &str = "Help";
 /// Link to the list of topics, and that page's heading.
 pub const TOPICS: &str = "Topics";
+
+/// The links to the other pages, as HTML.
+pub fn site_links_html(has_comparisons: bool) -> String {
+    let link = |path, text| format!("<a href=\"{path}\">{text}</a>");
+    let compare = if has_comparisons {
+        link(COMPARE_PATH, compare::LINK)
+    } else {
+        String::new()
+    };
+    link(TOPICS_PATH, TOPICS) + &compare + &link(HELP_PATH, HELP)
+}
 
 /// Label of the newest message.
 pub const NEWEST_HEADING: &str = "Newest message";

@@ -6,12 +6,14 @@
 //! * `wire`: a session in the form that its reader wants, as a route hands it to the connection
 //! * `sse`: the event stream format (WHATWG HTML, section 9.2)
 //! * `websocket`: frames of a WebSocket, both ways
+//! * `observer`: counts the streams of one page, and stops or ends them
 //! * `gzip`: event streams compressed once for all readers
 //! * `encoded`: batches in these forms, made once for all readers
 
 pub(crate) mod config;
 pub(crate) mod encoded;
 pub(crate) mod gzip;
+pub(crate) mod observer;
 pub(crate) mod session;
 pub(crate) mod sse;
 pub(crate) mod websocket;

@@ -1,10 +1,14 @@
-//! The top of every page: the mark, the name, and what it is.
+//! The top of every page: the mark, the name, what it is, and the links to the other pages.
 
 use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::messages;
-use crate::protocol::{HELP_PATH, TOPICS_PATH};
+
+/// The links to the other pages, as HTML. They are the server's alone: a browser that hydrates the masthead leaves them as they
+/// are, so that they cost the WebAssembly nothing.
+#[derive(Debug, Clone)]
+pub struct SiteLinks(pub String);
 
 /// The masthead. The mark is drawn by the stylesheet.
 #[component]
@@ -17,15 +21,13 @@ pub fn Masthead(
     } else {
         Either::Right(view! { <p class="name"><a href="/">{messages::NAME}</a></p> })
     };
+    let links = use_context::<SiteLinks>().map_or_else(String::new, |links| links.0);
     view! {
         <header class="masthead">
             <span class="mark" aria-hidden="true"></span>
             {name}
             <p class="tagline">{messages::TAGLINE}</p>
-            <nav class="site" aria-label=messages::SITE_LABEL>
-                <a href=TOPICS_PATH>{messages::TOPICS}</a>
-                <a href=HELP_PATH>{messages::HELP}</a>
-            </nav>
+            <nav class="site" aria-label=messages::SITE_LABEL inner_html=links></nav>
         </header>
     }
 }
