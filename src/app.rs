@@ -11,6 +11,7 @@ pub mod filter;
 pub mod json_text;
 pub mod live;
 pub mod log_buffer;
+pub mod messages;
 pub mod pace;
 pub mod page;
 pub mod page_text;
@@ -24,10 +25,12 @@ use leptos::prelude::*;
 
 use crate::protocol::locale::Locale;
 use crate::protocol::page::PageData;
+use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::Page;
 use page_text::{LivePageData, PageText};
+use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
@@ -40,8 +43,14 @@ use texts::problems::heading;
 
 /// The whole HTML document of a page, in one language. Only the server calls it; of a live page the browser hydrates the
 /// [`App`].
-pub fn document(options: LeptosOptions, page: Page, locale: Locale) -> impl IntoView {
+pub fn document(
+    options: LeptosOptions,
+    page: Page,
+    locale: Locale,
+    has_comparisons: bool,
+) -> impl IntoView {
     let texts = Texts::of(locale);
+    provide_context(SiteLinks(texts.site_links_html(has_comparisons)));
     let title = title(&page, texts);
     let head = match &page {
         Page::Live(data) => {
@@ -62,7 +71,7 @@ pub fn document(options: LeptosOptions, page: Page, locale: Locale) -> impl Into
         Page::Topics(list) if !list.is_refreshing => {
             view! { <script type="module" src="/topics.js"></script> }.into_any()
         }
-        Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
+        Page::Older(_) | Page::Topics(_) | Page::Help { .. } | Page::Compare(_) => ().into_any(),
     };
     let (live, still) = match page {
         Page::Live(data) => (Some(live(data, texts)), None),
@@ -72,6 +81,7 @@ pub fn document(options: LeptosOptions, page: Page, locale: Locale) -> impl Into
             None,
             Some(view! { <HelpPage origin refusal texts /> }.into_any()),
         ),
+        Page::Compare(page) => (None, Some(view! { <ComparePage page texts /> }.into_any())),
         Page::Problem(problem) => (
             None,
             Some(view! { <ProblemPage problem texts /> }.into_any()),
@@ -104,6 +114,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Older(page) => titled(&OlderTexts::of(texts.locale).heading(&page.topic)),
         Page::Topics(_) => titled(texts.site.topics()),
         Page::Help { .. } => titled(texts.site.help()),
+        Page::Compare(_) => titled(messages::compare::HEADING),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }

@@ -837,7 +837,7 @@ impl Shared {
                 topics: HashMap::new(),
                 names: BTreeMap::new(),
                 patterns: PatternIndex::default(),
-                next_channel: ChannelId(0),
+                next_channel: ChannelId::first_of_a_hub(),
                 subscriptions: 0,
                 tails: TailBudget::new(limits.tail_bytes),
                 evicted_topics: EvictedTopics::new(recovered.evicted_floor),

@@ -8,6 +8,7 @@
 //! * `net`: sockets, TLS, and the threads that write streams
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `direct_publish` is the short way to
 //!   one of them; `state` is what routes share
+//! * `comparisons`: what the page that compares an EventSource with a WebSocket has at the server
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -18,6 +19,7 @@ pub mod settings;
 pub mod testing;
 
 mod auth;
+mod comparisons;
 mod direct_publish;
 mod http;
 mod limits;
@@ -43,6 +45,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::auth::{AccessPolicy, AnonymousPublish, Keys};
+use self::comparisons::Comparisons;
 use self::direct_publish::DirectPublish;
 use self::limits::connections::ConnectionLimiter;
 use self::limits::request_rate::RequestRates;
@@ -285,6 +288,9 @@ impl Server {
             site_config: settings
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
+            comparisons: settings
+                .has_comparisons()
+                .then(|| Comparisons::new(self.shutdown.clone())),
         })
     }
 
@@ -294,6 +300,15 @@ impl Server {
             "retention",
             state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
+        if let Some(comparisons) = &state.comparisons {
+            self.supervisor.spawn(
+                "the retention of comparisons",
+                comparisons
+                    .hub()
+                    .clone()
+                    .keep_within_limits(self.shutdown.clone()),
+            );
+        }
         self.supervisor.spawn(
             "the answers to publishers",
             state.hub.clone().answer_publishers(self.shutdown.clone()),

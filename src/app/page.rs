@@ -2,6 +2,7 @@
 
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
+use crate::protocol::compare::ComparePage;
 use crate::protocol::page::{PageData, Refusal, TopicPage};
 
 /// A page and what is on it.
@@ -20,6 +21,8 @@ pub enum Page {
         /// Why the reader may not publish; `None` if the reader may.
         refusal: Option<Refusal>,
     },
+    /// An EventSource beside a WebSocket.
+    Compare(ComparePage),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
 }

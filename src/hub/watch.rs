@@ -3,6 +3,7 @@
 //! one for each stream that has a task of its own, and one for all streams that one thread writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use slab::Slab;
@@ -12,6 +13,15 @@ use super::channel::Channel;
 /// Names a topic or a pattern for as long as it exists. A topic that is forgotten and comes back has another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub(super) u64);
+
+impl ChannelId {
+    /// The first id of a new hub. A writer thread has the streams of every hub of the process in one table by channel, so no
+    /// two hubs have an id in common.
+    pub(super) fn first_of_a_hub() -> Self {
+        static HUBS: AtomicU64 = AtomicU64::new(0);
+        Self(HUBS.fetch_add(1, Ordering::Relaxed) << 40)
+    }
+}
 
 /// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

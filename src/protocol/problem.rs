@@ -65,6 +65,8 @@ problem_codes! {
     UnknownTopic = 404 "unknown-topic",
     /// This server has no clock.
     NoClock = 404 "no-clock",
+    /// The comparison has no connection.
+    NoComparison = 404 "no-comparison",
     /// The resource does not have this method.
     MethodNotAllowed = 405 "method-not-allowed",
     /// The resource has none of the forms that `Accept` names.
@@ -97,6 +99,8 @@ problem_codes! {
     TooManyTopics = 503 "too-many-topics",
     /// There are as many streams or subscriptions as there may be, or the client opens them too often.
     TooManyStreams = 503 "too-many-streams",
+    /// There are as many comparisons as there may be, in all or of the client's address.
+    TooManyComparisons = 503 "too-many-comparisons",
     /// The server would have to hold more memory than it may.
     MemoryLimit = 503 "memory-limit",
     /// The server is stopping.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::util::MapRequestLayer;
 
 use super::settings::Settings;
+use super::settings::values::Switch;
 use super::{Server, router};
 use crate::hub::Hub;
 
@@ -54,8 +55,10 @@ impl Mount {
         let name = OsString::from("fairwind");
         let flags = flags.into_iter().map(Into::into);
         let arguments = std::iter::once(name).chain(flags).collect();
-        let settings = Settings::read(arguments, Vec::new())
+        let mut settings = Settings::read(arguments, Vec::new())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+        // Without WebSockets there is nothing to compare.
+        settings.compare = Switch::Off;
         let shutdown = CancellationToken::new();
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);

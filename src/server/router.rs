@@ -16,11 +16,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
+use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::routes::{clock, health, language, metrics, topic, topics};
+use crate::server::routes::{clock, compare, health, language, metrics, topic, topics};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
@@ -64,10 +65,24 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route("/readyz", get(health::readyz).fallback(wrong_method))
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
+        .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found));
     topics_router(&state, config)
+        .merge(comparison_router(&state, config))
         .merge(as_pages(plain, &state, config))
         .with_state(state)
+}
+
+/// What a page that compares asks of the server. It is for that page alone, so there is no CORS.
+fn comparison_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
+    let path = format!("{COMPARE_PATH}/{{id}}/{{segment}}");
+    Router::new().route(&path, any(compare::any)).layer(
+        ServiceBuilder::new()
+            .layer(preparing(config))
+            .layer(no_sniffing())
+            .layer(page_compression())
+            .layer(ProblemPages(state.clone())),
+    )
 }
 
 /// The routes that another program mounts beside its own: the topics and what their pages load.

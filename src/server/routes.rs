@@ -2,6 +2,7 @@
 //! `publish_service` are what several of them share.
 
 pub(super) mod clock;
+pub(super) mod compare;
 pub(super) mod health;
 pub(super) mod language;
 pub(super) mod metrics;

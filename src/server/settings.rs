@@ -30,7 +30,7 @@ use ipnet::IpNet;
 
 pub use self::sources::SettingsError;
 use self::values::{
-    ClockInterval, LogFilter, StreamCompression, address, body_size, clock_interval, count,
+    ClockInterval, LogFilter, StreamCompression, Switch, address, body_size, clock_interval, count,
     disk_size, duration, extra_header, history_size, log_filter, nats_address, nats_replicas,
     nats_stream, network, origin, sync_policy,
 };
@@ -60,6 +60,10 @@ pub struct Settings {
     /// Time between two ticks of the clock, 100ms to 1h. 'off' disables the clock and /events with it
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = clock_interval)]
     pub clock_interval: ClockInterval,
+
+    /// The page /compare, which measures an EventSource and a WebSocket side by side
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub compare: Switch,
 
     /// Maximum number of events kept per topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]

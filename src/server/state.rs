@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::server::auth::AccessPolicy;
+use crate::server::comparisons::Comparisons;
 use crate::server::http::client_address::{ClientAddress, TrustedProxies};
 use crate::server::http::problem::Problem;
 use crate::server::limits::held_bytes::HeldBytes;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) site_config: SiteConfig,
     /// Whether the clock and its topic exist.
     pub(super) has_clock: bool,
+    /// What `/compare` shows, if it is there.
+    pub(super) comparisons: Option<Comparisons>,
 }
 
 /// How large a published event may be, and how long it may take to arrive.

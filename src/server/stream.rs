@@ -7,6 +7,7 @@
 //! * `sse`: the event stream format (WHATWG HTML, section 9.2)
 //! * `websocket`: frames of a WebSocket, both ways
 //! * `json`: what both of them send as JSON
+//! * `observer`: counts the streams of one page, and stops or ends them
 //! * `gzip`: event streams compressed once for all readers
 //! * `encoded`: batches in these forms, made once for all readers
 
@@ -14,6 +15,7 @@ pub(crate) mod config;
 pub(crate) mod encoded;
 pub(crate) mod gzip;
 mod json;
+pub(crate) mod observer;
 pub(crate) mod session;
 pub(crate) mod sse;
 pub(crate) mod websocket;

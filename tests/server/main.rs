@@ -10,6 +10,7 @@ mod way;
 
 mod access;
 mod clock_stream;
+mod compare;
 mod crowd;
 mod encoder;
 mod http;

@@ -4,7 +4,11 @@ use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::texts::{NAME, Texts};
-use crate::protocol::{HELP_PATH, TOPICS_PATH};
+
+/// The links to the other pages and to the other language, as HTML. They are the server's alone: a browser that hydrates the
+/// masthead leaves them as they are, so that they cost the WebAssembly nothing.
+#[derive(Debug, Clone)]
+pub struct SiteLinks(pub String);
 
 /// The masthead. The mark is drawn by the stylesheet.
 #[component]
@@ -19,18 +23,13 @@ pub fn Masthead(
     } else {
         Either::Right(view! { <p class="name"><a href="/">{NAME}</a></p> })
     };
-    let other = texts.locale.other();
+    let links = use_context::<SiteLinks>().map_or_else(String::new, |links| links.0);
     view! {
         <header class="masthead">
             <span class="mark" aria-hidden="true"></span>
             {name}
             <p class="tagline">{texts.site.tagline()}</p>
-            <nav class="site" aria-label=texts.site.links()>
-                <a href=TOPICS_PATH>{texts.site.topics()}</a>
-                <a href=HELP_PATH>{texts.site.help()}</a>
-                // The server sets a cookie and leads back to the page that the link is on.
-                <a href=other.path() lang=other.tag() hreflang=other.tag()>{other.name()}</a>
-            </nav>
+            <nav class="site" aria-label=texts.site.links() inner_html=links></nav>
         </header>
     }
 }

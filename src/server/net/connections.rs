@@ -473,7 +473,8 @@ impl Server {
             async move {
                 let mut response = answered.await?;
                 let mut stall_limit = None;
-                if let Some(Opened::Stream(stream)) = take_opened(&mut response) {
+                if let Some(Opened::Stream(mut stream)) = take_opened(&mut response) {
+                    stream.note_response(Version::HTTP_2, &response, false);
                     stall_limit = Some(stream.socket_timeout());
                     response = response.map(|_| stream.into_body());
                 }
@@ -533,17 +534,21 @@ impl Handoff {
         {
             // Before HTTP/1.1 there are no chunks.
             if version != Version::HTTP_11 {
+                stream.note_response(version, &response, false);
                 return response.map(|body| match opened {
                     Opened::Stream(stream) => stream.into_body(),
                     Opened::Farewell(_) => body,
                 });
             }
-            let opening = stream.take_opening();
-            let handoff = self.clone();
-            response = response.map(|_| Body::new(OpeningBody { opening, handoff }));
             // The connection ends with the stream.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+            stream.note_response(version, &response, true);
+            let opening = stream.take_opening();
+            let handoff = self.clone();
+            response = response.map(|_| Body::new(OpeningBody { opening, handoff }));
+        } else if let Opened::Stream(stream) = &mut opened {
+            stream.note_response(version, &response, false);
         }
         *self.lock() = Some(opened);
         response

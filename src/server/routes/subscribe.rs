@@ -36,7 +36,7 @@ use crate::server::stream::session::{StreamSession, StreamTimings};
 use crate::server::stream::sse::{self, StreamOptions};
 use crate::server::stream::wire::{OpenStream, Opened, WireStream};
 
-const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What the query of a stream's URL may say. Anything else is refused: a parameter that is misspelt would otherwise be
 /// ignored in silence.
@@ -355,7 +355,7 @@ pub(super) fn open(
 
 /// A text that cannot be an id is answered as an id that is not known: by a gap. A status would be final for an
 /// EventSource, which sends what some server has given it.
-fn after(text: &str) -> Start {
+pub(super) fn after(text: &str) -> Start {
     match EventId::new(text) {
         Ok(id) => Start::after(id),
         Err(_) => Start::AfterUnknown(EventId::like(text)),
@@ -386,7 +386,8 @@ fn is_wanted(parameter: &str, value: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
+/// The headers of an event stream.
+pub(super) fn stream_headers(config: &StreamConfig, is_compressed: bool) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         // A cache or a proxy that keeps or changes a stream breaks it.

@@ -113,7 +113,11 @@ pub(super) async fn open(
 }
 
 /// The answer that makes a connection a WebSocket; RFC 6455, section 4.2.
-fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
+///
+/// # Errors
+///
+/// A problem if the request is no handshake.
+pub(super) fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
     let mut request = axum::http::Request::builder()
         .method(Method::GET)
         .version(parts.version)

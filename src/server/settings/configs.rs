@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use leptos::config::LeptosOptions;
 
 use super::Settings;
-use super::values::{ClockInterval, StreamCompression};
+use super::values::{ClockInterval, StreamCompression, Switch};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
 use crate::hub::log::nats::{NatsConfig, NatsCredentials};
@@ -156,6 +156,10 @@ impl Settings {
 
     pub(in crate::server) fn has_clock(&self) -> bool {
         self.clock_interval != ClockInterval::Off
+    }
+
+    pub(in crate::server) fn has_comparisons(&self) -> bool {
+        self.compare == Switch::On
     }
 
     fn trusted_proxies(&self) -> TrustedProxies {

@@ -69,6 +69,15 @@ pub enum StreamCompression {
     Gzip,
 }
 
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
 /// A filter for the log, kept as it was written.
 #[derive(Debug, Clone)]
 pub struct LogFilter(String);

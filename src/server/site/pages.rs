@@ -24,6 +24,7 @@ use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
 use crate::hub;
 use crate::hub::topic::Topic;
+use crate::protocol::compare::ComparePage;
 use crate::protocol::event::EventId;
 use crate::protocol::locale::Locale;
 use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
@@ -161,6 +162,25 @@ pub(crate) async fn help(
     .await)
 }
 
+/// The page that compares an EventSource with a WebSocket.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn compare(
+    state: &AppState,
+    id: &str,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
+    let page = ComparePage {
+        origin: origin(state, parts),
+        id: id.to_owned(),
+    };
+    let locale = language::of(&parts.headers);
+    Ok(render(state, StatusCode::OK, held, Page::Compare(page), locale).await)
+}
+
 /// The list of topics, for a browser.
 pub(crate) async fn topics(
     state: &AppState,
@@ -237,7 +257,8 @@ async fn render(
     locale: Locale,
 ) -> Response {
     let options = state.site_config.leptos_options.clone();
-    let view = move || app::document(options.clone(), page.clone(), locale);
+    let has_comparisons = state.comparisons.is_some();
+    let view = move || app::document(options.clone(), page.clone(), locale, has_comparisons);
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;

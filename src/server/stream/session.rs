@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, StatusCode, Version};
 use tokio::time::{Instant, sleep_until};
 
+use super::observer::{Observed, Observer};
 use crate::hub::batch::Batch;
 use crate::hub::subscriber::{ReadMemo, ReadOutcome, Subscriber};
 use crate::hub::topic::Topic;
@@ -117,6 +119,8 @@ pub(crate) struct StreamSession {
     consumers: Option<Box<Consumers>>,
     /// Whether it ends when the reader has what there was when it came.
     ends_when_read: bool,
+    /// Counts what is written, for a page that shows it.
+    observed: Option<Box<Observed>>,
 }
 
 /// What a reader knows of the number of consumers.
@@ -193,6 +197,7 @@ impl StreamSession {
             opened_at: now,
             consumers,
             ends_when_read: false,
+            observed: None,
         }
     }
 
@@ -200,6 +205,43 @@ impl StreamSession {
     pub(crate) fn ending_when_read(mut self) -> Self {
         self.ends_when_read = true;
         self
+    }
+
+    /// The same session, counted by an observer, which can hold it and end it.
+    pub(crate) fn observed_by(mut self, observer: &Arc<Observer>) -> Self {
+        self.admission.ended = self.admission.ended.child_token();
+        self.observed = Some(Box::new(observer.observe(self.admission.ended.clone())));
+        self
+    }
+
+    /// The response is about to be written, and with it an opening of so many bytes, which is not announced otherwise.
+    pub(crate) fn note_response(
+        &mut self,
+        version: Version,
+        status: StatusCode,
+        headers: &HeaderMap,
+        opening: usize,
+    ) {
+        if let Some(observed) = &mut self.observed {
+            observed.note_response(version, status, headers, opening);
+        }
+    }
+
+    /// The client has sent so many bytes after its request.
+    pub(crate) fn note_received(&self, bytes: usize) {
+        if let Some(observed) = &self.observed {
+            observed.note_received(bytes);
+        }
+    }
+
+    /// Whether an observer can hold it.
+    pub(crate) fn can_be_held(&self) -> bool {
+        self.observed.is_some()
+    }
+
+    /// Until when an observer holds it.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        self.observed.as_ref()?.held_until(now)
     }
 
     /// What the reader asked for and cannot get, once; and the id from which it goes on.
@@ -226,9 +268,10 @@ impl StreamSession {
                 return Ok(item);
             }
             let due = self.due();
+            let is_held = self.held_until(Instant::now()).is_some();
             tokio::select! {
                 () = self.admission.ended.cancelled() => {}
-                () = self.subscriber.changed(self.consumers.is_some()) => {}
+                () = self.subscriber.changed(self.consumers.is_some()), if !is_held => {}
                 () = sleep_until(due) => {}
             }
         }
@@ -247,6 +290,15 @@ impl StreamSession {
     ) -> Result<Option<StreamItem>, CloseReason> {
         self.progress(now);
         self.sending_since = None;
+        if self.observed.is_some() {
+            // It can be ended alone, of which its writer is not notified.
+            if self.is_closed() {
+                return Err(CloseReason::Closed);
+            }
+            if self.held_until(now).is_some() {
+                return Ok(None);
+            }
+        }
         if std::mem::take(&mut self.has_stalled) {
             let read = self.handle_lag();
             if let Some(item) = self.item(read, now)? {
@@ -282,6 +334,9 @@ impl StreamSession {
         stats: &mut DeliveryStats,
     ) {
         stats.sent_bytes += bytes as u64;
+        if let Some(observed) = &self.observed {
+            observed.note_sent(bytes, batch);
+        }
         if let Some(batch) = batch {
             let count = batch.entries().len() as u64;
             stats.delivered += count;
@@ -346,6 +401,9 @@ impl StreamSession {
 
     /// When there is something to be done even without any news.
     pub(crate) fn due(&self) -> Instant {
+        if let Some(until) = self.held_until(Instant::now()) {
+            return until;
+        }
         let due = (self.last_sent + self.heartbeat.duration())
             .min(self.last_event + self.idle_timeout.duration())
             .min(self.ends_at);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::{Response, Version};
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
@@ -201,6 +202,24 @@ impl WireStream {
     /// What is sent when.
     pub(crate) fn session(&self) -> &StreamSession {
         &self.session
+    }
+
+    /// The response is about to be written: with the opening, if that becomes the beginning of its body.
+    pub(crate) fn note_response(
+        &mut self,
+        version: Version,
+        response: &Response<Body>,
+        with_opening: bool,
+    ) {
+        let opening = if with_opening { self.opening.len() } else { 0 };
+        let (status, headers) = (response.status(), response.headers());
+        self.session
+            .note_response(version, status, headers, opening);
+    }
+
+    /// The client has sent so many bytes after its request.
+    pub(crate) fn note_received(&self, bytes: usize) {
+        self.session.note_received(bytes);
     }
 
     /// Takes the opening, as the beginning of a body.

@@ -98,6 +98,7 @@ impl Connection {
             Some(mut client) => {
                 // What is too much is found with the next frame.
                 let _ = client.feed(&received, Instant::now());
+                stream.note_received(received.len());
                 Input::WebSocket(Box::new(WebSocket {
                     client: *client,
                     replies: Vec::new(),
@@ -155,7 +156,11 @@ impl Connection {
 
     /// Whether what has been written can only have put off when it is due.
     pub(super) fn is_due_later_than_before(&self) -> bool {
-        !self.is_blocked() && self.input_due().is_none() && !self.session().counts_consumers()
+        let session = self.session();
+        !self.is_blocked()
+            && self.input_due().is_none()
+            && !session.counts_consumers()
+            && !session.can_be_held()
     }
 
     /// It is due: what waits too long is given up.
@@ -310,6 +315,7 @@ impl Connection {
                 // After the last frame has been sent, none is read.
                 Input::WebSocket(_) if self.is_ending => {}
                 Input::WebSocket(websocket) => {
+                    self.stream.note_received(read);
                     if let Err(close) = websocket.client.feed(&buffer[..read], Instant::now()) {
                         return Received::Closes(self.close(close, pass));
                     }
