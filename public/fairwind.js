@@ -78,15 +78,28 @@ function home() {
   return pathname === '/fairwind.js' ? origin : location.origin;
 }
 
-/** Subscribes to topics and patterns. See fairwind.d.ts. */
+/**
+ * Subscribes to topics and patterns. All pages of a site share one stream.
+ * @param {import('./fairwind.d.ts').What} what a topic, topics, or `{ topics, match }`
+ * @param {import('./fairwind.d.ts').Listener | ((event: import('./fairwind.d.ts').TopicEvent) => void)} listener
+ * @param {import('./fairwind.d.ts').SubscribeOptions} options where to begin, and on which server
+ * @returns {import('./fairwind.d.ts').Subscription}
+ */
 export function subscribe(what, listener, options = {}) {
   return new Subscription(what, listener, options);
 }
 
-/** Publishes an event, again and again until the server has it, and once. See fairwind.d.ts. */
+/**
+ * Publishes an event: again, until the server has it, and once.
+ * @param {string} topic
+ * @param {unknown} data a text, or what is published as JSON
+ * @param {import('./fairwind.d.ts').PublishOptions} options attributes of the event, and how often it is tried
+ * @returns {Promise<import('./fairwind.d.ts').Receipt>}
+ */
 export async function publish(topic, data, options = {}) {
   const { server = home(), key = random(), tries = 8, signal, withCredentials, headers, ...rest } = options;
-  const query = new URLSearchParams(Object.entries(rest).filter(([, value]) => value !== undefined));
+  const named = Object.entries(rest).filter(([, value]) => value !== undefined);
+  const query = new URLSearchParams(named.map(([key, value]) => [key, String(value)]));
   const url = `${server}/topics/${encodeURIComponent(topic)}${String(query) && `?${query}`}`;
   const body = typeof data === 'string' ? data : JSON.stringify(data);
   for (let attempt = 1; ; attempt += 1) {
@@ -115,7 +128,10 @@ export async function publish(topic, data, options = {}) {
 }
 
 class Subscription {
-  /** Where it stands: see `State` in fairwind.d.ts. */
+  /**
+   * Where it stands.
+   * @type {import('./fairwind.d.ts').State}
+   */
   state = { state: 'connecting' };
   /** The log's id of the newest event that it has, or knows that it has missed nothing before. */
   position;

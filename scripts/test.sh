@@ -58,4 +58,5 @@ step "Tests of the site's scripts" node --test scripts/
 step "Release build" build_release
 step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc
+step "Types of the script for pages" in_end2end npx --no-install tsc --project tsconfig.script.json
 step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test
