@@ -53,6 +53,7 @@ pub fn ClockFace(
                 <span>{date}</span>
                 <span class="offset">{offset}</span>
             </p>
+            <p class="lead">{texts.clock.lead()}</p>
         </section>
     }
 }

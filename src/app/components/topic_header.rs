@@ -40,6 +40,7 @@ pub fn TopicHeader(
     view! {
         <div class="topic-header">
             <h1 class="topic-name" dir="auto">{topic}</h1>
+            <p class="lead">{stream.texts.topic.lead()}</p>
             <section class="newest" aria-labelledby="newest-heading">
                 <h2 id="newest-heading" class="label">{texts.topic.newest()}</h2>
                 // Two places, since one text that changes its size would shift.

@@ -8,6 +8,10 @@ texts! {
     ClockTexts {
         /// Heading of the large clock.
         heading: "The server’s time", "服务器时间";
+        /// What one sees, and what to try.
+        lead:
+            "This clock ticks on the server, and each tick comes here as an event. Pull the plug, restart the server or open more pages: the connection says what happens, and goes on by itself.",
+            "这个时钟在服务器上走动，每走一下都会作为一个事件传到这里。断开网络、重启服务器或者多打开几个页面试试：连接状态会说明发生了什么，并自动恢复。";
         /// The line under the large clock before any message.
         waiting: "Waiting for the first message", "等待第一条消息";
         /// The days of the week from Sunday on, with a space between.

@@ -8,6 +8,10 @@ use crate::protocol::page::{MAX_OLDER, Refusal};
 texts! {
     /// A topic's page.
     TopicTexts {
+        /// What one sees, and what to try.
+        lead:
+            "What is published to this topic appears here as it happens. Publish with the form on this page, or from any program: Help has the commands.",
+            "发布到此主题的内容会实时出现在这里。可以用本页的表单发布，也可以用任何程序发布：“帮助”页有相应的命令。";
         /// Label of the newest message.
         newest: "Newest message", "最新消息";
         /// In its place before any.
