@@ -95,7 +95,7 @@ impl Texts {
         match self.problems.sentence(&refusal.code) {
             Some(sentence) => sentence.to_owned(),
             None if matches!(refusal.status, 200..300) => self.live.no_event_stream().to_owned(),
-            None => self.live.answered(&refusal.status.to_string()),
+            None => self.live.answered(&number(u64::from(refusal.status))),
         }
     }
 
@@ -118,7 +118,7 @@ macro_rules! texts {
     ) => {
         $(#[$group_doc])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $group(&'static str);
+        pub struct $group(&'static &'static str);
 
         const _: () = {
             #[allow(non_camel_case_types)]
@@ -135,15 +135,15 @@ macro_rules! texts {
                 /// The group in this language. Only the server has it.
                 pub const fn of(locale: $crate::protocol::locale::Locale) -> Self {
                     match locale {
-                        $crate::protocol::locale::Locale::English => Self(concat!($($english, "\n"),+)),
-                        $crate::protocol::locale::Locale::Chinese => Self(concat!($($chinese, "\n"),+)),
+                        $crate::protocol::locale::Locale::English => Self(&concat!($($english, "\n"),+)),
+                        $crate::protocol::locale::Locale::Chinese => Self(&concat!($($chinese, "\n"),+)),
                     }
                 }
 
                 /// The group with these texts, as [`Self::lines`] gives them.
                 #[allow(dead_code)]
-                pub(in crate::app) const fn from_lines(lines: &'static str) -> Self {
-                    Self(lines)
+                pub(in crate::app) fn from_lines(lines: &'static str) -> Self {
+                    Self(Box::leak(Box::new(lines)))
                 }
 
                 /// The texts in the order of the group, a line each.
@@ -176,7 +176,7 @@ macro_rules! texts {
 use texts;
 
 /// The line at this position; empty where there is none.
-fn line(lines: &'static str, position: usize) -> &'static str {
+fn line(lines: &'static &'static str, position: usize) -> &'static str {
     piece(lines, b'\n', position)
 }
 

@@ -32,7 +32,7 @@ impl Texts {
     pub fn date(&self, date: &Date) -> String {
         let weekday = piece(self.clock.weekdays(), b' ', date.weekday);
         let month = piece(self.clock.months(), b' ', date.month - 1);
-        let [day, year] = [date.day, date.year].map(|number| number.to_string());
+        let [day, year] = [date.day, date.year].map(|number| (number as u64).to_string());
         self.clock.date(weekday, &day, month, &year)
     }
 }

@@ -303,7 +303,7 @@ impl Texts {
     /// A size, in the largest unit that fits.
     pub fn bytes(&self, bytes: usize) -> String {
         match bytes {
-            ..1_024 => self.live.bytes(&bytes.to_string()),
+            ..1_024 => self.live.bytes(&number_of(bytes)),
             1_024..1_048_576 => [&number_of(bytes / 1_024), " KiB"].concat(),
             _ => [&number_of(bytes / 1_048_576), " MiB"].concat(),
         }
@@ -459,8 +459,8 @@ mod tests {
     #[test]
     fn a_size_is_said_in_the_largest_unit_that_fits() {
         let [english, chinese] = Locale::ALL.map(Texts::of);
-        assert_eq!(english.bytes(1_023), "1023 bytes");
-        assert_eq!(chinese.bytes(1_023), "1023 字节");
+        assert_eq!(english.bytes(1_023), "1,023 bytes");
+        assert_eq!(chinese.bytes(1_023), "1,023 字节");
         assert_eq!(english.bytes(4_096), "4 KiB");
         assert_eq!(english.bytes(2_000 << 20), "2,000 MiB");
     }

@@ -2,7 +2,7 @@
 //! shows both; a page that the browser hydrates shows the first where its language is not the one of the server's own
 //! words. A code without texts does not compile.
 
-use super::{line, texts};
+use super::{piece, texts};
 use crate::protocol::locale::Locale;
 use crate::protocol::problem::ProblemCode;
 
@@ -68,9 +68,9 @@ impl ProblemSentences {
     pub fn sentence(self, code: &str) -> Option<&'static str> {
         let mut position = 0;
         loop {
-            match line(self.0, position) {
+            match piece(self.0, b'\n', position) {
                 "" => return None,
-                of if of == code => return Some(line(self.0, position + 1)),
+                of if of == code => return Some(piece(self.0, b'\n', position + 1)),
                 _ => position += 2,
             }
         }
