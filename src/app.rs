@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod clock_text;
+pub mod comparison;
 pub mod components;
 pub mod connection;
 pub mod curl;
@@ -23,12 +24,13 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::protocol::page::PageData;
+use components::entry_scripts::{EntryPoint, EntryScripts, Modules};
 use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::Page;
 use page_text::PageText;
-use pages::compare::ComparePage;
+use pages::compare::{ComparePage, CompareText};
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
@@ -36,9 +38,15 @@ use pages::problem::ProblemPage;
 use pages::topics::TopicsPage;
 
 /// The whole HTML document of a page. Only the server calls it; of a live page the browser hydrates the [`App`].
-pub fn document(options: LeptosOptions, page: Page, has_comparisons: bool) -> impl IntoView {
+pub fn document(
+    options: LeptosOptions,
+    page: Page,
+    modules: Modules,
+    has_comparisons: bool,
+) -> impl IntoView {
     provide_context(SiteLinks(messages::site_links_html(has_comparisons)));
     let title = title(&page);
+    let folder = options.site_pkg_dir.to_string();
     let head = match &page {
         Page::Live(data) => {
             let description = matches!(data, PageData::Clock(_))
@@ -50,16 +58,30 @@ pub fn document(options: LeptosOptions, page: Page, has_comparisons: bool) -> im
         Page::Topics(list) if !list.is_refreshing => {
             view! { <script type="module" src="/topics.js"></script> }.into_any()
         }
-        Page::Older(_) | Page::Topics(_) | Page::Help { .. } | Page::Compare(_) => ().into_any(),
+        Page::Compare(_) => {
+            let description = view! { <meta name="description" content=messages::compare::LEDE /> };
+            let style = view! { <link rel="stylesheet" href="/compare.css" /> };
+            let entry = EntryPoint::Compare;
+            (
+                description,
+                style,
+                view! { <EntryScripts entry folder modules /> },
+            )
+                .into_any()
+        }
+        Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(live(data)), None),
+        Page::Live(data) => (Some(live(data).into_any()), None),
         Page::Older(page) => (None, Some(view! { <OlderPage page /> }.into_any())),
         Page::Topics(list) => (None, Some(view! { <TopicsPage list /> }.into_any())),
         Page::Help { origin, refusal } => {
             (None, Some(view! { <HelpPage origin refusal /> }.into_any()))
         }
-        Page::Compare(page) => (None, Some(view! { <ComparePage page /> }.into_any())),
+        Page::Compare(page) => {
+            provide_context(page);
+            (Some(CompareApp().into_any()), None)
+        }
         Page::Problem(problem) => (None, Some(view! { <ProblemPage problem /> }.into_any())),
     };
     view! {
@@ -89,7 +111,7 @@ fn title(page: &Page) -> String {
         Page::Older(page) => messages::titled(&messages::older_events(&page.topic)),
         Page::Topics(_) => messages::titled(messages::TOPICS),
         Page::Help { .. } => messages::titled(messages::HELP),
-        Page::Compare(_) => messages::titled(messages::compare::HEADING),
+        Page::Compare(_) => messages::titled(messages::compare::TITLE),
         Page::Problem(problem) => messages::titled(messages::problem_heading(problem.status)),
     }
 }
@@ -114,6 +136,13 @@ pub fn App() -> impl IntoView {
     // page, so that both render the same.
     let PageText(page) = SharedValue::new_str(|| PageText(use_context::<PageData>())).into_inner();
     page.map(|data| view! { <LivePage data /> })
+}
+
+/// What the browser hydrates of the page that compares. It has an entry point of its own, so that no other page loads it.
+#[component]
+pub fn CompareApp() -> impl IntoView {
+    let text = SharedValue::new_str(|| CompareText(use_context())).into_inner();
+    text.0.map(|page| view! { <ComparePage page /> })
 }
 
 /// What stands in the head of every document.

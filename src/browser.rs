@@ -12,5 +12,7 @@ pub(crate) mod event_source;
 pub(crate) mod json;
 pub(crate) mod location;
 pub(crate) mod probe;
+pub(crate) mod request;
 pub(crate) mod tabs;
 pub(crate) mod timer;
+pub(crate) mod web_socket;

@@ -103,15 +103,15 @@ fn problem(document: &str) -> Option<String> {
     detail.or(title)
 }
 
-struct Response {
-    status: u16,
+pub(super) struct Response {
+    pub(super) status: u16,
     content_type: String,
     /// The body; empty if it was not wanted.
-    text: String,
+    pub(super) text: String,
 }
 
 /// Sends a request. The body of the response is awaited only if its type is one of those that are `wanted`.
-fn send(
+pub(super) fn send(
     request: Result<Request, Error>,
     wanted: fn(&str) -> bool,
     on_response: impl FnOnce(Option<Response>) + 'static,

@@ -3,6 +3,7 @@
 use leptos::either::Either;
 use leptos::prelude::*;
 
+use crate::app::live::site_links;
 use crate::app::messages;
 
 /// The links to the other pages, as HTML. They are the server's alone: a browser that hydrates the masthead leaves them as they
@@ -21,7 +22,7 @@ pub fn Masthead(
     } else {
         Either::Right(view! { <p class="name"><a href="/">{messages::NAME}</a></p> })
     };
-    let links = use_context::<SiteLinks>().map_or_else(String::new, |links| links.0);
+    let links = site_links();
     view! {
         <header class="masthead">
             <span class="mark" aria-hidden="true"></span>

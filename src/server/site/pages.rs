@@ -17,7 +17,9 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
+use super::assets;
 use crate::app;
+use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::page::Page;
 use crate::app::pages::help;
 use crate::app::pages::problem::RefusedRequest;
@@ -236,7 +238,8 @@ pub(crate) async fn problem(
 async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -> Response {
     let options = state.site_config.leptos_options.clone();
     let has_comparisons = state.comparisons.is_some();
-    let view = move || app::document(options.clone(), page.clone(), has_comparisons);
+    let modules = modules();
+    let view = move || app::document(options.clone(), page.clone(), modules, has_comparisons);
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
@@ -260,6 +263,16 @@ async fn render(state: &AppState, status: StatusCode, held: Share, page: Page) -
     let request = Request::new(Body::empty());
     let page = leptos_axum::render_app_async_with_context(set_headers, view)(request).await;
     page.map(|body| pieces::with(body, held))
+}
+
+/// A release build has a module for each entry point.
+fn modules() -> Modules {
+    let name = format!("{}.js", EntryPoint::Compare.module());
+    if assets::is_in_package(&name) {
+        Modules::Apart
+    } else {
+        Modules::Together(OUTPUT_NAME)
+    }
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
