@@ -4,6 +4,9 @@
 // that no page calls go, functions that are alike stand side by side, the long names that the glue and the WebAssembly
 // know each other by become short ones, scripts lose their comments, and every file is compressed. Without it the page works as well.
 //
+// A page may have an entry point of its own: a function that the module exports. Each gets a module with what it reaches, and
+// nothing of the others.
+//
 // It begins with what the linker has made, which must have its relocations: set FAIRWIND_RELOCATIONS for the build.
 // Where the files are, and wasm-opt's flags, are in `[package.metadata.leptos]` in Cargo.toml.
 
@@ -18,23 +21,33 @@ import { bySimilarity } from './order.mjs';
 import { prune } from './prune.mjs';
 import { exportsOf, functionsOf, importsOf, keepExports, nameFunctions, rename } from './wasm.mjs';
 
+/** The entry points: what the module of each is called, and the function that its page calls. The first is that of `/`. */
+const ENTRIES = [
+  { module: undefined, call: 'hydrate' },
+  { module: 'compare', call: 'hydrate_compare' },
+];
+
 /** Names as this script gives them. esbuild gives none that begins with a dollar sign and a digit. */
 const SHORT = /^\$\d+$/;
 
 const manifest = JSON.parse(run('cargo', ['metadata', '--no-deps', '--locked', '--format-version=1']));
 const [{ name: crate, metadata: { leptos: settings } }] = manifest.packages;
 const site = settings['site-root'];
-const base = join(site, settings['site-pkg-dir'], settings['output-name']);
+const pathOf = (module) => join(site, settings['site-pkg-dir'], module ?? settings['output-name']);
 
 const linked = join(manifest.target_directory, 'front/wasm32-unknown-unknown', settings['lib-profile-release'], `${crate}.wasm`);
 
+const base = pathOf(ENTRIES[0].module);
 const built = { wasm: readFileSync(`${base}.wasm`), glue: readFileSync(`${base}.js`, 'utf8') };
 if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
   const folder = mkdtempSync('target/shrink-');
   try {
-    const { wasm, glue } = shrink(folder, readFileSync(linked), built.glue);
-    writeFileSync(`${base}.wasm`, wasm);
-    writeFileSync(`${base}.js`, glue);
+    for (const { module, call } of ENTRIES) {
+      const others = ENTRIES.map((entry) => entry.call).filter((other) => other !== call);
+      const { wasm, glue } = shrink(folder, readFileSync(linked), built.glue, new Set(others));
+      writeFileSync(`${pathOf(module)}.wasm`, wasm);
+      writeFileSync(`${pathOf(module)}.js`, glue);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -42,15 +55,17 @@ if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
 for (const file of readdirSync(site)) if (file.endsWith('.js')) minify(join(site, file));
 for (const file of readdirSync(site, { recursive: true })) compress(join(site, file));
 
-function shrink(folder, linked, builtGlue) {
+/** The module and its glue without what only `others`, the other entry points, reach. */
+function shrink(folder, linked, builtGlue, others) {
   const [all, kept] = [wordsOf(builtGlue), wordsOf(withoutClasses(builtGlue))];
   // The linked module has its crate's hash in a name that the glue knows without.
   const inGlue = (exported) => exported.replace(/_[0-9a-f]{16}$/, '');
-  const isDropped = (exported) => all.has(inGlue(exported)) && !kept.has(inGlue(exported));
+  const isDropped = (exported) => others.has(inGlue(exported)) || (all.has(inGlue(exported)) && !kept.has(inGlue(exported)));
   const bound = bind(folder, prune(linked, isDropped));
-  const glue = withoutClasses(bound.glue);
+  const glue = withoutFunctions(withoutClasses(bound.glue), others);
   const used = wordsOf(glue);
-  const optimized = optimize(folder, bound.wasm, ['--converge']);
+  const alone = keepExports(bound.wasm, (exported) => !others.has(exported));
+  const optimized = optimize(folder, alone, ['--converge']);
   const small = optimize(folder, inOrder(keepExports(optimized, (exported) => used.has(exported))), ['--strip-target-features']);
   const pruned = withoutImports(glue, new Set(importsOf(small)));
   const minified = transformSync(pruned, { minify: true, format: 'esm', target: 'es2022' }).code;
@@ -87,6 +102,13 @@ function withoutClasses(glue) {
   const classes = parts.flatMap((part) => /^export class (\w+)/.exec(part)?.[1] ?? []);
   const isOfClass = (part) => classes.some((name) => new RegExp(`^(?:export class|const|if \\(Symbol.dispose\\)) ${name}`).test(part));
   return parts.filter((part) => !isOfClass(part)).join('');
+}
+
+/** The glue without these functions that it exports. */
+function withoutFunctions(glue, names) {
+  const parts = glue.split(/^(?=[^\s})\]])/m);
+  const isOfNames = (part) => names.has(/^export function (\w+)/.exec(part)?.[1]);
+  return parts.filter((part) => !isOfNames(part)).join('');
 }
 
 /** The glue without the functions that the WebAssembly does not import any more. */

@@ -3,6 +3,7 @@
 //! [`live`]. Which URL shows which page is the server's business.
 
 pub mod clock_text;
+pub mod comparison;
 pub mod components;
 pub mod connection;
 pub mod curl;
@@ -25,12 +26,13 @@ use leptos::prelude::*;
 
 use crate::protocol::locale::Locale;
 use crate::protocol::page::PageData;
+use components::entry_scripts::{EntryPoint, EntryScripts, Modules};
 use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::Page;
 use page_text::{LivePageData, PageText};
-use pages::compare::ComparePage;
+use pages::compare::{ComparePage, CompareText};
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
@@ -47,11 +49,13 @@ pub fn document(
     options: LeptosOptions,
     page: Page,
     locale: Locale,
+    modules: Modules,
     has_comparisons: bool,
 ) -> impl IntoView {
     let texts = Texts::of(locale);
     provide_context(SiteLinks(texts.site_links_html(has_comparisons)));
     let title = title(&page, texts);
+    let folder = options.site_pkg_dir.to_string();
     let head = match &page {
         Page::Live(data) => {
             let description = matches!(data, PageData::Clock(_)).then(|| {
@@ -71,17 +75,32 @@ pub fn document(
         Page::Topics(list) if !list.is_refreshing => {
             view! { <script type="module" src="/topics.js"></script> }.into_any()
         }
-        Page::Older(_) | Page::Topics(_) | Page::Help { .. } | Page::Compare(_) => ().into_any(),
+        Page::Compare(_) => {
+            let description = view! { <meta name="description" content=messages::compare::LEDE /> };
+            let style = view! { <link rel="stylesheet" href="/compare.css" /> };
+            let entry = EntryPoint::Compare;
+            (
+                description,
+                style,
+                view! { <EntryScripts entry folder modules /> },
+            )
+                .into_any()
+        }
+        Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(live(data, texts)), None),
+        Page::Live(data) => (Some(live(data, texts).into_any()), None),
         Page::Older(page) => (None, Some(view! { <OlderPage page texts /> }.into_any())),
         Page::Topics(list) => (None, Some(view! { <TopicsPage list texts /> }.into_any())),
         Page::Help { origin, refusal } => (
             None,
             Some(view! { <HelpPage origin refusal texts /> }.into_any()),
         ),
-        Page::Compare(page) => (None, Some(view! { <ComparePage page texts /> }.into_any())),
+        Page::Compare(page) => {
+            provide_context(page);
+            provide_context(texts);
+            (Some(CompareApp().into_any()), None)
+        }
         Page::Problem(problem) => (
             None,
             Some(view! { <ProblemPage problem texts /> }.into_any()),
@@ -114,7 +133,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Older(page) => titled(&OlderTexts::of(texts.locale).heading(&page.topic)),
         Page::Topics(_) => titled(texts.site.topics()),
         Page::Help { .. } => titled(texts.site.help()),
-        Page::Compare(_) => titled(messages::compare::HEADING),
+        Page::Compare(_) => titled(messages::compare::TITLE),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }
@@ -140,6 +159,14 @@ pub fn App() -> impl IntoView {
     let PageText(page) =
         SharedValue::new_str(|| PageText(use_context::<LivePageData>())).into_inner();
     page.map(|LivePageData { data, texts }| view! { <LivePage data texts /> })
+}
+
+/// What the browser hydrates of the page that compares. It has an entry point of its own, so that no other page loads it.
+#[component]
+pub fn CompareApp() -> impl IntoView {
+    let text = SharedValue::new_str(|| CompareText(use_context())).into_inner();
+    let texts = use_context::<&'static Texts>().unwrap_or_else(|| Texts::of(Locale::English));
+    text.0.map(|page| view! { <ComparePage page texts /> })
 }
 
 /// What stands in the head of every document.

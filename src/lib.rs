@@ -19,6 +19,9 @@
 //! 4. `cfg(feature …)` stands in `lib.rs`, `main.rs` and `app/live.rs` only.
 //! 5. Text that both sides render is a pure function of data: never of now, locale or time zone.
 
+// A view is one nested type: that of a page with many parts is deeper than the compiler expects.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod protocol;
 
@@ -43,4 +46,15 @@ pub fn hydrate() {
         console_error_panic_hook::set_once();
     }
     leptos::mount::hydrate_body(app::App);
+}
+
+/// The same for the page that compares an EventSource with a WebSocket: an entry point of its own, so that a release build can
+/// cut the module apart (`scripts/shrink.mjs`).
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate_compare() {
+    if cfg!(debug_assertions) {
+        console_error_panic_hook::set_once();
+    }
+    leptos::mount::hydrate_body(app::CompareApp);
 }

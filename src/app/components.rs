@@ -4,8 +4,10 @@
 pub mod announcer;
 pub mod button;
 pub mod clock_face;
+pub mod compare;
 pub mod connection_panel;
 pub mod controls;
+pub mod entry_scripts;
 pub mod filter_field;
 pub mod masthead;
 pub mod message_log;

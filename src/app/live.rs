@@ -11,12 +11,16 @@
 //! * `publisher`: the form that publishes, and its [`Publishing`]
 //! * `export`: the clipboard and the download
 //!
+//! The page that compares an EventSource with a WebSocket has a seam of its own: [`compare`], and behind it `compare_client`.
+//!
 //! Leaves the states to [`super::connection`], the list to [`super::log_buffer`], how often it is rendered to
 //! [`super::pace`], and every browser API to `browser`.
 
 use leptos::ev::{MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 
+#[cfg(not(feature = "hydrate"))]
+use super::components::masthead::SiteLinks;
 use super::connection::{Connection, ReadyState};
 use super::curl;
 use super::log_buffer::{LogBuffer, MessageTime, Row};
@@ -25,8 +29,12 @@ use super::snippets::Language;
 use super::texts::Texts;
 use crate::protocol::page::{TopicPage, start_of};
 
+pub mod compare;
+
 #[cfg(feature = "hydrate")]
 mod client;
+#[cfg(feature = "hydrate")]
+mod compare_client;
 #[cfg(feature = "hydrate")]
 mod export;
 #[cfg(feature = "hydrate")]
@@ -36,6 +44,8 @@ mod publisher;
 #[cfg(feature = "hydrate")]
 mod subscription;
 
+#[cfg(feature = "hydrate")]
+use compare_client::connect as connect_comparison;
 #[cfg(feature = "hydrate")]
 use subscription::connect;
 
@@ -229,6 +239,22 @@ impl EventStream {
 pub fn on_change(mut work: Box<dyn FnMut()>) {
     Effect::new(move |_| work());
 }
+
+/// The links to the other pages, as HTML: the server's. In the browser they are in the document already.
+#[cfg(not(feature = "hydrate"))]
+pub fn site_links() -> String {
+    use_context::<SiteLinks>().map_or_else(String::new, |links| links.0)
+}
+
+/// The links to the other pages, as HTML: none. The server has written them into the document, and they stay as they are.
+#[cfg(feature = "hydrate")]
+pub fn site_links() -> String {
+    String::new()
+}
+
+/// On the server nothing happens after rendering.
+#[cfg(not(feature = "hydrate"))]
+fn connect_comparison(_comparison: compare::Comparison, _id: &str) {}
 
 /// On the server nothing happens after rendering.
 #[cfg(not(feature = "hydrate"))]

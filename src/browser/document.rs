@@ -55,3 +55,9 @@ pub(crate) fn select_text_of(id: &str) {
         let _ = selection.select_all_children(&element);
     }
 }
+
+/// Whether the reader does not see the page.
+pub(crate) fn is_hidden() -> bool {
+    let document = web_sys::window().and_then(|window| window.document());
+    document.is_some_and(|document| document.hidden())
+}

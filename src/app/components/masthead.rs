@@ -3,6 +3,7 @@
 use leptos::either::Either;
 use leptos::prelude::*;
 
+use crate::app::live::site_links;
 use crate::app::texts::{NAME, Texts};
 
 /// The links to the other pages and to the other language, as HTML. They are the server's alone: a browser that hydrates the
@@ -23,7 +24,7 @@ pub fn Masthead(
     } else {
         Either::Right(view! { <p class="name"><a href="/">{NAME}</a></p> })
     };
-    let links = use_context::<SiteLinks>().map_or_else(String::new, |links| links.0);
+    let links = site_links();
     view! {
         <header class="masthead">
             <span class="mark" aria-hidden="true"></span>

@@ -66,6 +66,11 @@ pub(crate) fn package_folder() -> String {
     }
 }
 
+/// Whether the package has a file of this name.
+pub(crate) fn is_in_package(name: &str) -> bool {
+    Site::get(&format!("{PACKAGE}/{name}")).is_some()
+}
+
 /// Answers requests that match no route: with a file of the site, or 404.
 ///
 /// # Errors

@@ -17,7 +17,9 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
+use super::assets;
 use crate::app;
+use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
 use crate::app::page::Page;
 use crate::app::pages::problem::RefusedRequest;
@@ -258,7 +260,16 @@ async fn render(
 ) -> Response {
     let options = state.site_config.leptos_options.clone();
     let has_comparisons = state.comparisons.is_some();
-    let view = move || app::document(options.clone(), page.clone(), locale, has_comparisons);
+    let modules = modules();
+    let view = move || {
+        app::document(
+            options.clone(),
+            page.clone(),
+            locale,
+            modules,
+            has_comparisons,
+        )
+    };
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
@@ -288,6 +299,15 @@ async fn render(
 
 /// What a page depends on, beside its URL: its form and its language.
 const VARY: &str = "accept, accept-language, cookie";
+/// A release build has a module for each entry point.
+fn modules() -> Modules {
+    let name = format!("{}.js", EntryPoint::Compare.module());
+    if assets::is_in_package(&name) {
+        Modules::Apart
+    } else {
+        Modules::Together(OUTPUT_NAME)
+    }
+}
 
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     // No other site learns where its readers come from. This one does, or its own form would say that it comes from nowhere.
