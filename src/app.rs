@@ -30,7 +30,7 @@ use components::entry_scripts::{EntryPoint, EntryScripts, Modules};
 use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
-use page::Page;
+use page::{Page, SitePages};
 use page_text::{LivePageData, PageText};
 use pages::compare::{ComparePage, CompareText};
 use pages::help::HelpPage;
@@ -50,10 +50,10 @@ pub fn document(
     page: Page,
     locale: Locale,
     modules: Modules,
-    has_comparisons: bool,
+    pages: SitePages,
 ) -> impl IntoView {
     let texts = Texts::of(locale);
-    provide_context(SiteLinks(texts.site_links_html(has_comparisons)));
+    provide_context(SiteLinks(texts.site_links_html(page.path(), pages)));
     let title = title(&page, texts);
     let folder = options.site_pkg_dir.to_string();
     let head = match &page {

@@ -12,6 +12,9 @@ pub mod locale;
 pub mod page;
 pub mod problem;
 
+/// The clock's page.
+pub const CLOCK_PAGE_PATH: &str = "/";
+
 /// The clock's event stream.
 pub const CLOCK_PATH: &str = "/events";
 

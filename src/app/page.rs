@@ -2,8 +2,9 @@
 
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
-use crate::protocol::compare::ComparePage;
+use crate::protocol::compare::{COMPARE_PATH, ComparePage};
 use crate::protocol::page::{PageData, Refusal, TopicPage};
+use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// A page and what is on it.
 #[derive(Debug, Clone)]
@@ -25,4 +26,26 @@ pub enum Page {
     Compare(ComparePage),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
+}
+
+/// Which pages a server has that others may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SitePages {
+    /// The clock's.
+    pub clock: bool,
+    /// That of comparisons.
+    pub comparisons: bool,
+}
+
+impl Page {
+    /// Its path, if the masthead of every page leads to it.
+    pub fn path(&self) -> Option<&'static str> {
+        match self {
+            Self::Live(PageData::Clock(_)) => Some(CLOCK_PAGE_PATH),
+            Self::Topics(_) => Some(TOPICS_PATH),
+            Self::Help { .. } => Some(HELP_PATH),
+            Self::Compare(_) => Some(COMPARE_PATH),
+            Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Problem(_) => None,
+        }
+    }
 }

@@ -21,7 +21,7 @@ use super::assets;
 use crate::app;
 use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
-use crate::app::page::Page;
+use crate::app::page::{Page, SitePages};
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
 use crate::hub;
@@ -259,17 +259,12 @@ async fn render(
     locale: Locale,
 ) -> Response {
     let options = state.site_config.leptos_options.clone();
-    let has_comparisons = state.comparisons.is_some();
-    let modules = modules();
-    let view = move || {
-        app::document(
-            options.clone(),
-            page.clone(),
-            locale,
-            modules,
-            has_comparisons,
-        )
+    let pages = SitePages {
+        clock: state.has_clock,
+        comparisons: state.comparisons.is_some(),
     };
+    let modules = modules();
+    let view = move || app::document(options.clone(), page.clone(), locale, modules, pages);
     let set_headers = move || {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
