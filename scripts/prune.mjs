@@ -72,17 +72,18 @@ const LOCATION_SIZE = 16;
 /** Where a vtable has the size of its type, the alignment, and the first function: that of `Debug`, if the trait extends it. */
 const [VTABLE_SIZE, VTABLE_ALIGN, VTABLE_FIRST] = [4, 8, 12];
 
-/** The module without all that, and without its relocations. An export for which `isDropped` holds counts for nothing. */
+/** The module without all that, and without its relocations. An export for which `isDropped` holds counts for nothing, and traps. */
 export function prune(wasm, isDropped) {
   const module = read(wasm);
   const panics = new Set();
   for (const { kind, index, name } of module.symbols) if (kind === FUNCTION && PANIC.test(name ?? '')) panics.add(index);
-  const { live, slots } = mark(module, panics, isDropped);
+  const { live, slots, reached } = mark(module, panics, isDropped);
   const trap = panics.values().next().value;
   if (trap === undefined) throw new Error('no function of the module panics: its symbols have other names than expected');
   return withSections(wasm, {
     [CUSTOM]: (reader) => (/^(?:linking|reloc\..*)$/.test(reader.text()) ? null : undefined),
-    [CODE]: () => trapping(module, panics),
+    // wasm-bindgen reads what functions say of closures, those of functions that nothing reaches too.
+    [CODE]: () => trapping(module, (index) => panics.has(index) || !reached.has(index)),
     [ELEMENT]: (reader) => withoutSlots(reader, slots, trap),
     [DATA]: () => withoutData(module, live),
   });
@@ -180,7 +181,7 @@ function relocationsIn(body) {
   });
 }
 
-/** What the exports lead to, without the panics: live symbols of data, and live slots of the table of functions. */
+/** What the exports lead to, without the panics: functions, live symbols of data, and live slots of the table of functions. */
 function mark(module, panics, isDropped) {
   const { imports, symbols, functions } = module;
   const pieces = symbols.flatMap(({ kind, segment, offset, size }, index) => {
@@ -215,7 +216,7 @@ function mark(module, panics, isDropped) {
       }
     }
   }
-  return { live: pieces.filter(({ index }) => live.has(index)), slots };
+  return { live: pieces.filter(({ index }) => live.has(index)), slots, reached };
 }
 
 /** The relocations that each of these ranges has, by the range's index. Ranges of data may overlap. */
@@ -307,11 +308,11 @@ function numbers(reader, count) {
   for (let left = count; left > 0; left -= 1) reader.number();
 }
 
-/** The section of code in which these functions do nothing but trap. */
-function trapping({ code, functions, imports }, panics) {
+/** The section of code in which some functions do nothing but trap. */
+function trapping({ code, functions, imports }, isTrap) {
   const noLocals = 0;
   const trap = Buffer.from([noLocals, UNREACHABLE, END]);
-  const bodies = functions.map(({ start, end }, index) => (panics.has(imports + index) ? trap : code.subarray(start, end)));
+  const bodies = functions.map(({ start, end }, index) => (isTrap(imports + index) ? trap : code.subarray(start, end)));
   return Buffer.concat([number(bodies.length), ...bodies.flatMap((body) => [number(body.length), body])]);
 }
 

@@ -57,11 +57,15 @@ const pruned = prune(linked, (name) => name === 'unused');
 const calls = (wasm) => new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { now: () => 7 } }).exports;
 
 test('what does not panic works as before', () => {
-  for (const { entry, half, error_length, debug_length, unused } of [calls(linked), calls(pruned)]) {
+  for (const { entry, half, error_length, debug_length } of [calls(linked), calls(pruned)]) {
     assert.deepEqual([entry(0), entry(2), half(8)], [10, 30, 4]);
     assert.deepEqual([error_length(4), error_length(5), debug_length(123)], [0, 'said by display 5'.length, 'Some(123)'.length]);
-    assert.equal(unused(), 7);
   }
+});
+
+test('an export that is dropped traps, since what it alone reaches is gone', () => {
+  assert.equal(calls(linked).unused(), 7);
+  assert.throws(() => calls(pruned).unused(), WebAssembly.RuntimeError);
 });
 
 test('a panic traps', () => {
