@@ -264,14 +264,19 @@ fn the_repositorys_own_file_says_the_defaults_and_lets_this_machine_publish() {
 
 #[test]
 fn the_documentation_names_every_setting() {
-    let settings_table = include_str!("../../../README.md");
+    let documents = [
+        ("README.md", include_str!("../../../README.md")),
+        ("README.zh-CN.md", include_str!("../../../README.zh-CN.md")),
+    ];
     for argument in Settings::command()
         .get_arguments()
         .filter_map(Arg::get_long)
     {
-        assert!(
-            settings_table.contains(&format!("`--{argument}`")),
-            "README.md does not explain --{argument}"
-        );
+        for (name, document) in documents {
+            assert!(
+                document.contains(&format!("`--{argument}`")),
+                "{name} does not explain --{argument}"
+            );
+        }
     }
 }
