@@ -21,6 +21,7 @@ pub mod publishing;
 pub mod snippets;
 pub mod texts;
 
+use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -89,7 +90,7 @@ pub fn document(
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(live(data, texts).into_any()), None),
+        Page::Live(data) => (Some(Either::Left(live(data, texts))), None),
         Page::Older(page) => (None, Some(view! { <OlderPage page texts /> }.into_any())),
         Page::Topics(list) => (None, Some(view! { <TopicsPage list texts /> }.into_any())),
         Page::Help { origin, refusal } => (
@@ -99,7 +100,7 @@ pub fn document(
         Page::Compare(page) => {
             provide_context(page);
             provide_context(texts);
-            (Some(CompareApp().into_any()), None)
+            (Some(Either::Right(CompareApp())), None)
         }
         Page::Problem(problem) => (
             None,
