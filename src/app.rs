@@ -12,7 +12,6 @@ pub mod filter;
 pub mod json_text;
 pub mod live;
 pub mod log_buffer;
-pub mod messages;
 pub mod pace;
 pub mod page;
 pub mod page_text;
@@ -32,8 +31,8 @@ use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::{Page, SitePages};
-use page_text::{LivePageData, PageText};
-use pages::compare::{ComparePage, CompareText};
+use page_text::{ComparePageData, ComparePageText, LivePageData, PageText};
+use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
@@ -77,7 +76,8 @@ pub fn document(
             view! { <script type="module" src="/topics.js"></script> }.into_any()
         }
         Page::Compare(_) => {
-            let description = view! { <meta name="description" content=messages::compare::LEDE /> };
+            let description =
+                view! { <meta name="description" content=texts.compare_document.lede() /> };
             let style = view! { <link rel="stylesheet" href="/compare.css" /> };
             let entry = EntryPoint::Compare;
             (
@@ -98,8 +98,7 @@ pub fn document(
             Some(view! { <HelpPage origin refusal texts /> }.into_any()),
         ),
         Page::Compare(page) => {
-            provide_context(page);
-            provide_context(texts);
+            provide_context(ComparePageData { page, texts });
             (Some(Either::Right(CompareApp())), None)
         }
         Page::Problem(problem) => (
@@ -134,7 +133,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Older(page) => titled(&OlderTexts::of(texts.locale).heading(&page.topic)),
         Page::Topics(_) => titled(texts.site.topics()),
         Page::Help { .. } => titled(texts.site.help()),
-        Page::Compare(_) => titled(messages::compare::TITLE),
+        Page::Compare(_) => titled(texts.compare_document.title()),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }
@@ -165,9 +164,9 @@ pub fn App() -> impl IntoView {
 /// What the browser hydrates of the page that compares. It has an entry point of its own, so that no other page loads it.
 #[component]
 pub fn CompareApp() -> impl IntoView {
-    let text = SharedValue::new_str(|| CompareText(use_context())).into_inner();
-    let texts = use_context::<&'static Texts>().unwrap_or_else(|| Texts::of(Locale::English));
-    text.0.map(|page| view! { <ComparePage page texts /> })
+    let ComparePageText(page) =
+        SharedValue::new_str(|| ComparePageText(use_context())).into_inner();
+    page.map(|ComparePageData { page, texts }| view! { <ComparePage page texts /> })
 }
 
 /// What stands in the head of every document.

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::protocol::compare::{BURST_EVENTS, Experiment, HOLD_SECONDS, Tick};
+use crate::protocol::page::Refusal;
 
 /// How many events are remembered, so that a page that stays open does not grow.
 const MAX_EVENTS: usize = 4_096;
@@ -212,8 +213,8 @@ pub enum Outcome {
     },
     /// What was sent has been answered.
     SendOver([Option<Sent>; 2]),
-    /// The server does not do it, for this reason; empty if it gave none.
-    NotDone(String),
+    /// The server does not do it, for this reason; `None` if it did not answer.
+    NotDone(Option<Refusal>),
 }
 
 /// An attempt that is under way.
@@ -399,9 +400,9 @@ impl Model {
     }
 
     /// The server has refused to do it.
-    pub fn refused(&mut self, detail: String) -> Outcome {
+    pub fn refused(&mut self, refusal: Option<Refusal>) -> Outcome {
         self.trial = None;
-        Outcome::NotDone(detail)
+        Outcome::NotDone(refusal)
     }
 
     /// What the page shows.

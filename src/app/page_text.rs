@@ -6,7 +6,11 @@ use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use super::texts::{ClockTexts, LiveTexts, ProblemSentences, SiteTexts, Texts, TopicTexts};
+use super::texts::{
+    ClockTexts, CompareDocumentTexts, CompareTexts, LiveTexts, ProblemSentences, SiteTexts, Texts,
+    TopicTexts,
+};
+use crate::protocol::compare::ComparePage;
 use crate::protocol::event::{Event, EventId, EventType};
 use crate::protocol::locale::Locale;
 use crate::protocol::page::{PageData, PageEvent, Refusal, TopicPage};
@@ -20,6 +24,19 @@ pub struct PageText(pub Option<LivePageData>);
 pub struct LivePageData {
     /// What it shows.
     pub data: PageData,
+    /// What it says.
+    pub texts: &'static Texts,
+}
+
+/// What the page that compares is rendered with and what it says, as text; or none if the text was none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparePageText(pub Option<ComparePageData>);
+
+/// What the page that compares is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparePageData {
+    /// What it is rendered with.
+    pub page: ComparePage,
     /// What it says.
     pub texts: &'static Texts,
 }
@@ -75,6 +92,28 @@ impl Display for PageText {
     }
 }
 
+impl Display for ComparePageText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ComparePageData { page, texts }) = &self.0 else {
+            return Ok(());
+        };
+        write_number(f, u8::from(texts.locale == Locale::Chinese))?;
+        write_text(f, texts.site.lines())?;
+        write_text(f, texts.compare.lines())?;
+        write_text(f, texts.problems.lines())?;
+        write_text(f, &page.origin)?;
+        write_text(f, &page.id)
+    }
+}
+
+impl FromStr for ComparePageText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(read_comparison(&mut Reader { rest: text })))
+    }
+}
+
 impl FromStr for PageText {
     type Err = Infallible;
 
@@ -125,11 +164,39 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: impl Display) -> fmt::Result
     write_text(f, &number.to_string())
 }
 
-fn read_page(reader: &mut Reader<'_>) -> Option<LivePageData> {
-    let locale = match reader.number::<usize>()? {
-        0 => Locale::English,
-        _ => Locale::Chinese,
+fn read_comparison(reader: &mut Reader<'_>) -> Option<ComparePageData> {
+    let locale = reader.locale()?;
+    let site = SiteTexts::from_lines(reader.lasting_text()?);
+    let compare = CompareTexts::from_lines(reader.lasting_text()?);
+    let problems = ProblemSentences::from_lines(reader.lasting_text()?);
+    let page = ComparePage {
+        origin: reader.text()?,
+        id: reader.text()?,
     };
+    // A browser reads one page, whose texts live as long as the page does.
+    let texts = Box::leak(Box::new(Texts {
+        compare,
+        ..texts_of_page(locale, site, problems)
+    }));
+    Some(ComparePageData { page, texts })
+}
+
+/// What every page has, without what only some have.
+fn texts_of_page(locale: Locale, site: SiteTexts, problems: ProblemSentences) -> Texts {
+    Texts {
+        locale,
+        site,
+        problems,
+        live: LiveTexts::from_lines(""),
+        clock: ClockTexts::from_lines(""),
+        topic: TopicTexts::from_lines(""),
+        compare: CompareTexts::from_lines(""),
+        compare_document: CompareDocumentTexts::from_lines(""),
+    }
+}
+
+fn read_page(reader: &mut Reader<'_>) -> Option<LivePageData> {
+    let locale = reader.locale()?;
     let is_clock = reader.number::<usize>()? != 0;
     let site = SiteTexts::from_lines(reader.lasting_text()?);
     let live = LiveTexts::from_lines(reader.lasting_text()?);
@@ -141,12 +208,10 @@ fn read_page(reader: &mut Reader<'_>) -> Option<LivePageData> {
         ("", of_kind)
     };
     let texts = Texts {
-        locale,
-        site,
         live,
         clock: ClockTexts::from_lines(of_clock),
         topic: TopicTexts::from_lines(of_topic),
-        problems,
+        ..texts_of_page(locale, site, problems)
     };
     let origin = reader.text()?;
     let topic = reader.text()?;
@@ -220,6 +285,13 @@ impl Reader<'_> {
         Some(self.text()?.leak())
     }
 
+    fn locale(&mut self) -> Option<Locale> {
+        Some(match self.number::<usize>()? {
+            0 => Locale::English,
+            _ => Locale::Chinese,
+        })
+    }
+
     fn number<N: FromStr>(&mut self) -> Option<N> {
         self.text()?.parse().ok()
     }
@@ -275,6 +347,8 @@ mod tests {
         };
         // A page has the texts of its own kind.
         let mut texts = *Texts::of(locale);
+        texts.compare = CompareTexts::from_lines("");
+        texts.compare_document = CompareDocumentTexts::from_lines("");
         if is_clock {
             texts.topic = TopicTexts::from_lines("");
         } else {
@@ -288,6 +362,25 @@ mod tests {
             },
             texts: Box::leak(Box::new(texts)),
         })
+    }
+
+    #[test]
+    fn the_page_that_compares_comes_back() {
+        for locale in Locale::ALL {
+            let all = Texts::of(locale);
+            let page = ComparePage {
+                origin: "http://127.0.0.1:8080".to_owned(),
+                id: "0123".to_owned(),
+            };
+            let texts = Texts {
+                compare: all.compare,
+                ..texts_of_page(locale, all.site, all.problems)
+            };
+            let texts = Box::leak(Box::new(texts));
+            let data = ComparePageText(Some(ComparePageData { page, texts }));
+            assert_eq!(data.to_string().parse(), Ok(data));
+        }
+        assert_eq!("".parse(), Ok(ComparePageText(None)));
     }
 
     #[test]

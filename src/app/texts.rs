@@ -25,6 +25,7 @@
 //! A new language is a variant of [`Locale`] and one more text in each line of the catalogues.
 
 mod clock;
+pub mod compare;
 pub mod head;
 pub mod help;
 mod live;
@@ -35,6 +36,7 @@ mod topic;
 pub mod topics;
 
 pub use clock::ClockTexts;
+pub use compare::{CompareDocumentTexts, CompareTexts};
 pub use live::LiveTexts;
 pub use problems::ProblemSentences;
 pub use site::{NAME, SiteTexts};
@@ -59,6 +61,10 @@ pub struct Texts {
     pub clock: ClockTexts,
     /// What a topic's page says besides.
     pub topic: TopicTexts,
+    /// What changes on the page that compares.
+    pub compare: CompareTexts,
+    /// What never changes there.
+    pub compare_document: CompareDocumentTexts,
     /// What a refusal means, by its code.
     pub problems: ProblemSentences,
 }
@@ -82,6 +88,8 @@ impl Texts {
             live: LiveTexts::of(locale),
             clock: ClockTexts::of(locale),
             topic: TopicTexts::of(locale),
+            compare: CompareTexts::of(locale),
+            compare_document: CompareDocumentTexts::of(locale),
             problems: ProblemSentences::of(locale),
         }
     }
@@ -285,6 +293,8 @@ mod tests {
             texts.live.lines(),
             texts.clock.lines(),
             texts.topic.lines(),
+            texts.compare.lines(),
+            texts.compare_document.lines(),
             texts.problems.lines(),
             HeadTexts::of(locale).lines(),
             HelpTexts::of(locale).lines(),

@@ -4,10 +4,9 @@
 use leptos::prelude::*;
 
 use super::stat::Stat;
-use crate::app::comparison::{Attempt, BARS, Counted, Side};
+use crate::app::comparison::{Attempt, BARS, Counted, Link, Side};
 use crate::app::live::compare::{CompareAction, Comparison};
-use crate::app::messages::compare as words;
-use crate::app::texts::number;
+use crate::app::texts::{Texts, compare as words, number};
 
 /// The size of a bar's column, and of the plot, in the units of its drawing.
 const COLUMN: usize = 30;
@@ -30,11 +29,12 @@ pub fn SideCard(
     side: Side,
 ) -> impl IntoView {
     let index = side.index();
-    let link = move |text: fn(Side, crate::app::comparison::Link) -> &'static str| {
-        comparison.text(move |shown| text(side, shown.sides[index].link).to_owned())
+    let texts = comparison.texts;
+    let link = move |text: fn(&Texts, Side, Link) -> &'static str| {
+        comparison.text(move |shown| text(texts, side, shown.sides[index].link).to_owned())
     };
-    let counted = move |text: fn(&Counted) -> String| {
-        comparison.text(move |shown| text(&shown.sides[index].counted))
+    let counted = move |text: fn(&Texts, Side, &Counted) -> String| {
+        comparison.text(move |shown| text(texts, side, &shown.sides[index].counted))
     };
     let received = comparison.text(move |shown| number(shown.sides[index].received));
     let missed = comparison.text(move |shown| number(shown.sides[index].missed));
@@ -43,13 +43,13 @@ pub fn SideCard(
         <section
             id=name(side)
             class="connection side-card"
-            data-state=link(|_, link| link.name())
+            data-state=link(|_, _, link| link.name())
             aria-labelledby=labelled_by
         >
             <h2 id=heading>{words::side(side)}</h2>
             <div class="state">
                 <span class="shape" aria-hidden="true"></span>
-                <span class="word">{link(|_, link| words::link_word(link))}</span>
+                <span class="word">{link(|texts, _, link| texts.link_word(link))}</span>
                 <button
                     type="button"
                     class="quiet toggle"
@@ -59,21 +59,18 @@ pub fn SideCard(
                     on:click=comparison.on_press(CompareAction::Toggle(side))
                 >
                     // One over the other, of which the stylesheet shows one: neither moves when the state changes.
-                    <span class="when-on">{words::CLOSE}</span>
-                    <span class="when-off">{words::OPEN}</span>
+                    <span class="when-on">{texts.compare.close()}</span>
+                    <span class="when-off">{texts.compare.open_again()}</span>
                 </button>
             </div>
-            <p class="detail">{link(words::link_detail)}</p>
+            <p class="detail">{link(Texts::link_detail)}</p>
             <dl class="stats">
-                <Stat key="received" name=words::STAT_RECEIVED value=received />
-                <Stat key="missed" name=words::STAT_MISSED value=missed />
-                <Stat key="each" name=words::STAT_EACH value=counted(words::bytes_of_each) />
-                <Stat key="all" name=words::STAT_ALL value=counted(words::bytes_in_all) />
+                <Stat key="received" name=texts.compare.stat_received() value=received />
+                <Stat key="missed" name=texts.compare.stat_missed() value=missed />
+                <Stat key="each" name=texts.compare.stat_each() value=counted(|texts, _, counted| texts.bytes_of_each(counted)) />
+                <Stat key="all" name=texts.compare.stat_all() value=counted(|_, _, counted| words::bytes_in_all(counted)) />
             </dl>
-            <p class="hint beside">{counted(match side {
-                Side::EventSource => words::beside_source,
-                Side::WebSocket => words::beside_socket,
-            })}</p>
+            <p class="hint beside">{counted(Texts::beside)}</p>
         </section>
     }
 }
@@ -93,9 +90,9 @@ pub fn AttemptRow(
                 disabled=comparison.is_disabled
                 on:click=comparison.on_press(CompareAction::Attempt(attempt))
             >
-                {words::attempt(attempt)}
+                {comparison.texts.attempt(attempt)}
             </button>
-            <span>{words::attempt_text(attempt)}</span>
+            <span>{comparison.texts.attempt_text(attempt)}</span>
         </li>
     }
 }
@@ -106,6 +103,8 @@ pub fn RacePlot(
     /// The comparison that it shows.
     comparison: Comparison,
 ) -> impl IntoView {
+    let texts = comparison.texts;
+    let document = texts.compare_document;
     let height = move |bar: usize| {
         comparison.text(move |shown| {
             let bars = &shown.race.bars;
@@ -125,7 +124,7 @@ pub fn RacePlot(
         view! { <rect class=class x=x y="0" width=COLUMN - 4 height=height(bar) /> }
     });
     let bars: Vec<_> = bars.collect();
-    let summary = comparison.text(|shown| words::race(&shown.race));
+    let summary = comparison.text(move |shown| texts.race(&shown.race));
     let view_box = format!("0 0 {} {HEIGHT}", BARS * COLUMN);
     let [below, above] = [true, false].map(|is_left| {
         let mut bounds = words::RACE_BOUNDS.map(|bound| view! { <span>{bound}</span> });
@@ -136,13 +135,13 @@ pub fn RacePlot(
     });
     view! {
         <section class="race" aria-labelledby="race-heading">
-            <h2 id="race-heading" class="label">{words::RACE_HEADING}</h2>
+            <h2 id="race-heading" class="label">{document.race_heading()}</h2>
             <svg
                 class="plot"
                 viewBox=view_box
                 preserveAspectRatio="none"
                 role="img"
-                aria-label=words::RACE_PLOT
+                aria-label=texts.compare.race_plot()
                 aria-describedby="race-summary"
             >
                 {bars}
@@ -151,12 +150,12 @@ pub fn RacePlot(
                 {below} {above}
             </div>
             <div class="ends" aria-hidden="true">
-                <span>{words::RACE_LEFT}</span>
-                <span>{words::RACE_MIDDLE}</span>
-                <span>{words::RACE_RIGHT}</span>
+                <span>{document.race_left()}</span>
+                <span>{document.race_middle()}</span>
+                <span>{document.race_right()}</span>
             </div>
             <p id="race-summary" class="race-summary">{summary}</p>
-            <p class="hint">{words::RACE_NOTE}</p>
+            <p class="hint">{document.race_note()}</p>
         </section>
     }
 }
@@ -170,12 +169,13 @@ pub fn Handshake(
     side: Side,
 ) -> impl IntoView {
     let index = side.index();
-    let lines = comparison.text(move |shown| words::handshake(&shown.sides[index].counted));
-    let size = comparison.text(move |shown| words::handshake_size(&shown.sides[index].counted));
+    let texts = comparison.texts;
+    let lines = comparison.text(move |shown| texts.handshake(&shown.sides[index].counted));
+    let size = comparison.text(move |shown| texts.handshake_size(&shown.sides[index].counted));
     view! {
         <div class="handshake">
             <h3>{words::side(side)}</h3>
-            <pre class="command" role="group" aria-label=words::handshake_label(side) tabindex="0"><code>{lines}</code></pre>
+            <pre class="command" role="group" aria-label=texts.compare.handshake_of(words::side(side)) tabindex="0"><code>{lines}</code></pre>
             <p class="hint">{size}</p>
         </div>
     }
@@ -187,33 +187,35 @@ pub fn Claims(
     /// The comparison that measures.
     comparison: Comparison,
 ) -> impl IntoView {
+    let texts = comparison.texts;
+    let document = texts.compare_document;
     let rows = words::CLAIMS.iter().map(|claim| {
         let of = claim.measured;
-        let measured = comparison.text(move |shown| words::measured(of, shown));
+        let measured = comparison.text(move |shown| texts.measured(of, shown));
         let sources = claim.sources.iter().map(|(name, url)| {
             view! { <a href=*url rel="noreferrer">{*name}</a> }
         });
         let sources: Vec<_> = sources.collect();
         view! {
             <tr>
-                <th scope="row">{claim.says}</th>
-                <td data-label=words::COLUMN_HOLDS>{claim.holds}</td>
-                <td class="measured" data-label=words::COLUMN_MEASURED>{measured}</td>
-                <td class="sources" data-label=words::COLUMN_SOURCE>{sources}</td>
+                <th scope="row">{(claim.says)(document)}</th>
+                <td data-label=texts.compare.column_holds()>{(claim.holds)(document)}</td>
+                <td class="measured" data-label=texts.compare.column_measured()>{measured}</td>
+                <td class="sources" data-label=texts.compare.column_source()>{sources}</td>
             </tr>
         }
     });
     let rows: Vec<_> = rows.collect();
     view! {
         <section class="claims" aria-labelledby="claims-heading">
-            <h2 id="claims-heading">{words::CLAIMS_HEADING}</h2>
+            <h2 id="claims-heading">{document.claims()}</h2>
             <table aria-labelledby="claims-heading">
                 <thead>
                     <tr>
-                        <th scope="col">{words::COLUMN_CLAIM}</th>
-                        <th scope="col">{words::COLUMN_HOLDS}</th>
-                        <th scope="col">{words::COLUMN_MEASURED}</th>
-                        <th scope="col">{words::COLUMN_SOURCE}</th>
+                        <th scope="col">{document.column_claim()}</th>
+                        <th scope="col">{texts.compare.column_holds()}</th>
+                        <th scope="col">{texts.compare.column_measured()}</th>
+                        <th scope="col">{texts.compare.column_source()}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>

@@ -6,12 +6,15 @@ use leptos::prelude::*;
 
 use super::connect_comparison;
 use crate::app::comparison::{Attempt, Shown, Side};
+use crate::app::texts::Texts;
 
 /// A comparison as its page sees it. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct Comparison {
     /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
     pub is_disabled: RwSignal<bool>,
+    /// What its page says.
+    pub texts: &'static Texts,
     /// What is shown; changes once per animation frame at most.
     pub shown: RwSignal<Shown>,
     /// How the newest experiment goes or has gone, for screen readers as well.
@@ -33,11 +36,12 @@ pub enum CompareAction {
 
 /// Shows a comparison as the server rendered it, and, once it runs in a browser, opens both connections until the calling
 /// component goes.
-pub fn use_comparison(id: &str, said: &str) -> Comparison {
+pub fn use_comparison(id: &str, texts: &'static Texts) -> Comparison {
     let comparison = Comparison {
         is_disabled: RwSignal::new(true),
+        texts,
         shown: RwSignal::new(Shown::default()),
-        said: RwSignal::new(said.to_owned()),
+        said: RwSignal::new(texts.compare.experiments_hint().to_owned()),
         on_action: StoredValue::new(None),
     };
     connect_comparison(comparison, id);

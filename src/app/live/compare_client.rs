@@ -13,7 +13,6 @@ use send_wrapper::SendWrapper;
 use super::compare::{CompareAction, Comparison};
 use super::on_change;
 use crate::app::comparison::{Attempt, Counted, Link, Model, Outcome, Side};
-use crate::app::messages::compare as words;
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::event_source::{EventSource, SourceEvent};
 use crate::browser::json::Object;
@@ -22,6 +21,7 @@ use crate::browser::timer::Interval;
 use crate::browser::web_socket::{SocketEvent, WebSocket};
 use crate::browser::{clock, document};
 use crate::protocol::compare::{EVENTS, NUMBERS, SEND, SOCKET, path};
+use crate::protocol::page::Refusal;
 
 /// What the EventSource listens for. An event without a type has this one.
 const EVENT_TYPES: [&str; 1] = ["message"];
@@ -254,7 +254,7 @@ impl CompareClient {
                 model.answered(Side::EventSource, time, bytes.unwrap_or_default())
             }
             Some(TextResponse { status: 200, .. }) => None,
-            response => Some(model.refused(detail(response))),
+            response => Some(model.refused(refusal(response))),
         };
         drop(model);
         self.follow(outcome);
@@ -290,7 +290,7 @@ impl CompareClient {
             // There are as many comparisons as there may be.
             Some(TextResponse { status: 503, text }) => {
                 let response = TextResponse { status: 503, text };
-                self.follow(Some(Outcome::NotDone(detail(Some(response)))));
+                self.follow(Some(Outcome::NotDone(refusal(Some(response)))));
             }
             _ => {}
         }
@@ -299,7 +299,8 @@ impl CompareClient {
     /// Says how an attempt goes, and shows what has changed.
     fn follow(&self, outcome: Option<Outcome>) {
         if let Some(outcome) = outcome {
-            self.comparison.said.try_set(words::outcome(&outcome));
+            let said = self.comparison.texts.outcome(&outcome);
+            self.comparison.said.try_set(said);
         }
         self.frame.request();
     }
@@ -338,10 +339,19 @@ fn counted(object: &Object) -> Counted {
     }
 }
 
-/// Why the server has refused something, in its words.
-fn detail(response: Option<TextResponse>) -> String {
-    let problem = response.and_then(|response| Object::read(&response.text));
-    problem
-        .map(|problem| problem.text("detail"))
-        .unwrap_or_default()
+/// Why the server has refused something; `None` if there was no answer.
+fn refusal(response: Option<TextResponse>) -> Option<Refusal> {
+    let response = response?;
+    let problem = Object::read(&response.text);
+    let text = |member| {
+        problem
+            .as_ref()
+            .map(|problem| problem.text(member))
+            .unwrap_or_default()
+    };
+    Some(Refusal {
+        status: response.status,
+        code: text("code"),
+        detail: text("detail"),
+    })
 }

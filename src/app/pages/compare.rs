@@ -1,10 +1,6 @@
 //! An EventSource and a WebSocket on the same topic, side by side: both connections, which is first, the experiments, the
 //! handshakes, and the article's claims. Puts the parts in their places; leaves what each shows to it.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::str::FromStr;
-
 use leptos::prelude::*;
 
 use crate::app::comparison::{Attempt, Side};
@@ -12,35 +8,8 @@ use crate::app::components::compare::{AttemptRow, Claims, Handshake, RacePlot, S
 use crate::app::components::masthead::Masthead;
 use crate::app::curl;
 use crate::app::live::compare::{CompareAction, use_comparison};
-use crate::app::messages::compare as words;
-use crate::app::texts::Texts;
+use crate::app::texts::{Texts, compare as words};
 use crate::protocol::compare::{self, EVENTS, Experiment, SOCKET};
-
-/// What the page is rendered with, on its way to the browser: the id, a space, the origin. Nothing if the text is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompareText(pub Option<compare::ComparePage>);
-
-impl fmt::Display for CompareText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            None => Ok(()),
-            Some(page) => write!(f, "{} {}", page.id, page.origin),
-        }
-    }
-}
-
-impl FromStr for CompareText {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.split_once(' ').map(|(id, origin)| {
-            compare::ComparePage {
-                origin: origin.to_owned(),
-                id: id.to_owned(),
-            }
-        })))
-    }
-}
 
 /// What a reader can try, in the order of the page.
 const ATTEMPTS: [Attempt; 5] = [
@@ -59,8 +28,8 @@ pub fn ComparePage(
     /// What the page says.
     texts: &'static Texts,
 ) -> impl IntoView {
-    let comparison = use_comparison(&page.id, words::EXPERIMENTS_HINT);
-    let pause = comparison.text(|shown| words::pause(shown.is_paused).to_owned());
+    let comparison = use_comparison(&page.id, texts);
+    let pause = comparison.text(|shown| texts.pause_or_resume(shown.is_paused).to_owned());
     let attempts = ATTEMPTS.map(|attempt| view! { <AttemptRow comparison attempt /> });
     let [events, socket] = [EVENTS, SOCKET].map(|segment| compare::path(&page.id, segment));
     let commands = [
@@ -69,26 +38,26 @@ pub fn ComparePage(
     ];
     let commands = commands.map(|command| {
         view! {
-            <pre class="command" role="group" aria-label=words::COMMAND tabindex="0"><code>{command}</code></pre>
+            <pre class="command" role="group" aria-label=texts.compare.command() tabindex="0"><code>{command}</code></pre>
         }
     });
-    let advice = words::ADVICE.map(|(what, which)| {
+    let advice = words::advice(texts.compare_document).map(|(what, which)| {
         view! { <li><strong>{what}</strong> " " {which}</li> }
     });
     view! {
-        <a class="skip-link" href="#experiments">{words::SKIP}</a>
+        <a class="skip-link" href="#experiments">{texts.compare_document.skip()}</a>
         <Masthead texts is_heading=false />
         <main id="main" class="compare-page">
             <div class="compare-lede">
-                <h1>{words::HEADING}</h1>
-                <p>{words::LEDE}</p>
-                <noscript inner_html=words::WITHOUT_SCRIPT_HTML></noscript>
+                <h1>{texts.compare_document.heading()}</h1>
+                <p>{texts.compare_document.lede()}</p>
+                <noscript inner_html=texts.compare_document.without_script()></noscript>
             </div>
             <SideCard comparison side=Side::EventSource />
             <SideCard comparison side=Side::WebSocket />
             <section id="experiments" class="experiments" aria-labelledby="experiments-heading">
                 <div class="section-head">
-                    <h2 id="experiments-heading" class="label">{words::EXPERIMENTS_HEADING}</h2>
+                    <h2 id="experiments-heading" class="label">{texts.compare_document.experiments()}</h2>
                     <button
                         type="button"
                         class="quiet"
@@ -104,17 +73,17 @@ pub fn ComparePage(
             </section>
             <RacePlot comparison />
             <section class="handshakes" aria-labelledby="handshakes-heading">
-                <h2 id="handshakes-heading" class="label">{words::HANDSHAKES_HEADING}</h2>
+                <h2 id="handshakes-heading" class="label">{texts.compare_document.handshakes()}</h2>
                 <Handshake comparison side=Side::EventSource />
                 <Handshake comparison side=Side::WebSocket />
             </section>
             <Claims comparison />
             <section class="advice" aria-labelledby="advice-heading">
-                <h2 id="advice-heading">{words::ADVICE_HEADING}</h2>
+                <h2 id="advice-heading">{texts.compare_document.advice()}</h2>
                 <ul>{advice}</ul>
             </section>
             <section class="commands" aria-labelledby="commands-heading">
-                <h2 id="commands-heading">{words::TERMINAL_HEADING}</h2>
+                <h2 id="commands-heading">{texts.compare_document.terminal()}</h2>
                 {commands}
             </section>
         </main>

@@ -1,3 +1,0 @@
-//! The sentences of the page of comparisons.
-
-pub mod compare;
