@@ -9,10 +9,13 @@ const PAGES = [
   ['/topics', 'Open a topic', '按名称打开或新建主题'],
   ['/topics/kitchen', 'Newest message', '最新消息'],
   ['/topics/kitchen?before=%23x', 'No older events are kept', '没有保留更早的事件'],
+  ['/compare', 'side by side', '并排对比'],
   ['/help', 'Several topics on one connection', '一个连接订阅多个主题'],
   ['/nowhere', 'There is nothing here', '这里什么也没有'],
   ['/topics?open=%2E%2E', 'segment', '这不能作为主题的名称'],
 ] as const;
+
+test.setTimeout(90_000);
 
 test.beforeEach(async ({ consoleWatch, kitchen, server }) => {
   consoleWatch.allowStatus(404, `${server.url}/nowhere`);

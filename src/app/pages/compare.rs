@@ -89,20 +89,3 @@ pub fn ComparePage(
         </main>
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_page_is_rendered_with_reaches_the_browser() {
-        let page = compare::ComparePage {
-            origin: "http://[::1]:8080".to_owned(),
-            id: "a-comparison-of-a-test".to_owned(),
-        };
-        let text = CompareText(Some(page.clone())).to_string();
-        assert_eq!(text.parse(), Ok(CompareText(Some(page))));
-        assert_eq!("".parse(), Ok(CompareText(None)));
-        assert_eq!(CompareText(None).to_string(), "");
-    }
-}
