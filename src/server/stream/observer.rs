@@ -212,14 +212,13 @@ impl Observed {
         if is_chunked {
             response = response + "\n" + CHUNKED;
         }
-        let handshake = &mut self.observer.0.lock().handshake;
-        handshake.status = status.as_u16();
-        handshake.response_bytes = bytes;
-        handshake.response = response;
+        let mut state = self.observer.0.lock();
+        state.handshake.status = status.as_u16();
+        state.handshake.response_bytes = bytes;
+        state.handshake.response = response;
         if opening > 0 {
             let digits = usize::try_from(opening.ilog(16)).unwrap_or_default() + 1;
-            let bytes = digits + CHUNK_BREAKS + opening;
-            self.observer.0.lock().counts.other_bytes += bytes as u64;
+            state.counts.other_bytes += (digits + CHUNK_BREAKS + opening) as u64;
         }
     }
 
