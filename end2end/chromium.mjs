@@ -17,9 +17,17 @@ const PLAYWRIGHT_NAMES = ['chrome-linux/chrome', 'chrome-linux64/chrome'];
 export function findChromium() {
   const named = process.env.CHROMIUM_PATH;
   if (named) return runs(named) ? named : undefined;
+  return findProgram(...NAMES) ?? downloaded().find(runs);
+}
+
+/**
+ * The path of a program on the PATH: the first of these names that is there.
+ * @param {string[]} names
+ * @returns {string | undefined}
+ */
+export function findProgram(...names) {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [...onPath, ...downloaded()].find(runs);
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs);
 }
 
 /** @returns {string[]} */

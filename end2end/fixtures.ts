@@ -1,17 +1,11 @@
-// What every spec starts from: a server of its own, a page object, and a console that has to stay clean.
-
-import { expect, test as base } from '@playwright/test';
+// What every spec in Chromium starts from: a server of its own, a page object, and a console that has to stay clean.
 
 import { ClockPage } from './pages/clock_page.ts';
 import { TopicPage } from './pages/topic_page.ts';
 import { ConsoleWatch } from './support/console_watch.ts';
-import { Fairwind, Installation } from './support/fairwind.ts';
+import { expect, test as base } from './support/server.ts';
 
 type TestFixtures = {
-  /** Arguments of the test's server, beside its address; `test.use({ serverArgs: [...] })` changes them. */
-  serverArgs: string[];
-  /** The test's own server. It runs when the test begins. */
-  server: Fairwind;
   /** Fails the test when its pages warn or fail in a way that it has not allowed. */
   consoleWatch: ConsoleWatch;
   /** The page of the clock, not yet opened. */
@@ -20,32 +14,7 @@ type TestFixtures = {
   kitchen: TopicPage;
 };
 
-type WorkerFixtures = {
-  /** The binary, alone in an empty folder. */
-  installation: Installation;
-};
-
-export const test = base.extend<TestFixtures, WorkerFixtures>({
-  installation: [
-    async ({}, use) => {
-      const installation = await Installation.create();
-      await use(installation);
-      await installation.remove();
-    },
-    { scope: 'worker' },
-  ],
-
-  serverArgs: [['--clock-interval', '200ms', '--retry', '200ms'], { option: true }],
-
-  server: async ({ installation, serverArgs }, use, testInfo) => {
-    const server = new Fairwind(installation, serverArgs);
-    await server.start();
-    await use(server);
-    server.thaw();
-    await server.stop().finally(() => testInfo.attach('server.log', { body: server.log, contentType: 'text/plain' }));
-    expect(server.log, 'nothing is logged as an error').not.toMatch(/\bERROR\b|panicked/);
-  },
-
+export const test = base.extend<TestFixtures>({
   // The browser's pages rest on the server: so they are closed before it stops.
   baseURL: async ({ server }, use) => {
     await use(server.url);

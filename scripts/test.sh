@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing and passes every test: formatting, lints of both halves, rooms, unit and integration tests,
-# the size of the page over the wire, and Chromium against the release binary. Stops at the first that fails.
+# the size of the page over the wire, and browsers against the release binary: Chromium, and Firefox and
+# WebKitGTK where they are. Stops at the first that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
@@ -60,3 +61,4 @@ step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc
 step "Types of the script for pages" in_end2end npx --no-install tsc --project tsconfig.script.json
 step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test
+step "End-to-end tests in Firefox and WebKit" in_end2end npx --no-install playwright test --config engines.config.ts

@@ -118,3 +118,15 @@ export class Fairwind {
     return last && Number(last[1]);
   }
 }
+
+/** Publishes an event, as any program does. */
+export async function publish(url: string, topic: string, data: string): Promise<void> {
+  const response = await fetch(`${url}/topics/${topic}`, { method: 'POST', body: data });
+  if (!response.ok) throw new Error(`publishing was answered with ${response.status}: ${await response.text()}`);
+}
+
+/** How many event streams the server has open. It needs `--metrics=on`. */
+export async function streams(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^fairwind_subscribers (\d+)$/m.exec(metrics)?.[1]);
+}

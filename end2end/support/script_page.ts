@@ -1,4 +1,4 @@
-import type { BrowserContext, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 
 import type { Receipt, State, Subscription, SubscribeOptions, What } from '../../public/fairwind.d.ts';
 import { expect } from '../fixtures.ts';
@@ -13,12 +13,23 @@ type Script = {
 
 type TestWindow = typeof globalThis & { news: News[]; subscription: Subscription; script: Script };
 
+/** A tab of any browser: a page of Playwright's, or one that is driven over WebDriver. */
+export interface Tab {
+  goto(url: string): Promise<unknown>;
+  evaluate<R, A>(work: (argument: A) => R | Promise<R>, argument: A): Promise<R>;
+  evaluate<R>(work: () => R | Promise<R>): Promise<R>;
+  close(): Promise<void>;
+}
+
+/** What opens tabs that share what they store, and so a stream. */
+type Opener<T extends Tab> = { newPage(): Promise<T> };
+
 /** A page without scripts of its own, which uses `fairwind.js` as a page of any site does. */
-export class ScriptPage {
-  private constructor(readonly page: Page) {}
+export class ScriptPage<T extends Tab = Page> {
+  private constructor(readonly page: T) {}
 
   /** Opens one that subscribes, and waits until it is live. */
-  static async open(context: BrowserContext, url: string, what: What, options: SubscribeOptions = {}): Promise<ScriptPage> {
+  static async open<T extends Tab>(context: Opener<T>, url: string, what: What, options: SubscribeOptions = {}): Promise<ScriptPage<T>> {
     const opened = await ScriptPage.load(context, url);
     await opened.subscribe(what, options);
     await opened.isIn('live');
@@ -26,7 +37,7 @@ export class ScriptPage {
   }
 
   /** Opens one that has the script. */
-  static async load(context: BrowserContext, url: string): Promise<ScriptPage> {
+  static async load<T extends Tab>(context: Opener<T>, url: string): Promise<ScriptPage<T>> {
     const page = await context.newPage();
     await page.goto(`${url}/help`);
     await page.evaluate(async (path) => {
@@ -91,7 +102,7 @@ export class ScriptPage {
   }
 
   /** Has the browser freeze it, or thaw it, as it does with pages in the background. */
-  async setLifecycle(state: 'frozen' | 'active'): Promise<void> {
+  async setLifecycle(this: ScriptPage<Page>, state: 'frozen' | 'active'): Promise<void> {
     const session = await this.page.context().newCDPSession(this.page);
     await session.send('Page.setWebLifecycleState', { state });
     await session.detach();

@@ -8,6 +8,8 @@ import type { AddressInfo } from 'node:net';
 import type { BrowserContext } from '@playwright/test';
 
 import { expect, test } from '../fixtures.ts';
+import { publish, streams } from '../support/fairwind.ts';
+import { haveAll, publishNumbers } from '../support/numbers.ts';
 import { ScriptPage } from '../support/script_page.ts';
 
 test.setTimeout(90_000);
@@ -16,60 +18,10 @@ const QUIET = ['--clock-interval', 'off', '--retry', '200ms', '--heartbeat', '1s
 
 test.use({ serverArgs: QUIET });
 
-async function publish(url: string, topic: string, data: string): Promise<void> {
-  const response = await fetch(`${url}/topics/${topic}`, { method: 'POST', body: data });
-  expect(response.status).toBe(200);
-}
-
-/** How many event streams the server has open. */
-async function streams(url: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^fairwind_subscribers (\d+)$/m.exec(metrics)?.[1]);
-}
-
-/** Publishes numbers to topics in turn until it is stopped; gives what the server has taken of each. */
-function publishNumbers(url: string, topics: readonly string[]): { stop(): Promise<Map<string, string[]>> } {
-  const taken = new Map<string, string[]>(topics.map((topic) => [topic, []]));
-  let goesOn = true;
-  const done = (async () => {
-    for (let number = 0; goesOn; number += 1) {
-      const topic = topics[number % topics.length] ?? '';
-      const key = `key-${number}`;
-      // Again until it is taken: the key has it published once.
-      for (let isTaken = false; !isTaken; ) {
-        try {
-          const headers = { 'Idempotency-Key': key };
-          const response = await fetch(`${url}/topics/${topic}`, { method: 'POST', body: `${number}`, headers });
-          isTaken = response.ok;
-        } catch {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-      }
-      taken.get(topic)?.push(`${number}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
-  return {
-    async stop() {
-      goesOn = false;
-      await done;
-      return taken;
-    },
-  };
-}
-
 async function openTabs(context: BrowserContext, url: string, topics: readonly string[]): Promise<ScriptPage[]> {
   const tabs = [];
   for (const topic of topics) tabs.push(await ScriptPage.open(context, url, topic));
   return tabs;
-}
-
-async function haveAll(tabs: readonly ScriptPage[], topics: readonly string[], taken: Map<string, string[]>): Promise<void> {
-  for (const [index, tab] of tabs.entries()) {
-    const expected = taken.get(topics[index] ?? '') ?? [];
-    await expect.poll(() => tab.data(), { timeout: 20_000 }).toEqual(expected);
-    expect(await tab.count('gap')).toBe(0);
-  }
 }
 
 const twelve = Array.from({ length: 12 }, (_, index) => `topic/${index}`);

@@ -51,15 +51,20 @@ pub(super) fn opening(
     push_comment(&mut out, "fairwind");
     push_retry(&mut out, timings.jittered_retry().as_millis());
     out.push('\n');
-    // The gap comes before the id that ends it: a reader that is cut off in between asks again and learns of it again.
     let (gap, position) = session.start();
-    if let Some(gap) = gap {
-        push_gap(&mut out, &gap, &position);
-    } else {
-        push_id_and_dispatch(&mut out, &position);
+    if let Some(gap) = &gap {
+        push_gap(&mut out, gap, &position);
     }
+    // Firefox takes an id from an event with data only: a heartbeat that is asked for as an event carries it.
     if options.heartbeat {
-        push_heartbeat(&mut out, options, timings.heartbeat);
+        push_fields(
+            &mut out,
+            &EventType::constant(HEARTBEAT_EVENT),
+            &timings.heartbeat.as_millis().to_string(),
+        );
+        push_id_and_dispatch(&mut out, &position);
+    } else if gap.is_none() {
+        push_id_and_dispatch(&mut out, &position);
     }
     if options.json {
         for topic in ended {
@@ -70,11 +75,12 @@ pub(super) fn opening(
     out
 }
 
-/// Events are missing, up to a position.
+/// Events are missing, up to a position. The gap has the id that ends it: a reader that is cut off within asks again and learns
+/// of it again.
 pub(super) fn push_gap(out: &mut String, gap: &Gap, position: &EventId) {
     // Two ids, which are plain texts: this cannot fail.
     let data = serde_json::to_string(gap).unwrap_or_default();
-    push_named(out, GAP_EVENT, &data);
+    push_fields(out, &EventType::constant(GAP_EVENT), &data);
     push_id_and_dispatch(out, position);
 }
 
@@ -310,16 +316,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_visible_heartbeat_says_how_long_a_silence_can_be() {
+    async fn a_visible_heartbeat_says_how_long_a_silence_can_be_and_the_first_has_the_id() {
         let options = StreamOptions {
             heartbeat: true,
             ..StreamOptions::default()
         };
         let (mut chunks, _streams) = start(&hub(), LagPolicy::Disconnect, TIMINGS, options);
-        let heartbeat = "event: heartbeat\ndata: 15000\n\n";
         let opening = next(&mut chunks).await;
-        assert!(opening.ends_with(&format!("\n\n{heartbeat}")), "{opening}");
-        assert_eq!(next(&mut chunks).await, heartbeat);
+        let (_, first) = opening.split_once("\n\n").expect("a blank line");
+        let fields = "event: heartbeat\ndata: 15000\n";
+        let id = first.strip_prefix(fields).expect("a heartbeat");
+        assert!(id.starts_with("id: #"), "{first}");
+        assert!(id.ends_with("-0\n\n"), "{first}");
+        assert_eq!(next(&mut chunks).await, format!("{fields}\n"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -468,7 +477,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gap_is_told_before_the_id_that_ends_it() {
+    async fn a_gap_has_the_id_that_ends_it() {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
@@ -479,7 +488,7 @@ mod tests {
         let mut chunks = body(subscriber, admission, TIMINGS, StreamOptions::default());
         let opening = next(&mut chunks).await;
         let gap = format!(
-            "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\n\nid: {position}\n\n"
+            "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\nid: {position}\n\n"
         );
         assert!(opening.ends_with(&gap), "{opening}");
         assert!(next(&mut chunks).await.starts_with("data: 1\n"));
