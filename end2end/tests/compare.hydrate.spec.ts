@@ -63,7 +63,7 @@ test('1,000 events at once arrive on both, and the page stays responsive', async
   });
   await compare.button('1,000 events').click();
   await expect(compare.said).toHaveText(
-    /^1,000 events from the first to the last: [\d,.]+ ms on the EventSource, [\d,.]+ ms on the WebSocket\. Neither missed any\.$/,
+    /^1,000 events from the first to the last: [\d,.]+ ms on the EventSource, [\d,.]+ ms on the WebSocket; neither missed any\.$/,
   );
   await expect.poll(() => compare.number('web-socket', 'received')).toBeGreaterThan(1_000);
   const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
@@ -163,7 +163,7 @@ test('where there are as many comparisons as there may be, the page says so', as
   consoleWatch.allowFailedSocket(server.url);
   const compare = new ComparePage(page);
   await page.goto('/compare');
-  await expect(compare.said).toContainText('Your address has 8 comparisons open');
+  await expect(compare.said).toContainText('your address has 8 comparisons open');
   await compare.isIn('event-source', 'ended');
   await compare.isIn('web-socket', 'ended');
   for (const stream of open) stream.destroy();

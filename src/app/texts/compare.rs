@@ -129,7 +129,7 @@ texts! {
             "Silence: {0}. The connections stayed open, and then came what was published meanwhile: {1}.",
             "静默时间：{0}。连接一直保持打开，随后收到了其间发布的事件：{1}。";
         /// How an experiment has gone.
-        burst_over(count, times, missed): "{0} events from the first to the last: {1}. Of them {2}.", "{0} 个事件从第一个到最后一个：{1}。其中{2}。";
+        burst_over(count, times, missed): "{0} events from the first to the last: {1}; {2}.", "{0} 个事件从第一个到最后一个：{1}；{2}。";
         /// How an experiment has gone.
         refused_for_good(socket):
             "The EventSource got 204 and is closed for good: this is how a server says that nothing more will come. {0}",
@@ -889,8 +889,8 @@ mod tests {
         };
         assert_eq!(
             english().outcome(&burst),
-            "1,000 events from the first to the last: 34.5 ms on the EventSource, not open on the WebSocket. \
-             Of them the EventSource missed 0, the WebSocket 1,000."
+            "1,000 events from the first to the last: 34.5 ms on the EventSource, not open on the WebSocket; \
+             the EventSource missed 0, the WebSocket 1,000."
         );
         let hold = Outcome::HoldOver {
             silence: [5_012, 5_030],
