@@ -20,6 +20,7 @@ pub mod pages;
 pub mod publishing;
 pub mod snippets;
 
+use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -72,7 +73,7 @@ pub fn document(
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(live(data).into_any()), None),
+        Page::Live(data) => (Some(Either::Left(live(data))), None),
         Page::Older(page) => (None, Some(view! { <OlderPage page /> }.into_any())),
         Page::Topics(list) => (None, Some(view! { <TopicsPage list /> }.into_any())),
         Page::Help { origin, refusal } => {
@@ -80,7 +81,7 @@ pub fn document(
         }
         Page::Compare(page) => {
             provide_context(page);
-            (Some(CompareApp().into_any()), None)
+            (Some(Either::Right(CompareApp())), None)
         }
         Page::Problem(problem) => (None, Some(view! { <ProblemPage problem /> }.into_any())),
     };

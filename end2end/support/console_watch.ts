@@ -34,6 +34,11 @@ export class ConsoleWatch {
     this.allowances.push({ text: UNUSED_PRELOAD, url: '' });
   }
 
+  /** From here on the browser may say that a page of `url` could not open a WebSocket. */
+  allowFailedSocket(url: string): void {
+    this.allowances.push({ text: /^WebSocket connection to '\S+' failed: /, url });
+  }
+
   /** From here on the browser may say that `url` was answered with `status`. */
   allowStatus(status: number, url: string): void {
     this.allowances.push({ text: new RegExp(`^Failed to load resource: .*status of ${status} `), url });

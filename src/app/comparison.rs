@@ -178,6 +178,8 @@ pub enum Attempt {
 pub enum Outcome {
     /// It is under way.
     Begun(Attempt),
+    /// It needs this connection, or any, and that is not open.
+    NotOpen(Option<Side>),
     /// Both were cut, and the EventSource is back.
     CutOver {
         /// Milliseconds until it was back.
@@ -350,8 +352,18 @@ impl Model {
         self.side(side).counted = counted;
     }
 
-    /// The reader tries something.
+    /// The reader tries something. [`Outcome::NotOpen`] if that needs a connection which is not there.
     pub fn begin(&mut self, attempt: Attempt) -> Outcome {
+        let [source, socket] = Side::BOTH.map(|side| self.is_open(side));
+        match attempt {
+            Attempt::Experiment(Experiment::Cut | Experiment::Refuse) if !source => {
+                return Outcome::NotOpen(Some(Side::EventSource));
+            }
+            Attempt::Experiment(Experiment::Hold | Experiment::Burst) if !source && !socket => {
+                return Outcome::NotOpen(None);
+            }
+            Attempt::Experiment(_) | Attempt::Send => {}
+        }
         self.trial = Some(Trial {
             attempt,
             after: self.newest(),
@@ -359,7 +371,7 @@ impl Model {
             back: None,
             silence: [0.0; 2],
             burst: [[None; 2]; 2],
-            was_open: Side::BOTH.map(|side| self.is_open(side)),
+            was_open: [source, socket],
         });
         if attempt == Attempt::Send {
             for state in &mut self.sides {
@@ -712,6 +724,26 @@ mod tests {
         assert_eq!(over, Some(expected));
         assert_eq!(model.shown(false).came_back, Some((2_100, 0)));
         assert_eq!(model.arrived(SOURCE, &data(5), 3_000.0), None);
+    }
+
+    #[test]
+    fn an_attempt_that_needs_a_connection_does_not_begin_without() {
+        let mut model = open();
+        model.closed(SOURCE);
+        let begin = |model: &mut Model, experiment| model.begin(Attempt::Experiment(experiment));
+        for experiment in [Experiment::Cut, Experiment::Refuse] {
+            assert_eq!(
+                begin(&mut model, experiment),
+                Outcome::NotOpen(Some(SOURCE))
+            );
+        }
+        for experiment in [Experiment::Hold, Experiment::Burst] {
+            let begun = Outcome::Begun(Attempt::Experiment(experiment));
+            assert_eq!(begin(&mut model, experiment), begun);
+        }
+        model.closed(SOCKET);
+        assert_eq!(begin(&mut model, Experiment::Burst), Outcome::NotOpen(None));
+        assert_eq!(model.begin(Attempt::Send), Outcome::Begun(Attempt::Send));
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub fn RacePlot(
                 {bars}
             </svg>
             <div class="bounds" aria-hidden="true">
-                {below} <span></span> {above}
+                {below} {above}
             </div>
             <div class="ends" aria-hidden="true">
                 <span>{words::RACE_LEFT}</span>

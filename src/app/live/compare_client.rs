@@ -12,7 +12,7 @@ use send_wrapper::SendWrapper;
 
 use super::compare::{CompareAction, Comparison};
 use super::on_change;
-use crate::app::comparison::{Attempt, Counted, Model, Outcome, Side};
+use crate::app::comparison::{Attempt, Counted, Link, Model, Outcome, Side};
 use crate::app::messages::compare as words;
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::event_source::{EventSource, SourceEvent};
@@ -219,13 +219,20 @@ impl CompareClient {
 
     fn attempt(&self, attempt: Attempt) {
         let begun = self.model.borrow_mut().begin(attempt);
+        let has_begun = matches!(begun, Outcome::Begun(_));
         self.follow(Some(begun));
+        if !has_begun {
+            return;
+        }
         let now = clock::now();
         let (segment, text) = match attempt {
             Attempt::Experiment(experiment) => (experiment.segment(), ""),
             Attempt::Send => {
+                // One that is closing would complain in the console.
+                let is_open = self.model.borrow().link(Side::WebSocket) == Link::Open;
                 let socket = self.socket.borrow();
-                let is_sent = socket.as_ref().is_some_and(|socket| socket.send(TEXT));
+                let socket = socket.as_ref().filter(|_| is_open);
+                let is_sent = socket.is_some_and(|socket| socket.send(TEXT));
                 self.sent_at.set(is_sent.then_some(now));
                 (SEND, TEXT)
             }

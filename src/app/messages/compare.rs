@@ -215,6 +215,8 @@ pub const fn attempt_text(attempt: Attempt) -> &'static str {
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Begun(attempt) => begun(*attempt).to_owned(),
+        Outcome::NotOpen(None) => "Neither connection is open: open one first.".to_owned(),
+        Outcome::NotOpen(Some(of)) => format!("The {} is not open: open it first.", side(*of)),
         Outcome::CutOver {
             after,
             missed: [source, socket],
@@ -346,6 +348,7 @@ pub fn handshake_size(counted: &Counted) -> String {
     match (counted.request_bytes, counted.response_bytes) {
         _ if counted.request.is_empty() => NONE.to_owned(),
         (0, _) => "Its heads are compressed by HTTP/2, and not counted.".to_owned(),
+        (request, 0) => format!("{} bytes asked, with all headers.", number(request)),
         (request, response) => format!(
             "{} bytes asked, {} bytes answered, with all headers.",
             number(request),
@@ -540,13 +543,18 @@ pub fn measured(of: Measured, shown: &Shown) -> String {
         Measured::Nothing => NOT_MEASURED.to_owned(),
         Measured::Handshake(side) => {
             let counted = counted(side);
-            match (counted.status, counted.request_bytes) {
-                (0, _) => none(),
-                (status, 0) => format!("{}, status {status}", counted.http),
-                (status, request) => format!(
+            match (
+                counted.status,
+                counted.request_bytes,
+                counted.response_bytes,
+            ) {
+                (0, ..) => none(),
+                (status, 0, _) => format!("{}, status {status}", counted.http),
+                (status, request, 0) => format!("{} bytes, status {status}", number(request)),
+                (status, request, response) => format!(
                     "{} + {} bytes, status {status}",
                     number(request),
-                    number(counted.response_bytes)
+                    number(response)
                 ),
             }
         }

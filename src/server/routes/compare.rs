@@ -165,9 +165,8 @@ fn events(
     let observer = &comparison.events;
     observer.note_request(parts);
     if comparison.refuses_once() {
-        let response = StatusCode::NO_CONTENT.into_response();
-        observer.note_response(parts.version, response.status(), response.headers(), false);
-        return Ok(response);
+        observer.note_refusal(parts.version, StatusCode::NO_CONTENT);
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let session = session(state, comparisons, comparison, observer, parts, start)?;
     let config = &state.stream_config;

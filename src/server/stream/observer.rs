@@ -114,7 +114,7 @@ pub(crate) struct Handshake {
     pub(crate) status: u16,
     /// The lines of the response's head that are shown.
     pub(crate) response: String,
-    /// The bytes of all of it; `None` on HTTP/2.
+    /// The bytes of all of it; `None` on HTTP/2, and where no stream was opened.
     pub(crate) response_bytes: Option<usize>,
 }
 
@@ -150,37 +150,11 @@ impl Observer {
         };
     }
 
-    /// The client gets this response. The HTTP library adds the date, and where `is_chunked`, that the body comes in chunks.
-    pub(crate) fn note_response(
-        &self,
-        version: Version,
-        status: StatusCode,
-        headers: &HeaderMap,
-        is_chunked: bool,
-    ) {
-        let mut line = format!("{} {}", name_of(version), status.as_u16());
-        if version != Version::HTTP_2
-            && let Some(reason) = status.canonical_reason()
-        {
-            line = line + " " + reason;
-        }
-        let added = DATE_BYTES + if is_chunked { CHUNKED.len() + 2 } else { 0 };
-        // The library leaves it out where the status has no body.
-        let left_out = match headers.get(header::CONTENT_LENGTH) {
-            Some(length) if status.is_informational() || status == StatusCode::NO_CONTENT => {
-                header::CONTENT_LENGTH.as_str().len() + ": ".len() + length.len() + "\r\n".len()
-            }
-            _ => 0,
-        };
-        let bytes = head_bytes(version, &line, headers).map(|bytes| bytes + added - left_out);
-        let mut response = shown(line, headers, &SHOWN_OF_RESPONSE);
-        if is_chunked {
-            response = response + "\n" + CHUNKED;
-        }
+    /// The client gets no stream, but a response with this status. What else is in its head is not known here.
+    pub(crate) fn note_refusal(&self, version: Version, status: StatusCode) {
         let mut state = self.0.lock();
         state.handshake.status = status.as_u16();
-        state.handshake.response_bytes = bytes;
-        state.handshake.response = response;
+        state.handshake.response = status_line(version, status);
     }
 
     /// Lets the streams send no event for this time. What is published meanwhile is sent then.
@@ -223,12 +197,29 @@ impl Observed {
     ) {
         self.is_http2 = version == Version::HTTP_2;
         let is_chunked = version == Version::HTTP_11 && status == StatusCode::OK;
-        self.observer
-            .note_response(version, status, headers, is_chunked);
+        let line = status_line(version, status);
+        // The HTTP library adds the date, and where the length is not known, that the body comes in chunks. It leaves out a
+        // length where the status has no body.
+        let added = DATE_BYTES + if is_chunked { CHUNKED.len() + 2 } else { 0 };
+        let left_out = match headers.get(header::CONTENT_LENGTH) {
+            Some(length) if status.is_informational() => {
+                header::CONTENT_LENGTH.as_str().len() + ": ".len() + length.len() + "\r\n".len()
+            }
+            _ => 0,
+        };
+        let bytes = head_bytes(version, &line, headers).map(|bytes| bytes + added - left_out);
+        let mut response = shown(line, headers, &SHOWN_OF_RESPONSE);
+        if is_chunked {
+            response = response + "\n" + CHUNKED;
+        }
+        let mut state = self.observer.0.lock();
+        state.handshake.status = status.as_u16();
+        state.handshake.response_bytes = bytes;
+        state.handshake.response = response;
         if opening > 0 {
             let digits = usize::try_from(opening.ilog(16)).unwrap_or_default() + 1;
             let bytes = digits + CHUNK_BREAKS + opening;
-            self.observer.0.lock().counts.other_bytes += bytes as u64;
+            state.counts.other_bytes += bytes as u64;
         }
     }
 
@@ -284,6 +275,15 @@ fn name_of(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2",
         Version::HTTP_10 => "HTTP/1.0",
         _ => "HTTP/1.1",
+    }
+}
+
+/// The first line of a response.
+fn status_line(version: Version, status: StatusCode) -> String {
+    let line = format!("{} {}", name_of(version), status.as_u16());
+    match status.canonical_reason() {
+        Some(reason) if version != Version::HTTP_2 => line + " " + reason,
+        _ => line,
     }
 }
 
