@@ -75,12 +75,12 @@ pub(super) fn opening(
     out
 }
 
-/// Events are missing, up to a position. The gap has the id that ends it: a reader that is cut off within asks again and learns
-/// of it again.
+/// Events are missing, up to a position. The gap comes before the id that ends it: a reader that is cut off in between asks again
+/// and learns of it again.
 pub(super) fn push_gap(out: &mut String, gap: &Gap, position: &EventId) {
     // Two ids, which are plain texts: this cannot fail.
     let data = serde_json::to_string(gap).unwrap_or_default();
-    push_fields(out, &EventType::constant(GAP_EVENT), &data);
+    push_named(out, GAP_EVENT, &data);
     push_id_and_dispatch(out, position);
 }
 
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gap_has_the_id_that_ends_it() {
+    async fn a_gap_is_told_before_the_id_that_ends_it() {
         let hub = hub();
         publish(&hub, "1");
         let unknown = EventId::new("#old-7").expect("an id");
@@ -488,7 +488,7 @@ mod tests {
         let mut chunks = body(subscriber, admission, TIMINGS, StreamOptions::default());
         let opening = next(&mut chunks).await;
         let gap = format!(
-            "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\nid: {position}\n\n"
+            "event: gap\ndata: {{\"requested\":\"#old-7\",\"resumed_from\":\"{position}\"}}\n\nid: {position}\n\n"
         );
         assert!(opening.ends_with(&gap), "{opening}");
         assert!(next(&mut chunks).await.starts_with("data: 1\n"));
