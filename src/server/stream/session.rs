@@ -239,9 +239,9 @@ impl StreamSession {
         self.observed.is_some()
     }
 
-    /// Until when an observer holds it.
-    fn held_until(&self, now: Instant) -> Option<Instant> {
-        self.observed.as_ref()?.held_until(now)
+    /// Until when an observer holds it. A stream without an observer does not look at the clock for this.
+    fn held_until(&self) -> Option<Instant> {
+        self.observed.as_ref()?.held_until(Instant::now())
     }
 
     /// What the reader asked for and cannot get, once; and the id from which it goes on.
@@ -268,7 +268,7 @@ impl StreamSession {
                 return Ok(item);
             }
             let due = self.due();
-            let is_held = self.held_until(Instant::now()).is_some();
+            let is_held = self.held_until().is_some();
             tokio::select! {
                 () = self.admission.ended.cancelled() => {}
                 () = self.subscriber.changed(self.consumers.is_some()), if !is_held => {}
@@ -290,12 +290,12 @@ impl StreamSession {
     ) -> Result<Option<StreamItem>, CloseReason> {
         self.progress(now);
         self.sending_since = None;
-        if self.observed.is_some() {
+        if let Some(observed) = &self.observed {
             // It can be ended alone, of which its writer is not notified.
             if self.is_closed() {
                 return Err(CloseReason::Closed);
             }
-            if self.held_until(now).is_some() {
+            if observed.held_until(now).is_some() {
                 return Ok(None);
             }
         }
@@ -401,7 +401,7 @@ impl StreamSession {
 
     /// When there is something to be done even without any news.
     pub(crate) fn due(&self) -> Instant {
-        if let Some(until) = self.held_until(Instant::now()) {
+        if let Some(until) = self.held_until() {
             return until;
         }
         let due = (self.last_sent + self.heartbeat.duration())
