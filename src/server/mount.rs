@@ -63,7 +63,7 @@ impl Mount {
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);
         server.start_tasks(&state);
-        server.start_clock();
+        server.start_feeds();
         let router = router::mounted(state, &server.settings.router_config());
         Ok(Self {
             hub: server.hub,

@@ -1,12 +1,15 @@
 //! What each part of the server is given of the settings: one small structure for each, so that no part knows of flags.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytesize::ByteSize;
 use leptos::config::LeptosOptions;
 
 use super::Settings;
 use super::values::{ClockInterval, StreamCompression, Switch};
+use crate::feeds::clock::Clock;
+use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
 use crate::hub::log::nats::{NatsConfig, NatsCredentials};
@@ -94,8 +97,21 @@ impl Settings {
         Keys::new(secrets.chain(&self.jwt_public_key).cloned().collect())
     }
 
-    /// The rules of a server that listens on `address`.
-    pub(in crate::server) fn access_config(&self, address: SocketAddr) -> AccessConfig {
+    /// The feeds of the server.
+    pub(in crate::server) fn feeds(&self) -> Vec<Arc<dyn Feed>> {
+        let mut feeds: Vec<Arc<dyn Feed>> = Vec::new();
+        if let ClockInterval::Every(interval) = self.clock_interval {
+            feeds.push(Arc::new(Clock::new(interval)));
+        }
+        feeds
+    }
+
+    /// The rules of a server that listens on `address`, with feeds that own these topics.
+    pub(in crate::server) fn access_config(
+        &self,
+        address: SocketAddr,
+        owners: TopicOwners,
+    ) -> AccessConfig {
         AccessConfig {
             anonymous_publish: self.anonymous_publish,
             read: self.read,
@@ -104,6 +120,7 @@ impl Settings {
             is_on_loopback: address.ip().to_canonical().is_loopback(),
             trusted_proxies: self.trusted_proxies(),
             allowed_origins: self.allow_origin.clone(),
+            owners,
         }
     }
 
