@@ -9,10 +9,12 @@
 //!
 //! * [`clock`]: the time
 //! * [`compare`]: the numbered events of one comparison; no [`Feed`], since it has a hub of its own
+//! * [`quotes`]: the prices of a simulated market, or those of a file
 //! * `turn`: which of several servers that share a log publishes
 
 pub mod clock;
 pub mod compare;
+pub mod quotes;
 mod turn;
 
 use std::pin::Pin;
@@ -73,10 +75,7 @@ impl FeedTopics {
     fn meet(&self, pattern: &Pattern) -> bool {
         match self {
             Self::One(own) => pattern.matches(own),
-            Self::Matching(own) => {
-                let [one, other] = [own.prefix(), pattern.prefix()];
-                one.starts_with(other) || other.starts_with(one)
-            }
+            Self::Matching(own) => own.covers(pattern) || pattern.covers(own),
         }
     }
 }

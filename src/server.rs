@@ -203,12 +203,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used, or the log cannot be opened.
+    /// When the certificate or its key, or the file of quotes, cannot be used, or the log cannot be opened.
     pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
+        let feeds = settings.feeds(settings.quotes()?.as_ref());
         Ok(Self {
             hub: open_hub(&settings).await?,
-            feeds: settings.feeds(),
+            feeds,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),

@@ -33,7 +33,7 @@ impl Clock {
 
     async fn tick_until(&self, hub: &Hub, cancelled: &CancellationToken) {
         let topic = Topic::clock();
-        let mut turn = Turn::new(topic.clone());
+        let mut turn = Turn::new(vec![topic.clone()]);
         let mut ticks = tokio::time::interval(self.interval);
         // After a suspended machine wakes, one tick tells the time as well as a thousand.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -1,6 +1,6 @@
-//! Which of several servers that share a log publishes: the one that published last. The others look at the topic's newest event,
-//! and leave their turn out while it is recent and not their own. When two begin at one moment, both publish once; from then
-//! on the log's order says whose event is the newest.
+//! Which of several servers that share a log publishes: the one that published last. The others look at the newest event of the
+//! feed's topics, and leave their turn out while it is recent and not their own. When two begin at one moment, both publish
+//! once; from then on the log's order says whose event is the newest. An ephemeral event does not count.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,17 +8,17 @@ use crate::hub::topic::Topic;
 use crate::hub::{HistoryQuery, Hub};
 use crate::protocol::event::EventId;
 
-/// The turns of this server at one topic.
+/// The turns of this server at a feed.
 pub(super) struct Turn {
-    topic: Topic,
+    topics: Vec<Topic>,
     /// The newest event that this server has published.
     last: Option<EventId>,
 }
 
 impl Turn {
-    /// A server that has not published yet.
-    pub(super) fn new(topic: Topic) -> Self {
-        Self { topic, last: None }
+    /// A server that has not published to these topics yet.
+    pub(super) fn new(topics: Vec<Topic>) -> Self {
+        Self { topics, last: None }
     }
 
     /// This server has published an event.
@@ -28,19 +28,14 @@ impl Turn {
 
     /// Whether another server has published within the last `time`.
     pub(super) fn is_of_another(&self, hub: &Hub, time: Duration) -> bool {
-        let newest = hub.snapshot(
-            &self.topic,
-            &HistoryQuery {
-                count: 1,
-                max_bytes: usize::MAX,
-                before: None,
-                with_private: false,
-            },
-        );
-        newest.events.last().is_some_and(|newest| {
-            let age = SystemTime::now().duration_since(newest.published_at);
-            self.last.as_ref() != Some(&newest.event.id) && age.unwrap_or_default() < time
-        })
+        let newest = |topic| hub.snapshot(topic, &HistoryQuery::newest()).events.pop();
+        let newest = self.topics.iter().filter_map(newest);
+        newest
+            .max_by_key(|event| event.offset)
+            .is_some_and(|newest| {
+                let age = SystemTime::now().duration_since(newest.published_at);
+                self.last.as_ref() != Some(&newest.event.id) && age.unwrap_or_default() < time
+            })
     }
 }
 
@@ -59,7 +54,8 @@ mod tests {
             let receipt = hub.publish(&topic, event, Preconditions::default()).await;
             receipt.expect("published").id
         };
-        let mut turn = Turn::new(topic.clone());
+        let other = Topic::new("other").expect("a topic");
+        let mut turn = Turn::new(vec![other, topic.clone()]);
         assert!(!turn.is_of_another(&hub, minute), "there is no event");
         publish().await;
         assert!(turn.is_of_another(&hub, minute));

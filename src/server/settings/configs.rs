@@ -1,5 +1,6 @@
 //! What each part of the server is given of the settings: one small structure for each, so that no part knows of flags.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use leptos::config::LeptosOptions;
 use super::Settings;
 use super::values::{ClockInterval, StreamCompression, Switch};
 use crate::feeds::clock::Clock;
+use crate::feeds::quotes::Quotes;
 use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
@@ -97,11 +99,31 @@ impl Settings {
         Keys::new(secrets.chain(&self.jwt_public_key).cloned().collect())
     }
 
-    /// The feeds of the server.
-    pub(in crate::server) fn feeds(&self) -> Vec<Arc<dyn Feed>> {
+    /// The feed of quotes, unless it is off.
+    ///
+    /// # Errors
+    ///
+    /// If the file of ticks cannot be used.
+    pub(in crate::server) fn quotes(&self) -> io::Result<Option<Arc<Quotes>>> {
+        if self.quotes == Switch::Off {
+            return Ok(None);
+        }
+        let quotes = match &self.quotes_from {
+            Some(path) => Quotes::from_file(path),
+            None => Quotes::simulated(self.quotes_seed),
+        };
+        let quotes = quotes.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Some(Arc::new(quotes)))
+    }
+
+    /// The feeds of the server, of which that of quotes is one.
+    pub(in crate::server) fn feeds(&self, quotes: Option<&Arc<Quotes>>) -> Vec<Arc<dyn Feed>> {
         let mut feeds: Vec<Arc<dyn Feed>> = Vec::new();
         if let ClockInterval::Every(interval) = self.clock_interval {
             feeds.push(Arc::new(Clock::new(interval)));
+        }
+        if let Some(quotes) = quotes {
+            feeds.push(Arc::<Quotes>::clone(quotes));
         }
         feeds
     }
