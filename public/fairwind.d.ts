@@ -100,6 +100,11 @@ export interface SubscribeOptions {
   last?: number;
   /** Begin with what was published since then, or so long ago: `10m`. */
   since?: Date | string;
+  /**
+   * What the server does if this browser reads too slowly, in place of its own policy: `latest` for values of which only the newest
+   * counts. Subscriptions with the same policy share a stream; those with another have one of their own.
+   */
+  slowReader?: 'disconnect' | 'skip' | 'latest';
   /** Whether to ask for the number of subscribers. A listener's `consumers` asks for it too. */
   consumers?: boolean;
 }

@@ -10,6 +10,7 @@ const PAGES = [
   ['/topics/kitchen', 'Newest message', '最新消息'],
   ['/topics/kitchen?before=%23x', 'No older events are kept', '没有保留更早的事件'],
   ['/compare', 'side by side', '并排对比'],
+  ['/quotes', 'as they move', '实时行情'],
   ['/help', 'Several topics on one connection', '一个连接订阅多个主题'],
   ['/nowhere', 'There is nothing here', '这里什么也没有'],
   ['/topics?open=%2E%2E', 'segment', '这不能作为主题的名称'],

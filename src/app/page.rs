@@ -4,6 +4,7 @@ use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
 use crate::protocol::page::{PageData, Refusal, TopicPage};
+use crate::protocol::quotes::{QUOTES_PATH, QuotesPage};
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// A page and what is on it.
@@ -24,6 +25,8 @@ pub enum Page {
     },
     /// An EventSource beside a WebSocket.
     Compare(ComparePage),
+    /// Prices.
+    Quotes(QuotesPage),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
 }
@@ -33,6 +36,8 @@ pub enum Page {
 pub struct SitePages {
     /// The clock's.
     pub clock: bool,
+    /// That of quotes.
+    pub quotes: bool,
     /// That of comparisons.
     pub comparisons: bool,
 }
@@ -45,6 +50,7 @@ impl Page {
             Self::Topics(_) => Some(TOPICS_PATH),
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
+            Self::Quotes(_) => Some(QUOTES_PATH),
             Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Problem(_) => None,
         }
     }

@@ -24,6 +24,17 @@ impl Object {
         Self(self.get(field))
     }
 
+    /// The objects of the list in this field; none if it is no list.
+    pub(crate) fn objects(&self, field: &str) -> Vec<Self> {
+        let list = self.get(field);
+        js_sys::Array::from(&list).iter().map(Self).collect()
+    }
+
+    /// The number in this field; `None` if it is none.
+    pub(crate) fn number(&self, field: &str) -> Option<f64> {
+        self.get(field).as_f64()
+    }
+
     /// The number in this field, as a count; 0 if it is none.
     pub(crate) fn count(&self, field: &str) -> u64 {
         // A count, which is far below what a number loses.

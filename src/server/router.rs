@@ -17,11 +17,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::quotes::{QUOTES_PATH, SLOW_PATH};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::routes::{clock, compare, health, language, metrics, topic, topics};
+use crate::server::routes::{clock, compare, health, language, metrics, quotes, topic, topics};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
@@ -66,6 +67,8 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
+        .route(QUOTES_PATH, get(quotes::page).fallback(wrong_method))
+        .route(SLOW_PATH, get(quotes::slow).fallback(wrong_method))
         .fallback(any(assets::file_or_not_found));
     topics_router(&state, config)
         .merge(comparison_router(&state, config))

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::feeds::quotes::Quotes;
 use crate::hub::Hub;
 use crate::server::auth::AccessPolicy;
 use crate::server::comparisons::Comparisons;
@@ -38,6 +39,10 @@ pub(super) struct Shared {
     pub(super) site_config: SiteConfig,
     /// Whether the clock and its topic exist.
     pub(super) has_clock: bool,
+    /// What `/quotes` shows, if it is there.
+    pub(super) quotes: Option<Arc<Quotes>>,
+    /// Places of runs with slow readers.
+    pub(super) slow_readers: Shares,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
 }

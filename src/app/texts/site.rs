@@ -3,6 +3,7 @@
 use super::{Texts, texts};
 use crate::app::page::SitePages;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::quotes::QUOTES_PATH;
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// The product's name, which is the same in every language.
@@ -19,6 +20,8 @@ texts! {
         clock: "Clock", "时钟";
         /// Link to the list of topics, and that page's heading.
         topics: "Topics", "主题";
+        /// Link to the page of quotes.
+        quotes: "Quotes", "行情";
         /// Link to the page that compares an EventSource with a WebSocket.
         compare: "Compare", "对比";
         /// Link to the page that says what this server can do, and that page's heading.
@@ -33,6 +36,7 @@ impl Texts {
         let links = [
             (pages.clock, CLOCK_PAGE_PATH, self.site.clock()),
             (true, TOPICS_PATH, self.site.topics()),
+            (pages.quotes, QUOTES_PATH, self.site.quotes()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
             (true, HELP_PATH, self.site.help()),
         ];
@@ -59,7 +63,11 @@ mod tests {
     #[test]
     fn the_masthead_leads_to_the_pages_that_there_are_and_says_which_this_is() {
         let links = |current, clock, comparisons| {
-            let pages = SitePages { clock, comparisons };
+            let pages = SitePages {
+                clock,
+                quotes: clock,
+                comparisons,
+            };
             Texts::of(Locale::English).site_links_html(current, pages)
         };
         let all = links(Some("/help"), true, true);
