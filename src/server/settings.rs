@@ -184,8 +184,8 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "2500", value_parser = count)]
     pub max_streams_per_address: usize,
 
-    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads. Further clients get the
-    /// same answer
+    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads and for every topic in which
+    /// its reader has a name. Further clients get the same answer
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = count)]
     pub max_subscriptions: usize,
 

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use crate::hub::Entry;
 use crate::hub::batch::Batch;
+use crate::hub::presence::PresenceUpdate;
 use crate::hub::topic::Topic;
 use crate::protocol::event::{EventId, EventType};
 use crate::protocol::event_stream::{
     push_comment, push_event_without_id, push_fields, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
-use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
-use crate::server::stream::json::{ConsumersJson, EventJson, to_text};
+use crate::protocol::{
+    CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, PRESENCE_EVENT, TOPIC_EVENT, TYPE_EVENT,
+};
+use crate::server::stream::json::{ConsumersJson, EventJson, PresenceJson, to_text};
 use crate::server::stream::session::{StreamSession, StreamTimings};
 
 /// What a reader asked for beside the topic's events.
@@ -20,6 +23,8 @@ use crate::server::stream::session::{StreamSession, StreamTimings};
 pub(crate) struct StreamOptions {
     /// The number of consumers as events.
     pub(crate) consumers: bool,
+    /// Who is present, as events.
+    pub(crate) presence: bool,
     /// Heartbeats as events.
     pub(crate) heartbeat: bool,
     /// Before each event, the name of its topic as an event.
@@ -96,6 +101,14 @@ pub(super) fn push_consumers(out: &mut String, options: StreamOptions, counts: &
             count.to_string()
         };
         push_named(out, CONSUMERS_EVENT, &data);
+    }
+}
+
+/// Who is present.
+pub(super) fn push_presence(out: &mut String, updates: &[(Topic, PresenceUpdate)]) {
+    for (topic, update) in updates {
+        let data = to_text(&PresenceJson::new(Some(topic.as_str()), update));
+        push_named(out, PRESENCE_EVENT, &data);
     }
 }
 
