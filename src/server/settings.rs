@@ -65,6 +65,10 @@ pub struct Settings {
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub compare: Switch,
 
+    /// The pages of chat rooms, /chat/ROOM, which are topics chat/ROOM
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub chat: Switch,
+
     /// Maximum number of events kept per topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
     pub history_events: usize,
