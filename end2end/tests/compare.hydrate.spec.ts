@@ -117,6 +117,17 @@ test('paused, the numbers stand still; then they have everything', async ({ page
   await expect.poll(() => compare.number('event-source', 'received')).toBeGreaterThan(before + 1);
 });
 
+test('the page loads its own module, and not the script of the shared stream', async ({ page }) => {
+  const loaded: string[] = [];
+  page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+  await new ComparePage(page).openLive();
+  expect([...new Set(loaded.filter((path) => path.endsWith('.js')))]).toEqual([expect.stringMatching(/^\/pkg\/compare\..*js$/)]);
+  loaded.length = 0;
+  await page.goto('/');
+  await expect(page.locator('html')).toHaveAttribute('data-hydrated');
+  expect(loaded).toContain('/fairwind.js');
+});
+
 test('a page that is loaded again has a comparison of its own', async ({ page }) => {
   const compare = new ComparePage(page);
   await compare.openLive();
