@@ -194,7 +194,7 @@ test('the keyboard reaches everything, the experiments first', async ({ page }) 
   await expect(compare.said).toContainText('Over the WebSocket: 11 bytes');
 });
 
-for (const width of [390, 1280]) {
+for (const width of [320, 390, 1280]) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test.describe(`${width} px, ${colorScheme}`, () => {
       test.use({ viewport: { width, height: 844 }, colorScheme });
