@@ -1245,7 +1245,7 @@ async fn answered(
     answer.await.unwrap_or_else(|_| Err(dropped().into()))
 }
 
-/// What a publisher is told whose request the hub has left without an answer, since it was closed.
+/// The error of a request that the hub has left without an answer because it was closed.
 fn closed() -> Unavailable {
     Unavailable {
         reason: "the hub has been closed".to_owned(),

@@ -38,7 +38,7 @@ use crate::server::stream::session::{SessionPresence, StreamSession, StreamTimin
 use crate::server::stream::sse::{self, StreamOptions};
 use crate::server::stream::wire::{OpenStream, Opened, WireStream};
 
-pub(super) const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What the query of a stream's URL may say. Anything else is refused: a parameter that is misspelt would otherwise be
 /// ignored in silence.
@@ -101,8 +101,7 @@ impl StreamQuery {
         patterns.map_err(|error: PatternError| Problem::invalid_query(error.to_string()))
     }
 
-    /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
-    /// it started with.
+    /// Where to start.
     pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
         let places = [&self.last_event_id, &self.last, &self.since];
         if places.iter().filter(|place| place.is_some()).count() > 1 {
@@ -110,13 +109,8 @@ impl StreamQuery {
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
-        // One that a browser sends without having seen an event is empty.
-        let by_header = headers.get(LAST_EVENT_ID_HEADER);
-        if let Some(id) = by_header.filter(|id| !id.is_empty()) {
-            return Ok(after(&String::from_utf8_lossy(id.as_bytes())));
-        }
-        if let Some(id) = &self.last_event_id {
-            return Ok(after(id));
+        if let Some(start) = resume(headers, self.last_event_id.as_deref()) {
+            return Ok(start);
         }
         if let Some(count) = &self.last {
             let detail = "the query parameter last takes a number of events, such as last=10";
@@ -433,9 +427,20 @@ pub(super) fn open(
     })
 }
 
+/// Where a client that has read something goes on. The header counts more than the query: a browser that comes back knows
+/// better than the URL that it started with.
+pub(super) fn resume(headers: &HeaderMap, by_query: Option<&str>) -> Option<Start> {
+    // One that a browser sends without having seen an event is empty.
+    let by_header = headers.get(LAST_EVENT_ID_HEADER);
+    match by_header.filter(|id| !id.is_empty()) {
+        Some(id) => Some(after(&String::from_utf8_lossy(id.as_bytes()))),
+        None => by_query.map(after),
+    }
+}
+
 /// A text that cannot be an id is answered as an id that is not known: by a gap. A status would be final for an
 /// EventSource, which sends what some server has given it.
-pub(super) fn after(text: &str) -> Start {
+fn after(text: &str) -> Start {
     match EventId::new(text) {
         Ok(id) => Start::after(id),
         Err(_) => Start::AfterUnknown(EventId::like(text)),

@@ -90,14 +90,7 @@ pub(crate) async fn clock(
         ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
     let page = Page::Live(PageData::Clock(page));
-    Ok(render(
-        &state,
-        StatusCode::OK,
-        held,
-        page,
-        language::of(&parts.headers),
-    )
-    .await)
+    Ok(ok(&state, held, page, &parts).await)
 }
 
 /// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
@@ -114,14 +107,13 @@ pub(crate) async fn topic(
     let reader = state.access.reader(&caller)?;
     state.access.authorize_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
-    let locale = language::of(&parts.headers);
     let held = state.hold(&parts, PAGE_BYTES)?;
     if let Some(before) = query::parameter(&parts.uri, BEFORE) {
         let before = EventId::new(before).map_err(|error| {
             Problem::invalid_query(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
-        return Ok(render(state, StatusCode::OK, held, Page::Older(page), locale).await);
+        return Ok(ok(state, held, Page::Older(page), &parts).await);
     }
     let filter = query::parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
@@ -131,7 +123,7 @@ pub(crate) async fn topic(
         ..topic_page(state, topic, &parts, with_private, None)
     };
     let page = Page::Live(PageData::Topic(page));
-    Ok(render(state, StatusCode::OK, held, page, locale).await)
+    Ok(ok(state, held, page, &parts).await)
 }
 
 /// Why a page's reader may not publish from it; `None` if the reader may.
@@ -155,14 +147,7 @@ pub(crate) async fn help(
     let refusal = Topic::new(examples::TOPIC).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
     let page = Page::Help { origin, refusal };
-    Ok(render(
-        &state,
-        StatusCode::OK,
-        held,
-        page,
-        language::of(&parts.headers),
-    )
-    .await)
+    Ok(ok(&state, held, page, &parts).await)
 }
 
 /// The page that compares an EventSource with a WebSocket.
@@ -180,8 +165,7 @@ pub(crate) async fn compare(
         origin: origin(state, parts),
         id: id.to_owned(),
     };
-    let locale = language::of(&parts.headers);
-    Ok(render(state, StatusCode::OK, held, Page::Compare(page), locale).await)
+    Ok(ok(state, held, Page::Compare(page), parts).await)
 }
 
 /// The page that leads to a chat room.
@@ -281,6 +265,12 @@ pub(crate) async fn problem(
     locale: Locale,
 ) -> Response {
     render(state, status, held, Page::Problem(problem), locale).await
+}
+
+/// A page that a request asked for, in the language of its reader.
+async fn ok(state: &AppState, held: Share, page: Page, request: &Parts) -> Response {
+    let locale = language::of(&request.headers);
+    render(state, StatusCode::OK, held, page, locale).await
 }
 
 async fn render(

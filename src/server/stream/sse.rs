@@ -45,7 +45,7 @@ pub(crate) fn come_back_later(timings: StreamTimings) -> String {
     out
 }
 
-/// What is sent before anything else. A reader of JSON is told which of its topics have ended already.
+/// What is sent before anything else. A stream of JSON begins with the end of each topic that had ended already.
 pub(super) fn opening(
     session: &mut StreamSession,
     timings: &StreamTimings,
