@@ -99,7 +99,8 @@ test('a server that is killed in the middle: a message stays marked, and is sent
   expect(other.watch.problems).toEqual([]);
 });
 
-test('a message whose answer is lost is shown once', async ({ page }) => {
+test('a message whose answer is lost is shown once', async ({ consoleWatch, page, server }) => {
+  consoleWatch.allowOutage(server.url);
   const chat = new ChatPage(page);
   await chat.openAs('Ada');
   let lost = 0;
@@ -108,7 +109,7 @@ test('a message whose answer is lost is shown once', async ({ page }) => {
     // The server has it, and the page gets no answer the first time.
     const response = await route.fetch();
     if (lost > 1) await route.fulfill({ response });
-    else await route.abort();
+    else await route.abort('connectionreset');
   });
   await chat.say('once');
   await expect.poll(() => lost, { timeout: 10_000 }).toBe(2);
@@ -216,7 +217,8 @@ for (const width of [390, 1280]) {
       test.describe(`${width} px, ${colorScheme}, ${locale}`, () => {
         test.use({ viewport: { width, height: 844 }, colorScheme, locale });
 
-        test('axe finds nothing, and nothing shifts', async ({ page, server }, testInfo) => {
+        test('axe finds nothing, and nothing shifts', async ({ consoleWatch, page, server }, testInfo) => {
+          consoleWatch.allowStatus(403, server.url);
           await page.addInitScript(() => {
             const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
             new PerformanceObserver((list) => {

@@ -28,6 +28,7 @@ use crate::protocol::{TOPICS_PATH, topic_path};
 use crate::server::auth::{Caller, Reader};
 use crate::server::http::answers::rfc3339;
 use crate::server::http::client_address::ClientAddress;
+use crate::server::http::cookies::cookie;
 use crate::server::http::problem::Problem;
 use crate::server::http::{query, request_body};
 use crate::server::site::pages;
@@ -264,13 +265,9 @@ fn name_of_token(state: &AppState, reader: &Reader) -> Option<Name> {
 
 /// The name under which this browser's reader has written before.
 fn name_in_cookie(headers: &HeaderMap) -> Option<String> {
-    let cookies = headers.get_all(header::COOKIE).iter();
-    let name = cookies
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(Cookie::split_parse_encoded)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == CHAT_NAME_COOKIE)?;
-    let name = Name::new(name.value()).ok()?;
+    let cookie = cookie(headers, CHAT_NAME_COOKIE)?;
+    let name = percent_decode_str(cookie.value()).decode_utf8().ok()?;
+    let name = Name::new(&name).ok()?;
     Some(name.to_string())
 }
 

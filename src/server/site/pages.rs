@@ -195,8 +195,7 @@ pub(crate) async fn chat_room(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let held = state.hold(parts, PAGE_BYTES)?;
-    let locale = language::of(&parts.headers);
-    Ok(render(state, StatusCode::OK, held, Page::Chat(room), locale).await)
+    Ok(ok(state, held, Page::Chat(room), parts).await)
 }
 
 /// The list of topics, for a browser.

@@ -193,11 +193,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::hub::presence::Name;
     use crate::hub::publish::{Preconditions, PublishRequest};
     use crate::hub::subscriber::{LagPolicy, Start, Subscriber, Subscription};
     use crate::hub::{HistoryQuery, Hub, Limits};
     use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
     use crate::server::ops::metrics::Metrics;
+    use crate::server::stream::session::SessionPresence;
     use crate::server::stream::wire::WireStream;
 
     type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>;
@@ -360,6 +362,46 @@ mod tests {
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 101\n\n");
         drop(crowd);
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_present_is_told_at_once_and_then_what_has_changed_in_half_a_second() {
+        let hub = hub();
+        let task = hub.clone().keep_within_limits(CancellationToken::new());
+        let task = tokio::spawn(task);
+        let enter = |text| {
+            let name = Name::new(text).expect("a name");
+            let grace = Duration::from_secs(4);
+            let entered = hub.enter(&Topic::clock(), name, grace, Box::new(()));
+            entered.expect("a place")
+        };
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
+        let subscriber = subscribe(&hub, Start::Now, LagPolicy::Disconnect);
+        let permit = streams.admit(None, 1).expect("a permit");
+        let presence = SessionPresence {
+            names: vec![enter("Ada")],
+            watches: vec![hub.watch_presence(&Topic::clock())],
+        };
+        let session =
+            StreamSession::new(subscriber, permit, TIMINGS, false).with_presence(presence);
+        let options = StreamOptions::default();
+        let stream = WireStream::events(session, &TIMINGS, options, None, &[]);
+        let mut chunks: Chunks = Box::pin(stream.into_body().into_data_stream());
+        let update =
+            |members: &str| format!("event: presence\ndata: {{\"topic\":\"clock\",{members}}}\n\n");
+        next(&mut chunks).await;
+        let began = Instant::now();
+        let expected = update("\"present\":[\"Ada\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        let (bob, cy) = (enter("Bob"), enter("Cy"));
+        let expected = update("\"joined\":[\"Bob\",\"Cy\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        assert!(began.elapsed() >= Duration::from_millis(500));
+        drop((bob, cy));
+        let expected = update("\"left\":[\"Bob\",\"Cy\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        task.abort();
     }
 
     #[tokio::test(start_paused = true)]
