@@ -137,6 +137,18 @@ pub struct HistoryQuery {
     pub with_private: bool,
 }
 
+impl HistoryQuery {
+    /// A topic's newest public event.
+    pub fn newest() -> Self {
+        Self {
+            count: 1,
+            max_bytes: usize::MAX,
+            before: None,
+            with_private: false,
+        }
+    }
+}
+
 /// A topic in a list of all.
 #[derive(Debug, Clone)]
 pub struct TopicSummary {
@@ -554,6 +566,20 @@ impl Hub {
         }
     }
 
+    /// Whether a topic that a pattern matches has a subscriber, by its name or by a pattern that matches no other topics. Readers of
+    /// wider patterns do not count. Costs as much as there are matching topics and patterns of any kind.
+    pub fn has_subscribers_within(&self, pattern: &pattern::Pattern) -> bool {
+        let state = self.0.state.lock();
+        let is_read = |channel: &Channel| channel.subscribers_everywhere() > 0;
+        let is_within =
+            |channel: &Channel| channel.pattern().is_some_and(|own| pattern.covers(own));
+        pattern
+            .range(&state.names)
+            .any(|(_, channel)| is_read(channel))
+            || state.patterns.values().any(|channel| is_within(channel))
+            || state.elsewhere.has_any_within(pattern)
+    }
+
     /// The epoch of new events' ids.
     pub fn epoch(&self) -> String {
         self.0.epochs.read().current().as_str().to_owned()
@@ -778,7 +804,7 @@ impl Hub {
     }
 
     /// Whether other hubs have the same log.
-    fn shares_its_log(&self) -> bool {
+    pub fn shares_its_log(&self) -> bool {
         matches!(self.0.order, Order::Log(_))
     }
 

@@ -12,6 +12,7 @@ pub mod gap;
 pub mod locale;
 pub mod page;
 pub mod problem;
+pub mod quotes;
 
 /// The clock's page.
 pub const CLOCK_PAGE_PATH: &str = "/";

@@ -36,6 +36,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Instant, SystemTime};
 
@@ -57,11 +58,10 @@ use self::net::tls::Tls;
 use self::ops::metrics::Metrics;
 use self::ops::supervision::Supervisor;
 use self::ops::{notices, signals, telemetry};
-use self::settings::values::ClockInterval;
 use self::settings::{Settings, log_command, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
-use crate::feeds;
+use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Hub;
 use crate::hub::log::disk::DiskLog;
 use crate::hub::log::nats::NatsLog;
@@ -189,6 +189,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Server {
     settings: Settings,
     hub: Hub,
+    feeds: Vec<Arc<dyn Feed>>,
     streams: StreamRegistry,
     tls: Option<Tls>,
     keys: Keys,
@@ -202,11 +203,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the certificate or its key cannot be used, or the log cannot be opened.
+    /// When the certificate or its key, or the file of quotes, cannot be used, or the log cannot be opened.
     pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
+        let feeds = settings.feeds(settings.quotes()?.as_ref());
         Ok(Self {
             hub: open_hub(&settings).await?,
+            feeds,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),
@@ -239,7 +242,7 @@ impl Server {
     /// that the server cannot do without has ended unexpectedly.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let state = self.state(listener.local_addr()?);
-        let clock = self.start_clock();
+        let feeds = self.start_feeds();
         self.start_tasks(&state);
         let config = self.settings.router_config();
         let service = Service {
@@ -257,9 +260,9 @@ impl Server {
             shutdown: self.shutdown,
         };
         let served = connections::serve(listener, service).await;
-        // The clock ends with the shutdown; its panic would have been reported by the supervisor.
-        if let Some(clock) = clock {
-            let _ = clock.await;
+        // The feeds end with the shutdown; the panic of one would have been reported by the supervisor.
+        for feed in feeds {
+            let _ = feed.await;
         }
         // No publisher is left. What is staged becomes durable.
         let hub = self.hub.clone();
@@ -278,7 +281,10 @@ impl Server {
         AppState::new(state::Shared {
             hub: self.hub.clone(),
             streams: self.streams.clone(),
-            access: AccessPolicy::new(settings.access_config(address), self.keys.clone()),
+            access: AccessPolicy::new(
+                settings.access_config(address, TopicOwners::of(&self.feeds)),
+                self.keys.clone(),
+            ),
             rates: RequestRates::new(settings.rate_limits(), self.metrics.clone()),
             compressed: Shares::new(compressed, compressed),
             metrics: self.metrics.clone(),
@@ -327,12 +333,12 @@ impl Server {
         );
     }
 
-    fn start_clock(&self) -> Option<JoinHandle<()>> {
-        let ClockInterval::Every(interval) = self.settings.clock_interval else {
-            return None;
-        };
-        let ticking = feeds::clock::run(self.hub.clone(), interval, self.shutdown.clone());
-        Some(self.supervisor.spawn("the clock", ticking))
+    fn start_feeds(&self) -> Vec<JoinHandle<()>> {
+        let feeds = self.feeds.iter().map(|feed| {
+            let publishing = Arc::clone(feed).run(self.hub.clone(), self.shutdown.clone());
+            self.supervisor.spawn(feed.name(), publishing)
+        });
+        feeds.collect()
     }
 
     fn listen_to_signals(&self) -> io::Result<()> {

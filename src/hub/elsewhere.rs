@@ -54,6 +54,14 @@ impl Elsewhere {
         })
     }
 
+    /// Whether a topic that a pattern matches is read by its name, or by a pattern that matches no other topics.
+    pub(super) fn has_any_within(&self, pattern: &Pattern) -> bool {
+        self.subscribers.keys().any(|of| match of {
+            Matcher::Topic(topic) => pattern.matches(topic),
+            Matcher::Pattern(other) => pattern.covers(other),
+        })
+    }
+
     /// Those that an event of some topics reaches: the readers of each topic, and of each pattern that matches one.
     pub(super) fn reached_by<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> usize {
         if self.subscribers.is_empty() {
@@ -102,6 +110,12 @@ mod tests {
         assert_eq!(reached(&elsewhere, &["orders/8"]), 3);
         let several = ["orders/7", "orders/8", "a", "orders/7"];
         assert_eq!(reached(&elsewhere, &several), 6, "each once");
+        let within = |elsewhere: &Elsewhere, text: &str| {
+            elsewhere.has_any_within(&Pattern::new(text).expect("a pattern"))
+        };
+        assert!(within(&elsewhere, "orders/*") && within(&elsewhere, "a*"));
+        assert!(within(&elsewhere, "ord*"), "all that orders/* matches");
+        assert!(!within(&elsewhere, "orders/8*") && !within(&elsewhere, "b*"));
         let second = HashMap::from([(of_topic("a"), 1), (orders.clone(), 2)]);
         let changed = elsewhere.set(&second);
         assert_eq!(changed, [of_topic("orders/7"), orders]);

@@ -67,6 +67,11 @@ impl Pattern {
         topic.as_str().starts_with(&*self.prefix)
     }
 
+    /// Whether every topic that another pattern stands for is one that this pattern stands for.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.prefix.starts_with(&*self.prefix)
+    }
+
     /// What every topic that matches begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix

@@ -61,11 +61,13 @@ impl Mount {
         settings.compare = Switch::Off;
         // The other program has pages of its own.
         settings.chat = Switch::Off;
+        // The topics are the program's own.
+        settings.quotes = Switch::Off;
         let shutdown = CancellationToken::new();
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);
         server.start_tasks(&state);
-        server.start_clock();
+        server.start_feeds();
         let router = router::mounted(state, &server.settings.router_config());
         Ok(Self {
             hub: server.hub,

@@ -69,6 +69,19 @@ pub struct Settings {
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub chat: Switch,
 
+    /// The page /quotes, and the feed of its prices on the topics quotes/SYMBOL. The feed sleeps while no client reads it
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub quotes: Switch,
+
+    /// File of ticks to publish with their own timing in place of a simulated market: CSV with the columns time, symbol and
+    /// price, or NDJSON with such members if its name ends with .ndjson, .jsonl or .json
+    #[arg(long, value_name = "FILE")]
+    pub quotes_from: Option<PathBuf>,
+
+    /// Seed of the simulated market: equal seeds give equal prices
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub quotes_seed: u64,
+
     /// Maximum number of events kept per topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
     pub history_events: usize,
@@ -264,7 +277,7 @@ pub struct Settings {
     #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, default_missing_value = "on")]
     pub anonymous_publish: AnonymousPublish,
 
-    /// Clients that may read public events. The clock is always public
+    /// Clients that may read public events. The clock and quotes are always public
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub read: ReadAccess,
 

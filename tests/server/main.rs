@@ -23,6 +23,7 @@ mod presence;
 mod problems;
 mod process;
 mod publish;
+mod quotes;
 mod slow_reader;
 mod sockets;
 mod tls;

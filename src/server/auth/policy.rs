@@ -11,6 +11,7 @@ use super::expiry::Expiry;
 use super::identity::{Caller, Identity, Share};
 use super::keys::Keys;
 use super::origin;
+use crate::feeds::{FeedTopics, Owner, TopicOwners};
 use crate::hub::pattern::Pattern;
 use crate::hub::presence::Name;
 use crate::hub::topic::Topic;
@@ -66,6 +67,8 @@ pub(in crate::server) struct AccessConfig {
     pub(in crate::server) trusted_proxies: TrustedProxies,
     /// Origins whose pages may publish, beside the server's own.
     pub(in crate::server) allowed_origins: Vec<HeaderValue>,
+    /// The topics that belong to the server's feeds: every client reads them, and none publishes there.
+    pub(in crate::server) owners: TopicOwners,
 }
 
 /// The rules; cheap to clone.
@@ -95,6 +98,7 @@ pub(in crate::server) struct Lister {
     reader: Reader,
     /// Whether it sees only the topics that its token allows to read.
     is_limited_to_grants: bool,
+    owners: TopicOwners,
 }
 
 /// Headers that a proxy adds, beside those that begin with [`FORWARDED_PREFIX`]: a request that has one comes from further
@@ -146,7 +150,9 @@ impl AccessPolicy {
         reader: &Reader,
         topic: &Topic,
     ) -> Result<(), Problem> {
-        if !self.reading_needs_token() || *topic == Topic::clock() || reader.may_read_private(topic)
+        if !self.reading_needs_token()
+            || self.0.config.owners.own(topic)
+            || reader.may_read_private(topic)
         {
             return Ok(());
         }
@@ -167,12 +173,13 @@ impl AccessPolicy {
         match reader.0.may_read_private_of(pattern) {
             Share::All => Ok(Visibility::Private),
             Share::None if !needs_token => Ok(Visibility::Public),
-            Share::None if !pattern.matches(&Topic::clock()) => {
+            Share::None if !self.0.config.owners.own_any_of(pattern) => {
                 Err(self.may_not_read(reader, &format!("any topic of {pattern}")))
             }
             Share::Some | Share::None => Ok(Visibility::PerTopic(Arc::new(PatternRights {
                 reader: reader.clone(),
                 needs_token,
+                owners: self.0.config.owners.clone(),
             }))),
         }
     }
@@ -260,11 +267,8 @@ impl AccessPolicy {
         caller: &Caller<'_>,
         topic: &Topic,
     ) -> Result<Publisher, Problem> {
-        if *topic == Topic::clock() {
-            return Err(Problem::new(
-                ProblemCode::ReservedTopic,
-                "only the clock publishes to its topic; choose another",
-            ));
+        if let Some(owner) = self.0.config.owners.owner(topic) {
+            return Err(reserved(owner));
         }
         let identity = self.identify(caller)?;
         let has_grant = identity.may_publish(topic);
@@ -318,6 +322,7 @@ impl AccessPolicy {
         Ok(Lister {
             reader,
             is_limited_to_grants,
+            owners: self.0.config.owners.clone(),
         })
     }
 
@@ -375,17 +380,32 @@ impl AccessPolicy {
     }
 }
 
+/// Refuses to publish to a feed's topic.
+fn reserved(owner: &Owner) -> Problem {
+    let name = owner.name;
+    Problem::new(
+        ProblemCode::ReservedTopic,
+        match &owner.topics {
+            FeedTopics::One(_) => format!("only {name} publishes to its topic; choose another"),
+            FeedTopics::Matching(pattern) => {
+                format!("only {name} publishes to the topics {pattern}; choose another")
+            }
+        },
+    )
+}
+
 /// What a reader of a pattern may see of each topic.
 struct PatternRights {
     reader: Reader,
     needs_token: bool,
+    owners: TopicOwners,
 }
 
 impl TopicRights for PatternRights {
     fn of(&self, topic: &Topic) -> Rights {
         if self.reader.may_read_private(topic) {
             Rights::Private
-        } else if !self.needs_token || *topic == Topic::clock() {
+        } else if !self.needs_token || self.owners.own(topic) {
             Rights::Public
         } else {
             Rights::Nothing
@@ -397,7 +417,7 @@ impl Lister {
     /// Whether the client may know of a topic, and if so, whether it may see the topic's private events.
     pub(in crate::server) fn sees(&self, topic: &Topic) -> Option<bool> {
         let is_granted = self.reader.may_read_private(topic);
-        let may_know = is_granted || !self.is_limited_to_grants || *topic == Topic::clock();
+        let may_know = is_granted || !self.is_limited_to_grants || self.owners.own(topic);
         may_know.then_some(is_granted)
     }
 }

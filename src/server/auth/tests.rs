@@ -1,5 +1,6 @@
 //! What clients may do under which rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
+use crate::feeds::TopicOwners;
+use crate::feeds::clock::Clock;
 use crate::hub::topic::Topic;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -36,6 +39,7 @@ fn access_with(
         is_on_loopback: address.ip().is_loopback(),
         trusted_proxies: [].into(),
         allowed_origins: Vec::new(),
+        owners: TopicOwners::of(&[Arc::new(Clock::new(Duration::from_secs(2)))]),
     };
     change(&mut config);
     AccessPolicy::new(config, Keys::new(keys))
@@ -217,7 +221,7 @@ fn with_keys_a_token_names_what_may_be_published() {
 }
 
 #[test]
-fn only_the_server_publishes_to_the_clocks_topic() {
+fn only_a_feed_publishes_to_its_topics() {
     let token = bearer(&json!({"exp": get_current_timestamp() + 60, "publish": ["*"]}));
     for access in [with_keys(unchanged), access(open, LOOPBACK)] {
         assert_eq!(status(&access, &token, Topic::clock().as_str()), 403);

@@ -1,12 +1,17 @@
 //! What each part of the server is given of the settings: one small structure for each, so that no part knows of flags.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytesize::ByteSize;
 use leptos::config::LeptosOptions;
 
 use super::Settings;
 use super::values::{ClockInterval, StreamCompression, Switch};
+use crate::feeds::clock::Clock;
+use crate::feeds::quotes::Quotes;
+use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
 use crate::hub::log::nats::{NatsConfig, NatsCredentials};
@@ -94,8 +99,41 @@ impl Settings {
         Keys::new(secrets.chain(&self.jwt_public_key).cloned().collect())
     }
 
-    /// The rules of a server that listens on `address`.
-    pub(in crate::server) fn access_config(&self, address: SocketAddr) -> AccessConfig {
+    /// The feed of quotes, unless it is off.
+    ///
+    /// # Errors
+    ///
+    /// If the file of ticks cannot be used.
+    pub(in crate::server) fn quotes(&self) -> io::Result<Option<Arc<Quotes>>> {
+        if self.quotes == Switch::Off {
+            return Ok(None);
+        }
+        let quotes = match &self.quotes_from {
+            Some(path) => Quotes::from_file(path),
+            None => Quotes::simulated(self.quotes_seed),
+        };
+        let quotes = quotes.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Some(Arc::new(quotes)))
+    }
+
+    /// The feeds of the server, of which that of quotes is one.
+    pub(in crate::server) fn feeds(&self, quotes: Option<&Arc<Quotes>>) -> Vec<Arc<dyn Feed>> {
+        let mut feeds: Vec<Arc<dyn Feed>> = Vec::new();
+        if let ClockInterval::Every(interval) = self.clock_interval {
+            feeds.push(Arc::new(Clock::new(interval)));
+        }
+        if let Some(quotes) = quotes {
+            feeds.push(Arc::<Quotes>::clone(quotes));
+        }
+        feeds
+    }
+
+    /// The rules of a server that listens on `address`, with feeds that own these topics.
+    pub(in crate::server) fn access_config(
+        &self,
+        address: SocketAddr,
+        owners: TopicOwners,
+    ) -> AccessConfig {
         AccessConfig {
             anonymous_publish: self.anonymous_publish,
             read: self.read,
@@ -104,6 +142,7 @@ impl Settings {
             is_on_loopback: address.ip().to_canonical().is_loopback(),
             trusted_proxies: self.trusted_proxies(),
             allowed_origins: self.allow_origin.clone(),
+            owners,
         }
     }
 
