@@ -489,8 +489,10 @@ impl Hub {
     }
 
     /// The topics that a reader may see, by name. `sees` says of each topic whether the reader may know of it, and if so,
-    /// whether it may see private events; a topic that has nothing but private events is not listed for others.
+    /// whether it may see private events; a topic that has nothing but private events is not listed for others. An
+    /// [unlisted](Topic::is_unlisted) one is listed for none.
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
+        let sees = |topic: &Topic| sees(topic).filter(|_| !topic.is_unlisted());
         self.retain();
         let state = self.0.state.lock();
         let channels: Vec<_> = state.names.values().cloned().collect();
