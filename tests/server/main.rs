@@ -21,6 +21,7 @@ mod metrics;
 mod problems;
 mod process;
 mod publish;
+mod scheduled;
 mod slow_reader;
 mod sockets;
 mod tls;
