@@ -22,7 +22,7 @@ async fn server(name: &str) -> TestServer {
     TestServer::start(&flags).await
 }
 
-fn token(claims: &Value) -> String {
+pub fn token(claims: &Value) -> String {
     encode(
         &Header::new(Algorithm::HS256),
         claims,
