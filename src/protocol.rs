@@ -17,6 +17,9 @@ pub mod quotes;
 /// The clock's page.
 pub const CLOCK_PAGE_PATH: &str = "/";
 
+/// Publications for later.
+pub const SCHEDULED_PATH: &str = "/scheduled";
+
 /// The clock's event stream.
 pub const CLOCK_PATH: &str = "/events";
 
@@ -159,6 +162,11 @@ pub fn older_path(page: &TopicPage) -> String {
     let first = first.map_or("", |first| first.event.id.as_str());
     let id = utf8_percent_encode(first, NON_ALPHANUMERIC);
     format!("{}?{BEFORE}={id}", page.stream_path)
+}
+
+/// The path of a scheduled publication.
+pub fn scheduled_path(id: &str) -> String {
+    format!("{SCHEDULED_PATH}/{id}")
 }
 
 /// The URL of a topic, from the root of the server on.

@@ -232,6 +232,19 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "4000", value_parser = count)]
     pub max_connections_per_address: usize,
 
+    /// Maximum number of publications that wait for their time (?in= and ?at=), in all; a topic may have 1,000. Further ones
+    /// get 503
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_scheduled: usize,
+
+    /// The same per address
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
+    pub max_scheduled_per_address: usize,
+
+    /// Maximum memory of publications that wait for their time. An address may take a quarter of it
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
+    pub max_scheduled_bytes: ByteSize,
+
     /// How often an address may publish, such as 100/s, 1000/m or 10000/h, or 'off' for no limit. The whole number may come
     /// at once
     #[arg(long, value_name = "RATE", default_value = "5000/s")]

@@ -8,6 +8,7 @@ use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
+use crate::hub::schedule::Schedule;
 use crate::server::auth::AccessPolicy;
 use crate::server::comparisons::Comparisons;
 use crate::server::http::client_address::{ClientAddress, TrustedProxies};
@@ -25,6 +26,8 @@ pub(super) struct AppState(Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) hub: Hub,
+    /// Publications for later, unless the log is one that several servers share.
+    pub(super) schedule: Option<Schedule>,
     pub(super) streams: StreamRegistry,
     pub(super) access: AccessPolicy,
     pub(super) rates: RequestRates,

@@ -24,6 +24,7 @@ mod problems;
 mod process;
 mod publish;
 mod quotes;
+mod scheduled;
 mod slow_reader;
 mod sockets;
 mod tls;

@@ -15,6 +15,7 @@ use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
 use crate::hub::log::nats::{NatsConfig, NatsCredentials};
+use crate::hub::schedule::ScheduleLimits;
 use crate::server::auth::{AccessConfig, Keys};
 use crate::server::http::client_address::TrustedProxies;
 use crate::server::http::request_body::BodyTimes;
@@ -163,6 +164,17 @@ impl Settings {
         PublishConfig {
             max_bytes: bytes(self.max_body),
             frame_timeout: self.request_timeout,
+        }
+    }
+
+    pub(in crate::server) fn schedule_limits(&self) -> ScheduleLimits {
+        let bytes = bytes(self.max_scheduled_bytes);
+        ScheduleLimits {
+            in_all: self.max_scheduled,
+            of_publisher: self.max_scheduled_per_address,
+            bytes,
+            bytes_of_publisher: bytes / 4,
+            ..ScheduleLimits::default()
         }
     }
 
