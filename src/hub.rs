@@ -13,6 +13,7 @@
 //! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
 //! * [`schedule`]: publications for later
 //! * `elsewhere`: the subscribers of other hubs that share the log
+//! * [`presence`]: the names under which subscribers read
 //! * [`subscriber`]: a cursor into the logs of topics and patterns; [`visibility`]: which events it sees
 //! * [`watch`]: notification of changes
 //!
@@ -23,7 +24,8 @@
 //! # Locks
 //!
 //! All locks are blocking, held for short work and never across an await. They are taken in this order: the hub's state,
-//! retention's ranks, one channel's log, retention's list. Watchers are notified when none is held.
+//! retention's ranks, one channel's log, retention's list; and that of the presence when no other is held. Watchers are notified
+//! when none is held.
 
 mod answers;
 pub mod batch;
@@ -37,6 +39,7 @@ mod idempotency;
 pub mod log;
 pub mod pattern;
 pub mod position;
+pub mod presence;
 pub mod publish;
 pub mod retention;
 pub mod schedule;
@@ -76,6 +79,7 @@ use self::log::{
 };
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
+use self::presence::Presence;
 use self::publish::{
     ExpectedNewest, IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest,
 };
@@ -228,6 +232,7 @@ pub(crate) struct Shared {
     committed: AtomicU64,
     retention: Retention,
     answers: Answers,
+    presence: Presence,
     state: Mutex<State>,
 }
 
@@ -626,15 +631,19 @@ impl Hub {
         self.0.state.lock().let_go(&emptied, &self.0.retention);
     }
 
-    /// Retains whenever there is something to evict, until it is cancelled. A hub needs one such task; without it, it keeps
-    /// what has expired until its topic is used again.
+    /// Retains whenever there is something to evict, and lets the names leave whose subscribers have gone, until it is cancelled.
+    /// A hub needs one such task; without it, it keeps what has expired until its topic is used again, and names for ever.
     pub async fn keep_within_limits(self, cancelled: CancellationToken) {
-        while cancelled
-            .run_until_cancelled(self.0.retention.wait())
-            .await
-            .is_some()
-        {
-            self.retain();
+        let retaining = async {
+            loop {
+                self.0.retention.wait().await;
+                self.retain();
+            }
+        };
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = retaining => {}
+            () = self.let_names_leave() => {}
         }
     }
 
@@ -906,6 +915,7 @@ impl Shared {
             committed: AtomicU64::new(recovered.newest.number()),
             retention: Retention::new(limits),
             answers: Answers::default(),
+            presence: Presence::default(),
             state: Mutex::new(State {
                 sequencer: Sequencer::new(recovered.newest),
                 topics: HashMap::new(),

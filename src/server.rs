@@ -299,6 +299,7 @@ impl Server {
             site_config: settings
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
+            has_chat: settings.has_chat(),
             comparisons: settings
                 .has_comparisons()
                 .then(|| Comparisons::new(self.shutdown.clone())),

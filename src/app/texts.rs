@@ -24,6 +24,7 @@
 //!
 //! A new language is a variant of [`Locale`] and one more text in each line of the catalogues.
 
+pub mod chat;
 mod clock;
 pub mod compare;
 pub mod head;
@@ -278,6 +279,7 @@ pub fn number_of(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::chat::ChatTexts;
     use super::head::HeadTexts;
     use super::help::HelpTexts;
     use super::older::OlderTexts;
@@ -296,6 +298,7 @@ mod tests {
             texts.compare.lines(),
             texts.compare_document.lines(),
             texts.problems.lines(),
+            ChatTexts::of(locale).lines(),
             HeadTexts::of(locale).lines(),
             HelpTexts::of(locale).lines(),
             OlderTexts::of(locale).lines(),

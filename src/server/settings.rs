@@ -65,6 +65,10 @@ pub struct Settings {
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub compare: Switch,
 
+    /// The pages of chat rooms, /chat/ROOM, which are topics chat/ROOM
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub chat: Switch,
+
     /// The page /quotes, and the feed of its prices on the topics quotes/SYMBOL. The feed sleeps while no client reads it
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub quotes: Switch,
@@ -197,8 +201,8 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "2500", value_parser = count)]
     pub max_streams_per_address: usize,
 
-    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads. Further clients get the
-    /// same answer
+    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads and for every topic in which
+    /// its reader has a name. Further clients get the same answer
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = count)]
     pub max_subscriptions: usize,
 

@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) site_config: SiteConfig,
     /// Whether the clock and its topic exist.
     pub(super) has_clock: bool,
+    /// Whether there are pages of chat rooms.
+    pub(super) has_chat: bool,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
 }

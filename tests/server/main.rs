@@ -9,6 +9,7 @@ mod support;
 mod way;
 
 mod access;
+mod chat;
 mod clock_stream;
 mod compare;
 mod crowd;
@@ -18,6 +19,7 @@ mod language;
 mod limits;
 mod log_command;
 mod metrics;
+mod presence;
 mod problems;
 mod process;
 mod publish;

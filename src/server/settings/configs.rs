@@ -209,6 +209,10 @@ impl Settings {
         self.clock_interval != ClockInterval::Off
     }
 
+    pub(in crate::server) fn has_chat(&self) -> bool {
+        self.chat == Switch::On
+    }
+
     pub(in crate::server) fn has_comparisons(&self) -> bool {
         self.compare == Switch::On
     }

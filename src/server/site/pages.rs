@@ -22,6 +22,7 @@ use crate::app;
 use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
 use crate::app::page::{Page, SitePages};
+use crate::app::pages::chat::{ChatDoor, ChatRoom};
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
 use crate::hub;
@@ -126,7 +127,7 @@ pub(crate) async fn topic(
 }
 
 /// Why a page's reader may not publish from it; `None` if the reader may.
-fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
+pub(crate) fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
     let allowed = state.access.authorize_publish(&Caller::of(parts), topic);
     allowed.err().map(Refusal::from)
 }
@@ -165,6 +166,36 @@ pub(crate) async fn compare(
         id: id.to_owned(),
     };
     Ok(ok(state, held, Page::Compare(page), parts).await)
+}
+
+/// The page that leads to a chat room.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn chat_door(
+    state: &AppState,
+    status: StatusCode,
+    door: ChatDoor,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
+    let locale = language::of(&parts.headers);
+    Ok(render(state, status, held, Page::ChatDoor(door), locale).await)
+}
+
+/// The page of a chat room.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn chat_room(
+    state: &AppState,
+    room: ChatRoom,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
+    Ok(ok(state, held, Page::Chat(room), parts).await)
 }
 
 /// The list of topics, for a browser.
@@ -252,6 +283,7 @@ async fn render(
     let pages = SitePages {
         clock: state.has_clock,
         comparisons: state.comparisons.is_some(),
+        chat: state.has_chat,
     };
     let modules = modules();
     let view = move || app::document(options.clone(), page.clone(), locale, modules, pages);
@@ -322,7 +354,7 @@ fn content_security_policy(nonce: &str) -> String {
 
 /// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
 /// commands and programs to copy.
-fn origin(state: &AppState, request: &Parts) -> String {
+pub(crate) fn origin(state: &AppState, request: &Parts) -> String {
     let scheme = if state.site_config.is_https || is_https_before_proxy(state, request) {
         "https"
     } else {

@@ -159,7 +159,7 @@ impl Connection {
         let session = self.session();
         !self.is_blocked()
             && self.input_due().is_none()
-            && !session.counts_consumers()
+            && !session.watches_subscribers()
             && !session.can_be_held()
     }
 

@@ -123,7 +123,7 @@ async fn one(
     let fields = EventFields::of_request(&parts.uri, &parts.headers)?;
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
     let conditions = preconditions::read(parts, &publisher)?;
-    let data = whole_text(state, parts, body).await?;
+    let data = whole_text(state, parts, body, state.publish_config.max_bytes).await?;
     let when = fields.when;
     let publication = fields.publication(data).map_err(Problem::invalid_event)?;
     if let Some(when) = when {
@@ -330,8 +330,17 @@ fn stopping() -> Problem {
     .with_retry_after(Duration::from_secs(1))
 }
 
-async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
-    let limit = state.publish_config.max_bytes;
+/// The body as text, with at most `limit` bytes.
+///
+/// # Errors
+///
+/// A problem if it is larger, breaks off, or is no text.
+pub(in crate::server::routes) async fn whole_text(
+    state: &AppState,
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+) -> Result<String, Problem> {
     request_body::check_length(&parts.headers, limit)?;
     let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();
