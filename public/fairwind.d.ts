@@ -114,6 +114,11 @@ export interface SubscribeOptions {
   since?: Date | string;
   /** The name under which the page is present in its topics; empty for the name in its token. */
   as?: string;
+  /**
+   * What the server does if this browser reads too slowly, in place of its own policy: `latest` for values of which only the newest
+   * counts. Subscriptions with the same policy share a stream; those with another have one of their own.
+   */
+  slowReader?: 'disconnect' | 'skip' | 'latest';
   /** Whether to ask for the number of subscribers. A listener's `consumers` asks for it too. */
   consumers?: boolean;
 }

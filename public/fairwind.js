@@ -69,7 +69,7 @@ const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 const epochOf = (id) => id.slice(0, id.lastIndexOf('-'));
 const offsetOf = (id) => Number(id.slice(id.lastIndexOf('-') + 1));
 
-/** The page's sites by their address. */
+/** The page's sites, by their address and what becomes of a slow reader there. */
 const sites = new Map();
 
 /** The server that the script is from, or the page's own if the script is part of something built. */
@@ -153,7 +153,7 @@ class Subscription {
     this.#topics = topics;
     this.#match = match.map((pattern) => pattern.slice(0, -1));
     this.#listener = typeof listener === 'function' ? { event: listener } : listener;
-    const { server = home(), withCredentials = false, from, last, since, as } = options;
+    const { server = home(), withCredentials = false, slowReader = '', from, last, since, as } = options;
     this.consumers = Boolean(this.#listener.consumers || options.consumers);
     const want = [...topics.map((topic) => name('topic', topic)), ...match.map((pattern) => name('match', pattern))];
     if (!want.length) throw new TypeError('subscribe() needs a topic or a pattern');
@@ -164,8 +164,9 @@ class Subscription {
     this.position = from;
     if (last !== undefined) this.#start = name('last', last);
     if (since !== undefined) this.#start = name('since', since instanceof Date ? since.toISOString() : since);
-    if (!sites.has(server)) sites.set(server, new Site(server, withCredentials, true));
-    this.#site = sites.get(server);
+    const key = server + slowReader;
+    if (!sites.has(key)) sites.set(key, new Site(server, withCredentials, slowReader, true));
+    this.#site = sites.get(key);
     this.#site.add(this);
   }
 
@@ -244,7 +245,7 @@ class Subscription {
   part() {
     this.leave();
     this.#site.remove(this);
-    this.#site = new Site(this.#site.server, this.#site.withCredentials, false);
+    this.#site = new Site(this.#site.server, this.#site.withCredentials, this.#site.slowReader, false);
     this.#site.add(this);
   }
 
@@ -375,9 +376,11 @@ class Site {
   /** Is replaced whenever the stream is: what belongs to an earlier one is over. */
   #turn = {};
 
-  constructor(server, withCredentials, isShared) {
+  constructor(server, withCredentials, slowReader, isShared) {
     this.server = server;
     this.withCredentials = withCredentials;
+    this.slowReader = slowReader;
+    this.key = server + slowReader;
     this.#isShared = isShared && typeof BroadcastChannel === 'function';
   }
 
@@ -393,7 +396,7 @@ class Site {
     if (this.#subscriptions.size) return this.#say();
     this.#go();
     this.#listen('removeEventListener');
-    if (sites.get(this.server) === this) sites.delete(this.server);
+    if (sites.get(this.key) === this) sites.delete(this.key);
   }
 
   retry() {
@@ -404,7 +407,7 @@ class Site {
   }
 
   url(names, position, start = position && name('last_event_id', position)) {
-    const parts = [names, 'format=json&heartbeat=event', start];
+    const parts = [names, 'format=json&heartbeat=event', this.slowReader && `slow_reader=${this.slowReader}`, start];
     return `${this.server}/topics?${parts.filter(Boolean).join('&')}`;
   }
 
@@ -444,7 +447,7 @@ class Site {
     this.#lastTick = this.#heardAt = Date.now();
     this.#ticker = setInterval(() => this.#tick(), TICK);
     if (!this.#isShared) return this.#lead();
-    this.#channel = new BroadcastChannel(NAME + this.server);
+    this.#channel = new BroadcastChannel(NAME + this.key);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#locks = navigator.locks;
     if (!this.#locks) return this.#begin();
@@ -580,7 +583,7 @@ class Site {
   }
 
   #lockOf(tab) {
-    return NAME + this.server + tab;
+    return NAME + this.key + tab;
   }
 
   #lead() {

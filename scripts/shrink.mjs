@@ -25,6 +25,7 @@ import { exportsOf, functionsOf, importsOf, keepExports, nameFunctions, rename }
 const ENTRIES = [
   { module: undefined, call: 'hydrate' },
   { module: 'compare', call: 'hydrate_compare' },
+  { module: 'quotes', call: 'hydrate_quotes' },
 ];
 
 /** Scripts that readers are to copy: they keep their comments. */

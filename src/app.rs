@@ -18,10 +18,10 @@ pub mod page;
 pub mod page_text;
 pub mod pages;
 pub mod publishing;
+pub mod quotes;
 pub mod snippets;
 pub mod texts;
 
-use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -32,13 +32,16 @@ use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::{Page, SitePages};
-use page_text::{ComparePageData, ComparePageText, LivePageData, PageText};
+use page_text::{
+    ComparePageData, ComparePageText, LivePageData, PageText, QuotesPageData, QuotesPageText,
+};
 use pages::chat::{ChatDoorPage, ChatPage};
 use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
 use pages::older::OlderPage;
 use pages::problem::ProblemPage;
+use pages::quotes::QuotesPage;
 use pages::topics::TopicsPage;
 use texts::Texts;
 use texts::chat::ChatTexts;
@@ -90,6 +93,20 @@ pub fn document(
             )
                 .into_any()
         }
+        Page::Quotes(_) => {
+            let description =
+                view! { <meta name="description" content=texts.quotes_document.lede() /> };
+            let style = view! { <link rel="stylesheet" href="/quotes.css" /> };
+            let entry = EntryPoint::Quotes;
+            (
+                description,
+                style,
+                // The glue imports it.
+                view! { <link rel="modulepreload" href="/fairwind.js" /> },
+                view! { <EntryScripts entry folder modules /> },
+            )
+                .into_any()
+        }
         Page::ChatDoor(_) => view! { <link rel="stylesheet" href="/chat.css" /> }.into_any(),
         Page::Chat(_) => view! {
             <link rel="stylesheet" href="/chat.css" />
@@ -100,7 +117,7 @@ pub fn document(
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
-        Page::Live(data) => (Some(Either::Left(live(data, texts))), None),
+        Page::Live(data) => (Some(live(data, texts).into_any()), None),
         Page::Older(page) => (None, Some(view! { <OlderPage page texts /> }.into_any())),
         Page::Topics(list) => (None, Some(view! { <TopicsPage list texts /> }.into_any())),
         Page::Help { origin, refusal } => (
@@ -109,7 +126,11 @@ pub fn document(
         ),
         Page::Compare(page) => {
             provide_context(ComparePageData { page, texts });
-            (Some(Either::Right(CompareApp())), None)
+            (Some(CompareApp().into_any()), None)
+        }
+        Page::Quotes(page) => {
+            provide_context(QuotesPageData { page, texts });
+            (Some(QuotesApp().into_any()), None)
         }
         Page::ChatDoor(door) => (None, Some(view! { <ChatDoorPage door texts /> }.into_any())),
         Page::Chat(room) => (None, Some(view! { <ChatPage room texts /> }.into_any())),
@@ -146,6 +167,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Topics(_) => titled(texts.site.topics()),
         Page::Help { .. } => titled(texts.site.help()),
         Page::Compare(_) => titled(texts.compare_document.title()),
+        Page::Quotes(_) => titled(texts.quotes_document.title()),
         Page::ChatDoor(_) => titled(ChatTexts::of(texts.locale).title()),
         Page::Chat(room) => titled(&room.room),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
@@ -181,6 +203,13 @@ pub fn CompareApp() -> impl IntoView {
     let ComparePageText(page) =
         SharedValue::new_str(|| ComparePageText(use_context())).into_inner();
     page.map(|ComparePageData { page, texts }| view! { <ComparePage page texts /> })
+}
+
+/// What the browser hydrates of the page of quotes, which has an entry point of its own too.
+#[component]
+pub fn QuotesApp() -> impl IntoView {
+    let QuotesPageText(page) = SharedValue::new_str(|| QuotesPageText(use_context())).into_inner();
+    page.map(|QuotesPageData { page, texts }| view! { <QuotesPage page texts /> })
 }
 
 /// What stands in the head of every document.

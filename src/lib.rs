@@ -58,3 +58,13 @@ pub fn hydrate_compare() {
     }
     leptos::mount::hydrate_body(app::CompareApp);
 }
+
+/// The same for the page of quotes.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate_quotes() {
+    if cfg!(debug_assertions) {
+        console_error_panic_hook::set_once();
+    }
+    leptos::mount::hydrate_body(app::QuotesApp);
+}

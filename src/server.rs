@@ -9,6 +9,7 @@
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `direct_publish` is the short way to
 //!   one of them; `state` is what routes share
 //! * `comparisons`: what the page that compares an EventSource with a WebSocket has at the server
+//! * `slow_readers`: what a slow reader sees under each policy, for the page of quotes
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -29,6 +30,7 @@ mod ops;
 mod router;
 mod routes;
 mod site;
+mod slow_readers;
 mod state;
 mod stream;
 
@@ -61,6 +63,7 @@ use self::ops::{notices, signals, telemetry};
 use self::settings::{Settings, log_command, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
+use crate::feeds::quotes::Quotes;
 use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Hub;
 use crate::hub::log::disk::DiskLog;
@@ -190,6 +193,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Server {
     settings: Settings,
     hub: Hub,
+    quotes: Option<Arc<Quotes>>,
     feeds: Vec<Arc<dyn Feed>>,
     schedule: Option<Schedule>,
     streams: StreamRegistry,
@@ -208,11 +212,13 @@ impl Server {
     /// When the certificate or its key, or the file of quotes, cannot be used, or the log cannot be opened.
     pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
-        let feeds = settings.feeds(settings.quotes()?.as_ref());
+        let quotes = settings.quotes()?;
+        let feeds = settings.feeds(quotes.as_ref());
         let (hub, schedule) = open_hub(&settings).await?;
         Ok(Self {
             hub,
             schedule,
+            quotes,
             feeds,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
@@ -300,6 +306,8 @@ impl Server {
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
             has_chat: settings.has_chat(),
+            quotes: self.quotes.clone(),
+            slow_readers: slow_readers::places(),
             comparisons: settings
                 .has_comparisons()
                 .then(|| Comparisons::new(self.shutdown.clone())),

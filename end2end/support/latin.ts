@@ -5,7 +5,7 @@ const TERMS = new Set(
   ('Fairwind kitchen curl JavaScript Python JSON Lines readyState CONNECTING OPEN CLOSED UTC KiB MiB HTTP HTTPS URL POST DELETE ' +
     'EventSource Cookie ID If-Match type news two words word message topic gap NAME topics earliest last_event_id fairwind_token ' +
     'WebSocket GET RFC WHATWG HTML MDN CORS Origin withCredentials Last-Event-ID retry Upgrade TLS CONNECT Edge Internet Explorer ' +
-    'UTF- fetch ping ms tea Enter Shift').split(' '),
+    'UTF- fetch ping ms tea Enter Shift latest AAPL').split(' '),
 );
 
 /** What is not written by Fairwind, or is the same in every language: data, names of topics, commands, other languages. */

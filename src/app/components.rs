@@ -14,6 +14,7 @@ pub mod message_log;
 pub mod message_row;
 pub mod programs;
 pub mod publish_form;
+pub mod quotes;
 pub mod stat;
 pub mod terminal_panel;
 pub mod topic_header;

@@ -13,6 +13,8 @@
 //!
 //! The page that compares an EventSource with a WebSocket has a seam of its own: [`compare`], and behind it `compare_client`.
 //!
+//! The page of quotes has one too: [`quotes`], and behind it `quotes_client`, which uses `client`.
+//!
 //! Leaves the states to [`super::connection`], the list to [`super::log_buffer`], how often it is rendered to
 //! [`super::pace`], and every browser API to `browser`.
 
@@ -32,8 +34,11 @@ use crate::browser::json::Object;
 #[cfg(feature = "hydrate")]
 use crate::protocol::page::Refusal;
 use crate::protocol::page::{TopicPage, start_of};
+#[cfg(not(feature = "hydrate"))]
+use crate::protocol::quotes::QuotesPage;
 
 pub mod compare;
+pub mod quotes;
 
 #[cfg(feature = "hydrate")]
 mod client;
@@ -46,10 +51,14 @@ mod log_feed;
 #[cfg(feature = "hydrate")]
 mod publisher;
 #[cfg(feature = "hydrate")]
+mod quotes_client;
+#[cfg(feature = "hydrate")]
 mod subscription;
 
 #[cfg(feature = "hydrate")]
 use compare_client::connect as connect_comparison;
+#[cfg(feature = "hydrate")]
+use quotes_client::connect as connect_quotes;
 #[cfg(feature = "hydrate")]
 use subscription::connect;
 
@@ -259,6 +268,10 @@ pub fn site_links() -> String {
 /// On the server nothing happens after rendering.
 #[cfg(not(feature = "hydrate"))]
 fn connect_comparison(_comparison: compare::Comparison, _id: &str) {}
+
+/// On the server nothing happens after rendering.
+#[cfg(not(feature = "hydrate"))]
+fn connect_quotes(_quotes: quotes::Quotes, _page: &QuotesPage) {}
 
 /// On the server nothing happens after rendering.
 #[cfg(not(feature = "hydrate"))]

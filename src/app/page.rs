@@ -6,6 +6,7 @@ use super::pages::topics::TopicList;
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
 use crate::protocol::page::{PageData, Refusal, TopicPage};
+use crate::protocol::quotes::{QUOTES_PATH, QuotesPage};
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// A page and what is on it.
@@ -26,6 +27,8 @@ pub enum Page {
     },
     /// An EventSource beside a WebSocket.
     Compare(ComparePage),
+    /// Prices.
+    Quotes(QuotesPage),
     /// The way to a chat room.
     ChatDoor(ChatDoor),
     /// A chat room.
@@ -39,6 +42,8 @@ pub enum Page {
 pub struct SitePages {
     /// The clock's.
     pub clock: bool,
+    /// That of quotes.
+    pub quotes: bool,
     /// That of comparisons.
     pub comparisons: bool,
     /// Those of chat rooms.
@@ -53,6 +58,7 @@ impl Page {
             Self::Topics(_) => Some(TOPICS_PATH),
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
+            Self::Quotes(_) => Some(QUOTES_PATH),
             Self::ChatDoor(_) => Some(CHAT_PATH),
             Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Chat(_) | Self::Problem(_) => {
                 None

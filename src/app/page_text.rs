@@ -7,13 +7,14 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use super::texts::{
-    ClockTexts, CompareDocumentTexts, CompareTexts, LiveTexts, ProblemSentences, SiteTexts, Texts,
-    TopicTexts,
+    ClockTexts, CompareDocumentTexts, CompareTexts, LiveTexts, ProblemSentences,
+    QuotesDocumentTexts, QuotesTexts, SiteTexts, Texts, TopicTexts,
 };
 use crate::protocol::compare::ComparePage;
 use crate::protocol::event::{Event, EventId, EventType};
 use crate::protocol::locale::Locale;
 use crate::protocol::page::{PageData, PageEvent, Refusal, TopicPage};
+use crate::protocol::quotes::{QuotesPage, SymbolPage};
 
 /// A page's data and what the page says, as text; or none if the text was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,19 @@ pub struct ComparePageText(pub Option<ComparePageData>);
 pub struct ComparePageData {
     /// What it is rendered with.
     pub page: ComparePage,
+    /// What it says.
+    pub texts: &'static Texts,
+}
+
+/// What the page of quotes is rendered with and what it says, as text; or none if the text was none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotesPageText(pub Option<QuotesPageData>);
+
+/// What the page of quotes is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotesPageData {
+    /// What it is rendered with.
+    pub page: QuotesPage,
     /// What it says.
     pub texts: &'static Texts,
 }
@@ -106,6 +120,39 @@ impl Display for ComparePageText {
     }
 }
 
+impl Display for QuotesPageText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(QuotesPageData { page, texts }) = &self.0 else {
+            return Ok(());
+        };
+        write_number(f, u8::from(texts.locale == Locale::Chinese))?;
+        write_text(f, texts.site.lines())?;
+        write_text(f, texts.live.lines())?;
+        write_text(f, texts.quotes.lines())?;
+        write_text(f, texts.problems.lines())?;
+        write_text(f, &page.origin)?;
+        write_number(f, u8::from(page.is_simulated))?;
+        write_text(f, &page.last_event_id)?;
+        write_text(f, &page.charted)?;
+        write_text(f, &page.symbols.join(" "))?;
+        write_prices(f, &page.chart)?;
+        for row in &page.rows {
+            write_text(f, &row.symbol)?;
+            write_number(f, row.change)?;
+            write_prices(f, &row.history)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for QuotesPageText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(read_quotes(&mut Reader { rest: text })))
+    }
+}
+
 impl FromStr for ComparePageText {
     type Err = Infallible;
 
@@ -164,6 +211,60 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: impl Display) -> fmt::Result
     write_text(f, &number.to_string())
 }
 
+/// Times and prices one after the other, each less the one before it: most are short then.
+fn write_prices(f: &mut fmt::Formatter<'_>, prices: &[(u64, i64)]) -> fmt::Result {
+    let mut text = String::new();
+    let (mut at_before, mut price_before) = (0, 0);
+    for (at, price) in prices {
+        // In the order of their times.
+        text.push_str(&format!(
+            "{} {} ",
+            at.saturating_sub(at_before),
+            price - price_before
+        ));
+        (at_before, price_before) = (*at, *price);
+    }
+    write_text(f, text.trim_end())
+}
+
+fn read_quotes(reader: &mut Reader<'_>) -> Option<QuotesPageData> {
+    let locale = reader.locale()?;
+    let site = SiteTexts::from_lines(reader.lasting_text()?);
+    let live = LiveTexts::from_lines(reader.lasting_text()?);
+    let quotes = QuotesTexts::from_lines(reader.lasting_text()?);
+    let problems = ProblemSentences::from_lines(reader.lasting_text()?);
+    let origin = reader.text()?;
+    let is_simulated = reader.number::<usize>()? != 0;
+    let last_event_id = reader.text()?;
+    let charted = reader.text()?;
+    let symbols = reader.text()?.split(' ').map(str::to_owned).collect();
+    let chart = reader.prices()?;
+    let mut rows = Vec::new();
+    while !reader.rest.is_empty() {
+        rows.push(SymbolPage {
+            symbol: reader.text()?,
+            change: reader.number()?,
+            history: reader.prices()?,
+        });
+    }
+    let page = QuotesPage {
+        origin,
+        is_simulated,
+        last_event_id,
+        symbols,
+        rows,
+        charted,
+        chart,
+    };
+    // A browser reads one page, whose texts live as long as the page does.
+    let texts = Box::leak(Box::new(Texts {
+        live,
+        quotes,
+        ..texts_of_page(locale, site, problems)
+    }));
+    Some(QuotesPageData { page, texts })
+}
+
 fn read_comparison(reader: &mut Reader<'_>) -> Option<ComparePageData> {
     let locale = reader.locale()?;
     let site = SiteTexts::from_lines(reader.lasting_text()?);
@@ -192,6 +293,8 @@ fn texts_of_page(locale: Locale, site: SiteTexts, problems: ProblemSentences) ->
         topic: TopicTexts::from_lines(""),
         compare: CompareTexts::from_lines(""),
         compare_document: CompareDocumentTexts::from_lines(""),
+        quotes: QuotesTexts::from_lines(""),
+        quotes_document: QuotesDocumentTexts::from_lines(""),
     }
 }
 
@@ -292,6 +395,20 @@ impl Reader<'_> {
         })
     }
 
+    /// What [`write_prices`] has written.
+    fn prices(&mut self) -> Option<Vec<(u64, i64)>> {
+        let text = self.text()?;
+        let mut words = text.split_ascii_whitespace();
+        let mut prices = Vec::new();
+        let (mut at, mut price) = (0_u64, 0_i64);
+        while let Some(word) = words.next() {
+            at = at.checked_add(word.parse().ok()?)?;
+            price = price.checked_add(words.next()?.parse().ok()?)?;
+            prices.push((at, price));
+        }
+        Some(prices)
+    }
+
     fn number<N: FromStr>(&mut self) -> Option<N> {
         self.text()?.parse().ok()
     }
@@ -349,6 +466,8 @@ mod tests {
         let mut texts = *Texts::of(locale);
         texts.compare = CompareTexts::from_lines("");
         texts.compare_document = CompareDocumentTexts::from_lines("");
+        texts.quotes = QuotesTexts::from_lines("");
+        texts.quotes_document = QuotesDocumentTexts::from_lines("");
         if is_clock {
             texts.topic = TopicTexts::from_lines("");
         } else {
@@ -381,6 +500,37 @@ mod tests {
             assert_eq!(data.to_string().parse(), Ok(data));
         }
         assert_eq!("".parse(), Ok(ComparePageText(None)));
+    }
+
+    #[test]
+    fn the_page_of_quotes_comes_back() {
+        for locale in Locale::ALL {
+            let all = Texts::of(locale);
+            let prices = vec![(1_795_751_040, 2_275_000), (1_795_751_055, 2_274_900)];
+            let row = |symbol: &str, history| SymbolPage {
+                symbol: symbol.to_owned(),
+                change: -12_500,
+                history,
+            };
+            let page = QuotesPage {
+                origin: "http://127.0.0.1:8080".to_owned(),
+                is_simulated: locale == Locale::English,
+                last_event_id: "#a-3".to_owned(),
+                symbols: vec!["AAPL".to_owned(), "BRK.B".to_owned()],
+                rows: vec![row("AAPL", prices.clone()), row("BRK.B", Vec::new())],
+                charted: "AAPL".to_owned(),
+                chart: prices,
+            };
+            let texts = Texts {
+                live: all.live,
+                quotes: all.quotes,
+                ..texts_of_page(locale, all.site, all.problems)
+            };
+            let texts = Box::leak(Box::new(texts));
+            let data = QuotesPageText(Some(QuotesPageData { page, texts }));
+            assert_eq!(data.to_string().parse(), Ok(data));
+        }
+        assert_eq!("".parse(), Ok(QuotesPageText(None)));
     }
 
     #[test]

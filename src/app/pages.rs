@@ -6,4 +6,5 @@ pub mod help;
 pub mod live;
 pub mod older;
 pub mod problem;
+pub mod quotes;
 pub mod topics;

@@ -32,6 +32,7 @@ pub mod help;
 mod live;
 pub mod older;
 pub mod problems;
+pub mod quotes;
 mod site;
 mod topic;
 pub mod topics;
@@ -40,6 +41,7 @@ pub use clock::ClockTexts;
 pub use compare::{CompareDocumentTexts, CompareTexts};
 pub use live::LiveTexts;
 pub use problems::ProblemSentences;
+pub use quotes::{QuotesDocumentTexts, QuotesTexts};
 pub use site::{NAME, SiteTexts};
 pub use topic::TopicTexts;
 
@@ -66,6 +68,10 @@ pub struct Texts {
     pub compare: CompareTexts,
     /// What never changes there.
     pub compare_document: CompareDocumentTexts,
+    /// What changes on the page of quotes.
+    pub quotes: QuotesTexts,
+    /// What never changes there.
+    pub quotes_document: QuotesDocumentTexts,
     /// What a refusal means, by its code.
     pub problems: ProblemSentences,
 }
@@ -91,6 +97,8 @@ impl Texts {
             topic: TopicTexts::of(locale),
             compare: CompareTexts::of(locale),
             compare_document: CompareDocumentTexts::of(locale),
+            quotes: QuotesTexts::of(locale),
+            quotes_document: QuotesDocumentTexts::of(locale),
             problems: ProblemSentences::of(locale),
         }
     }
@@ -297,6 +305,8 @@ mod tests {
             texts.topic.lines(),
             texts.compare.lines(),
             texts.compare_document.lines(),
+            texts.quotes.lines(),
+            texts.quotes_document.lines(),
             texts.problems.lines(),
             ChatTexts::of(locale).lines(),
             HeadTexts::of(locale).lines(),

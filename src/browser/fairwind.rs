@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use js_sys::{Promise, Reflect};
+use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -14,7 +14,7 @@ use super::json::Object;
 extern "C" {
     type Handle;
 
-    fn subscribe(topic: &str, listener: &js_sys::Object, options: &js_sys::Object) -> Handle;
+    fn subscribe(topics: &JsValue, listener: &js_sys::Object, options: &js_sys::Object) -> Handle;
 
     #[wasm_bindgen(method)]
     fn close(this: &Handle);
@@ -25,7 +25,41 @@ extern "C" {
     fn publish(topic: &str, data: &str, options: &js_sys::Object) -> Promise;
 }
 
-/// A subscription to a topic. Dropping it ends it, and no callback runs afterwards.
+/// What a subscription is to. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    topics: JsValue,
+    /// Whether the number of subscribers is told.
+    consumers: bool,
+    /// What happens if the reader is too slow; undefined for the server's own policy.
+    slow_reader: JsValue,
+}
+
+impl Wanted {
+    /// A topic, and the number of its subscribers.
+    pub(crate) fn topic(topic: &str) -> Self {
+        Self {
+            topics: JsValue::from_str(topic),
+            consumers: true,
+            slow_reader: JsValue::UNDEFINED,
+        }
+    }
+
+    /// The newest events of topics: a reader that is too slow goes on with those.
+    pub(crate) fn newest_of(topics: &[String]) -> Self {
+        let topics: Array = topics
+            .iter()
+            .map(|topic| JsValue::from_str(topic))
+            .collect();
+        Self {
+            topics: topics.into(),
+            consumers: false,
+            slow_reader: JsValue::from_str("latest"),
+        }
+    }
+}
+
+/// A subscription. Dropping it ends it, and no callback runs afterwards.
 pub(crate) struct Subscription {
     handle: Handle,
     listener: js_sys::Object,
@@ -36,10 +70,10 @@ pub(crate) struct Subscription {
 const NEWS: &str = "news";
 
 impl Subscription {
-    /// Subscribes to a topic and the number of its subscribers, from an id on. What is reported are objects of the script's:
+    /// Subscribes, from an id on. What is reported are objects of the script's:
     /// `news`, as `fairwind.d.ts` describes it.
     pub(crate) fn open(
-        topic: &str,
+        wanted: &Wanted,
         from: &str,
         mut on_news: impl FnMut(&Object) + 'static,
     ) -> Self {
@@ -47,10 +81,11 @@ impl Subscription {
         let listener = object([(NEWS, callback.as_ref())]);
         let options = object([
             ("from", &JsValue::from_str(from)),
-            ("consumers", &JsValue::TRUE),
+            ("consumers", &JsValue::from_bool(wanted.consumers)),
+            ("slowReader", &wanted.slow_reader),
         ]);
         Self {
-            handle: subscribe(topic, &listener, &options),
+            handle: subscribe(&wanted.topics, &listener, &options),
             listener,
             _callback: callback,
         }

@@ -25,6 +25,12 @@ impl Object {
         Self(self.member(member))
     }
 
+    /// The objects of a member that is a list; none if it is no list.
+    pub(crate) fn objects(&self, member: &str) -> Vec<Self> {
+        let list = self.member(member);
+        js_sys::Array::from(&list).iter().map(Self).collect()
+    }
+
     /// The text of a member; `None` if it is missing or no text.
     pub(crate) fn text(&self, member: &str) -> Option<String> {
         self.member(member).as_string()

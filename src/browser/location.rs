@@ -8,15 +8,30 @@ pub(crate) fn replace_parameter(name: &str, value: &str) {
     let _ = replace(name, value);
 }
 
+/// Gives a parameter of the query these values, in place of those that it has.
+pub(crate) fn replace_parameters(name: &str, values: &[String]) {
+    // As above.
+    let _ = change(|parameters| {
+        parameters.delete(name);
+        for value in values {
+            parameters.append(name, value);
+        }
+    });
+}
+
 fn replace(name: &str, value: &str) -> Result<(), JsValue> {
+    change(|parameters| match value {
+        "" => parameters.delete(name),
+        _ => parameters.set(name, value),
+    })
+}
+
+fn change(change: impl FnOnce(&web_sys::UrlSearchParams)) -> Result<(), JsValue> {
     let Some(window) = web_sys::window() else {
         return Ok(());
     };
     let url = web_sys::Url::new(&window.location().href()?)?;
-    match value {
-        "" => url.search_params().delete(name),
-        _ => url.search_params().set(name, value),
-    }
+    change(&url.search_params());
     let state = JsValue::NULL;
     window
         .history()?

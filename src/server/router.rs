@@ -18,12 +18,13 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::{assets, pages};
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::quotes::{QUOTES_PATH, SLOW_PATH};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, SCHEDULED_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
 use crate::server::routes::{
-    chat, clock, compare, health, language, metrics, scheduled, topic, topics,
+    chat, clock, compare, health, language, metrics, quotes, scheduled, topic, topics,
 };
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
@@ -71,6 +72,8 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
+        .route(QUOTES_PATH, get(quotes::page).fallback(wrong_method))
+        .route(SLOW_PATH, get(quotes::slow).fallback(wrong_method))
         .route(CHAT_PATH, get(chat::door).fallback(wrong_method))
         .route(&format!("{CHAT_PATH}/{{*room}}"), any(chat::room))
         .fallback(any(assets::file_or_not_found));

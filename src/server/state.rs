@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::feeds::quotes::Quotes;
 use crate::hub::Hub;
 use crate::hub::schedule::Schedule;
 use crate::server::auth::AccessPolicy;
@@ -43,6 +44,10 @@ pub(super) struct Shared {
     pub(super) has_clock: bool,
     /// Whether there are pages of chat rooms.
     pub(super) has_chat: bool,
+    /// What `/quotes` shows, if it is there.
+    pub(super) quotes: Option<Arc<Quotes>>,
+    /// Places of runs with slow readers.
+    pub(super) slow_readers: Shares,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
 }

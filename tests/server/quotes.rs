@@ -74,3 +74,73 @@ async fn a_feed_that_is_off_leaves_its_topics_to_others() {
     let answer = client::send_body(server.address, "POST", "/topics/quotes/AAPL", &[], b"1").await;
     assert_eq!(answer.status, 200);
 }
+
+#[tokio::test]
+async fn the_page_shows_the_chosen_symbols_and_wakes_the_feed() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::get(
+        server.address,
+        "/quotes?symbol=KO&symbol=V&symbol=%3Cb%3E&chart=V",
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+    let html = answer.text().await;
+    let rows: Vec<&str> = html
+        .match_indices("<tr data-symbol=\"")
+        .map(|(at, found)| {
+            html[at + found.len()..]
+                .split('"')
+                .next()
+                .unwrap_or_default()
+        })
+        .collect();
+    assert_eq!(rows, ["KO", "V"]);
+    assert!(html.contains("V, the last hour"));
+    assert!(!html.contains("<b>"));
+    assert!(
+        server.hub.totals().published > 2_000,
+        "the market woke and told its last hour"
+    );
+}
+
+#[tokio::test]
+async fn slow_readers_see_what_their_policies_say() {
+    let server = TestServer::start(&QUIET).await;
+    let answer = client::get(server.address, "/quotes/slow").await;
+    assert_eq!(answer.status, 200);
+    let seen: Value = serde_json::from_str(&answer.text().await).expect("JSON");
+    let published = seen["published"].as_u64().expect("a number");
+    let of = |policy: &str, member: &str| {
+        let mut readers = seen["readers"].as_array().expect("readers").iter();
+        let reader = readers.find(|reader| reader["policy"] == policy);
+        reader.expect("a reader")[member]
+            .as_u64()
+            .expect("a number")
+    };
+    assert!(of("disconnect", "received") >= published - 1, "{seen}");
+    assert_eq!(of("disconnect", "reconnects"), 1);
+    assert!(of("disconnect", "first_after_ms") > 3_000, "{seen}");
+    for policy in ["skip", "latest"] {
+        assert!((20..60).contains(&of(policy, "missed")), "{seen}");
+        assert!(of(policy, "first_after_ms") < 500, "{seen}");
+        assert_eq!(of(policy, "reconnects"), 0);
+    }
+    assert_eq!([of("skip", "gaps"), of("latest", "gaps")], [1, 0]);
+}
+
+#[tokio::test]
+async fn a_client_watches_a_bounded_number_of_slow_readers() {
+    let server = TestServer::start(&QUIET).await;
+    let watch = || tokio::spawn(client::get(server.address, "/quotes/slow"));
+    let running = [watch(), watch()];
+    let streams = async || client::get(server.address, "/metrics").await.text().await;
+    while !streams().await.contains("fairwind_subscribers 6\n") {
+        tokio::task::yield_now().await;
+    }
+    let refused = client::get(server.address, "/quotes/slow").await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("9"));
+    for run in running {
+        assert_eq!(run.await.expect("an answer").status, 200);
+    }
+}

@@ -10,6 +10,8 @@ use leptos::prelude::*;
 pub enum EntryPoint {
     /// The comparison of an EventSource with a WebSocket.
     Compare,
+    /// Quotes.
+    Quotes,
 }
 
 impl EntryPoint {
@@ -17,6 +19,7 @@ impl EntryPoint {
     const fn function(self) -> &'static str {
         match self {
             Self::Compare => "hydrate_compare",
+            Self::Quotes => "hydrate_quotes",
         }
     }
 
@@ -24,6 +27,7 @@ impl EntryPoint {
     pub const fn module(self) -> &'static str {
         match self {
             Self::Compare => "compare",
+            Self::Quotes => "quotes",
         }
     }
 }

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use super::{ConnectionSignals, refusal, set_if_changed, whole_seconds};
 use crate::app::connection::{Cause, Connection, Reason, Retry};
 use crate::browser::clock;
-use crate::browser::fairwind::Subscription;
+use crate::browser::fairwind::{Subscription, Wanted};
 use crate::browser::json::Object;
 use crate::browser::timer::Timeout;
 
@@ -31,7 +31,7 @@ pub(super) enum ClientEvent<'a> {
 pub(super) struct Client {
     this: Weak<Client>,
     signals: ConnectionSignals,
-    topic: String,
+    wanted: RefCell<Wanted>,
     on_event: Box<dyn Fn(ClientEvent<'_>)>,
     /// Where a new subscription begins.
     position: RefCell<String>,
@@ -47,14 +47,14 @@ impl Client {
     /// A client that has not subscribed yet.
     pub(super) fn new(
         signals: ConnectionSignals,
-        topic: String,
+        wanted: Wanted,
         position: String,
         on_event: Box<dyn Fn(ClientEvent<'_>)>,
     ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             signals,
-            topic,
+            wanted: RefCell::new(wanted),
             on_event,
             position: RefCell::new(position),
             connection: RefCell::new(signals.state.get_untracked()),
@@ -67,12 +67,28 @@ impl Client {
     /// Subscribes, from where it was.
     pub(super) fn connect(&self) {
         self.go_to(Connection::Connecting);
+        self.open();
+    }
+
+    /// Wants something else from now on. The subscription before it ends when the new one has begun, where it was.
+    pub(super) fn want(&self, wanted: Wanted) {
+        self.wanted.replace(wanted);
+        if !self.connection.borrow().is_over() {
+            self.open();
+        }
+    }
+
+    fn open(&self) {
         let this = Weak::clone(&self.this);
-        let subscription = Subscription::open(&self.topic, &self.position.borrow(), move |news| {
-            if let Some(client) = this.upgrade() {
-                client.hear(news);
-            }
-        });
+        let subscription = Subscription::open(
+            &self.wanted.borrow(),
+            &self.position.borrow(),
+            move |news| {
+                if let Some(client) = this.upgrade() {
+                    client.hear(news);
+                }
+            },
+        );
         self.subscription.replace(Some(subscription));
     }
 

@@ -14,6 +14,7 @@ use super::log_feed::LogFeed;
 use super::{Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher};
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
+use crate::browser::fairwind::Wanted;
 use crate::browser::json::Object;
 use crate::browser::timer::Interval;
 use crate::browser::{clock, document, location};
@@ -66,7 +67,7 @@ impl Subscription {
                 stream_path: page.stream_path.clone(),
                 client: Client::new(
                     stream.connection,
-                    page.topic.clone(),
+                    Wanted::topic(&page.topic),
                     page.last_event_id.as_str().to_owned(),
                     Box::new(on_event),
                 ),

@@ -4,6 +4,7 @@ use super::{Texts, texts};
 use crate::app::page::SitePages;
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::quotes::QUOTES_PATH;
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// The product's name, which is the same in every language.
@@ -20,6 +21,8 @@ texts! {
         clock: "Clock", "时钟";
         /// Link to the list of topics, and that page's heading.
         topics: "Topics", "主题";
+        /// Link to the page of quotes.
+        quotes: "Quotes", "行情";
         /// Link to the page that compares an EventSource with a WebSocket.
         compare: "Compare", "对比";
         /// Link to the page that leads to chat rooms.
@@ -36,6 +39,7 @@ impl Texts {
         let links = [
             (pages.clock, CLOCK_PAGE_PATH, self.site.clock()),
             (true, TOPICS_PATH, self.site.topics()),
+            (pages.quotes, QUOTES_PATH, self.site.quotes()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
             (pages.chat, CHAT_PATH, self.site.chat()),
             (true, HELP_PATH, self.site.help()),
@@ -65,6 +69,7 @@ mod tests {
         let links = |current, clock, others| {
             let pages = SitePages {
                 clock,
+                quotes: clock,
                 comparisons: others,
                 chat: others,
             };

@@ -42,6 +42,14 @@ pub(crate) fn read<T: DeserializeOwned>(uri: &Uri, repeatable: &[&str]) -> Resul
     serde_html_form::from_str(query).map_err(wrong)
 }
 
+/// All parameters of this name.
+pub(crate) fn parameters(uri: &Uri, name: &str) -> Vec<String> {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    let named = pairs.into_iter().filter(|(known, _)| known == name);
+    named.map(|(_, value)| value).collect()
+}
+
 /// The first parameter of this name; `None` if there is none, or the query cannot be read.
 pub(crate) fn parameter(uri: &Uri, name: &str) -> Option<String> {
     let pairs: Vec<(String, String)> =

@@ -25,12 +25,15 @@ use crate::app::page::{Page, SitePages};
 use crate::app::pages::chat::{ChatDoor, ChatRoom};
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
-use crate::hub;
+use crate::app::quotes::{CHART_STEP, SPARK_STEP, Series, Tick, seconds_since_1970};
+use crate::feeds::quotes::Quotes;
 use crate::hub::topic::Topic;
+use crate::hub::{self, HistoryQuery};
 use crate::protocol::compare::ComparePage;
 use crate::protocol::event::EventId;
 use crate::protocol::locale::Locale;
 use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
+use crate::protocol::quotes::{CHART, Quote, QuotesPage, SYMBOL, SymbolPage, ten_thousandths};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
 use crate::server::http::client_address::is_trusted;
@@ -41,6 +44,14 @@ use crate::server::state::AppState;
 
 /// How many of the newest events a page is rendered with: about as many as fit on a wide screen.
 const RENDERED_EVENTS: usize = 20;
+
+/// The symbols that the page of quotes shows to a reader who has not chosen any.
+const CHOSEN_FIRST: [&str; 8] = [
+    "AAPL", "AMZN", "GOOGL", "JPM", "META", "MSFT", "NVDA", "TSLA",
+];
+
+/// How many of a symbol's prices that page reads: one in four seconds is more than an hour.
+const MAX_TICKS: usize = 1_000;
 
 /// What a page takes until its reader has taken it, in bytes: a few hundred KiB at most, and its compression.
 pub(crate) const PAGE_BYTES: usize = 512 * 1_024;
@@ -198,6 +209,91 @@ pub(crate) async fn chat_room(
     Ok(ok(state, held, Page::Chat(room), parts).await)
 }
 
+/// The page of quotes: the symbols that the query names, or some.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn quotes(
+    state: &AppState,
+    quotes: &Quotes,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
+    let page = quotes_page(state, quotes, parts);
+    let locale = language::of(&parts.headers);
+    Ok(render(state, StatusCode::OK, held, Page::Quotes(page), locale).await)
+}
+
+fn quotes_page(state: &AppState, quotes: &Quotes, parts: &Parts) -> QuotesPage {
+    let symbols: Vec<String> = quotes.symbols().map(str::to_owned).collect();
+    let wanted = query::parameters(&parts.uri, SYMBOL);
+    let chosen = |is_chosen: &dyn Fn(&str) -> bool| -> Vec<&String> {
+        let mut all = symbols.iter();
+        all.by_ref().filter(|symbol| is_chosen(symbol)).collect()
+    };
+    let mut shown = chosen(&|symbol| wanted.iter().any(|wanted| wanted == symbol));
+    if shown.is_empty() {
+        shown = chosen(&|symbol| CHOSEN_FIRST.contains(&symbol));
+    }
+    if shown.is_empty() {
+        shown = symbols.iter().take(CHOSEN_FIRST.len()).collect();
+    }
+    let charted = query::parameter(&parts.uri, CHART)
+        .filter(|chart| symbols.contains(chart))
+        .or_else(|| shown.first().map(|symbol| (*symbol).clone()))
+        .unwrap_or_default();
+    // Before the prices are read, so that none is missing between them and the stream.
+    let last_event_id = state.hub.snapshot(&Topic::clock(), &HistoryQuery::newest());
+    let rows = shown.into_iter().map(|symbol| {
+        let ticks = ticks(state, quotes, symbol);
+        SymbolPage {
+            symbol: symbol.clone(),
+            change: ticks.last().map_or(0, |tick| tick.change),
+            history: series(SPARK_STEP, &ticks),
+        }
+    });
+    let rows = rows.collect();
+    let chart = series(CHART_STEP, &ticks(state, quotes, &charted));
+    QuotesPage {
+        origin: origin(state, parts),
+        is_simulated: quotes.is_simulated(),
+        last_event_id: last_event_id.last_event_id.to_string(),
+        symbols,
+        rows,
+        charted,
+        chart,
+    }
+}
+
+/// What is kept of a symbol's prices, oldest first.
+fn ticks(state: &AppState, quotes: &Quotes, symbol: &str) -> Vec<Tick> {
+    let wanted = hub::HistoryQuery {
+        count: MAX_TICKS,
+        ..HistoryQuery::newest()
+    };
+    let kept = quotes
+        .topic(symbol)
+        .map(|topic| state.hub.snapshot(topic, &wanted).events);
+    let ticks = kept.iter().flatten().filter_map(|entry| {
+        let quote: Quote = serde_json::from_str(&entry.event.data).ok()?;
+        Some(Tick {
+            at: seconds_since_1970(&quote.time)?,
+            price: ten_thousandths(quote.price),
+            change: ten_thousandths(quote.change),
+        })
+    });
+    ticks.collect()
+}
+
+fn series(step: u64, ticks: &[Tick]) -> Vec<(u64, i64)> {
+    let mut series = Series::new(step);
+    for tick in ticks {
+        series.push(tick.at, tick.price);
+    }
+    series.points().collect()
+}
+
 /// The list of topics, for a browser.
 pub(crate) async fn topics(
     state: &AppState,
@@ -282,6 +378,7 @@ async fn render(
     let options = state.site_config.leptos_options.clone();
     let pages = SitePages {
         clock: state.has_clock,
+        quotes: state.quotes.is_some(),
         comparisons: state.comparisons.is_some(),
         chat: state.has_chat,
     };
