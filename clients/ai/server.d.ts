@@ -17,7 +17,7 @@ export interface PublishOptions extends ServerOptions {
   private?: boolean;
   /** What arrives within so many milliseconds is one event: 50. */
   interval?: number;
-  /** What readers are told when the source fails. Errors may contain what they must not see, so it is a fixed sentence otherwise. */
+  /** The text that readers get when the source fails. An error may contain secrets, so the default is a fixed sentence. */
   onError?: (error: unknown) => string;
 }
 

@@ -8,7 +8,7 @@
 //
 // What arrives within `interval` is one event, since a server keeps a limited number of events for each topic. There is one request at
 // a time; while the server takes none, the source is not read. A request without a receipt is repeated; each event's own id is its
-// number, so that the server refuses one that it has. When the topic has been ended by anybody, the source is cancelled.
+// number, so that the server refuses one that it has. When another client ends the topic, the source is cancelled.
 
 import { AnswerError, authorization, passes, PATIENCE, readAnswer, refused, sleep, streamOf, topicUrl } from './topic.js';
 
@@ -98,8 +98,8 @@ function taken(topic) {
 }
 
 /**
- * Publishes event 0, so that the topic is there. Resolves to `false` if somebody else has. The idempotency key tells a repeated request
- * from another publisher's.
+ * Publishes event 0, so that the topic is there. Resolves to `false` if another publisher has begun it. The
+ * idempotency key distinguishes a repeated request from another publisher's.
  *
  * @param {string} topic
  * @param {import('./server.d.ts').PublishOptions} options
@@ -183,7 +183,7 @@ async function publish(topic, source, options) {
     reader?.cancel().catch(() => {});
     if (error === STOPPED) return { outcome: 'stopped' };
     if (!(error instanceof AnswerError && error.code === 'unreachable')) {
-      // Its readers learn of it, if the server takes it.
+      // So that its readers do not wait; the server may refuse this too.
       await post({ type: 'failed' }, onError(error))
         .then(() => end(topic, options))
         .catch(() => {});

@@ -120,7 +120,7 @@ for (const version of /** @type {const} */ (['ai', 'ai-6'])) {
       assert.deepEqual(reloaded.chunks, page.chunks);
     });
 
-    test('a server without a log on disk that is started again: the page is told that a part is missing, and what to do', async (test) => {
+    test('a server without a log on disk that is started again: the chat has an error that says what is missing and what to do', async (test) => {
       const { fairwind, chat, model } = await setUp(sdk, test);
       const page = openPage(sdk, { chat, fairwind });
       const asked = page.sendMessage(question);
@@ -262,7 +262,7 @@ for (const version of /** @type {const} */ (['ai', 'ai-6'])) {
       assert.equal(reloaded.status, 'ready');
     });
 
-    test('a chat server that cannot reach Fairwind does not ask the model, and the page is told', async (test) => {
+    test('a chat server that cannot reach Fairwind does not ask the model, and the chat has an error that says so', async (test) => {
       const { fairwind } = await setUp(sdk, test);
       await fairwind.kill();
       const chat = await ChatServer.start(test, sdk, { server: fairwind.url, patience: 200 });

@@ -116,7 +116,7 @@ test('a source that fails: readers get what came before, and the text that onErr
   await assert.rejects(all(read), (error) => hasCode(error, 'failed') && String(error).endsWith('for readers: quota'));
 });
 
-test('an event that is larger than the server takes: readers learn that the answer broke off', async (test) => {
+test('an event that is larger than the server takes fails the answer, for its readers too', async (test) => {
   const fairwind = await Fairwind.start(test, '--max-body', '4KiB');
   const source = new Source();
   const { topic, done } = await publishAnswer(source.stream, { server: fairwind.url });

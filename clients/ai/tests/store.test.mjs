@@ -49,13 +49,13 @@ async function ofMemory() {
 
 for (const [name, create] of /** @type {const} */ ([['Fairwind', ofFairwind], ['resumable-stream', ofMemory]])) {
   describe(`the interface of resumable-stream, by ${name}`, () => {
-    test('a stream that nobody has begun does not exist', async (test) => {
+    test('a stream that has not begun does not exist', async (test) => {
       const context = await create(test);
       assert.equal(await context.hasExistingStream('one'), null);
       assert.equal(await context.resumeExistingStream('one'), undefined);
     });
 
-    test('a stream is read by the one that began it, and from its beginning by those that resume it', async (test) => {
+    test('a stream is read by the request that began it, and from its beginning by requests that resume it', async (test) => {
       const context = await create(test);
       const source = new Source();
       const first = await context.createNewResumableStream('one', () => source.stream);
@@ -106,7 +106,7 @@ for (const [name, create] of /** @type {const} */ ([['Fairwind', ofFairwind], ['
       assert.equal(made, 1);
     });
 
-    test('a stream that nobody reads is completed', async (test) => {
+    test('a stream without a reader is completed', async (test) => {
       const context = await create(test);
       const source = new Source();
       await context.createNewResumableStream('one', () => source.stream);

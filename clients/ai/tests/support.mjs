@@ -1,5 +1,5 @@
 // What the tests of this package are made of: a Fairwind server that can be killed and started again, a proxy before it, a model that says
-// what the test tells it to, a chat server in Node that publishes its answers, and pages. For each version of the AI SDK, the package is
+// what the test gives it, a chat server in Node that publishes its answers, and pages. For each version of the AI SDK, the package is
 // the one that `npm pack` makes.
 
 import assert from 'node:assert/strict';
@@ -127,7 +127,7 @@ export async function load(test, version) {
   return import(pathToFileURL(all).href);
 }
 
-/** A model that says what the test tells it to, one answer at a time. */
+/** A model that says what the test gives it, one answer at a time. */
 export class Model {
   /** How often it was asked, and whether its last answer was aborted. */
   asked = 0;
@@ -327,7 +327,7 @@ export function openPage({ ai, page }, { chat, fairwind, messages = [], patience
 /** A connection between two programs that can be cut and held. */
 export class Proxy {
   url = '';
-  /** How many of the next responses are lost: the server has done what was asked, and the client does not learn of it. */
+  /** How many of the next responses are lost: the server has processed the request, and its client gets no response. */
   lose = 0;
   /** @type {Set<import('node:net').Socket>} */
   #clients = new Set();
