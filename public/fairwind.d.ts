@@ -40,6 +40,16 @@ export interface Consumers {
   consumers: number;
 }
 
+/** Who is present in a topic: the names that subscribers gave with `as`. First `present`, then what changes. */
+export interface Presence {
+  kind: 'presence';
+  topic: string;
+  /** All names, by which what was known before is replaced. */
+  present?: string[];
+  joined?: string[];
+  left?: string[];
+}
+
 /** A problem document (RFC 9457), as far as the server gave one. */
 export interface Problem {
   /** The HTTP status. */
@@ -82,8 +92,10 @@ export interface Listener {
   state?(state: State): void;
   /** With this, the server is asked for the number of subscribers of each topic. */
   consumers?(consumers: Consumers): void;
+  /** With this, the server is asked who is present in each topic. */
+  presence?(presence: Presence): void;
   /** Everything, in the order in which it happens. */
-  news?(news: TopicEvent | Gap | End | Consumers | (State & { kind: 'state' })): void;
+  news?(news: TopicEvent | Gap | End | Consumers | Presence | (State & { kind: 'state' })): void;
 }
 
 export interface SubscribeOptions {
@@ -100,6 +112,8 @@ export interface SubscribeOptions {
   last?: number;
   /** Begin with what was published since then, or so long ago: `10m`. */
   since?: Date | string;
+  /** The name under which the page is present in its topics; empty for the name in its token. */
+  as?: string;
   /**
    * What the server does if this browser reads too slowly, in place of its own policy: `latest` for values of which only the newest
    * counts. Subscriptions with the same policy share a stream; those with another have one of their own.

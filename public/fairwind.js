@@ -153,10 +153,14 @@ class Subscription {
     this.#topics = topics;
     this.#match = match.map((pattern) => pattern.slice(0, -1));
     this.#listener = typeof listener === 'function' ? { event: listener } : listener;
+    const { server = home(), withCredentials = false, slowReader = '', from, last, since, as } = options;
     this.consumers = Boolean(this.#listener.consumers || options.consumers);
-    this.want = [...topics.map((topic) => name('topic', topic)), ...match.map((pattern) => name('match', pattern))].join('&');
-    if (!this.want) throw new TypeError('subscribe() needs a topic or a pattern');
-    const { server = home(), withCredentials = false, slowReader = '', from, last, since } = options;
+    const want = [...topics.map((topic) => name('topic', topic)), ...match.map((pattern) => name('match', pattern))];
+    if (!want.length) throw new TypeError('subscribe() needs a topic or a pattern');
+    // Each name goes with its topic, since other pages have other names elsewhere.
+    if (as !== undefined) want.push(...topics.map((topic) => name('name', `${topic}/${as}`)));
+    if (this.#listener.presence) want.push('presence=event');
+    this.want = want.join('&');
     this.position = from;
     if (last !== undefined) this.#start = name('last', last);
     if (since !== undefined) this.#start = name('since', since instanceof Date ? since.toISOString() : since);
@@ -192,7 +196,9 @@ class Subscription {
   join(names, at) {
     if (!this.want.split('&').every((wanted) => names.includes(wanted))) return;
     const isKnown = this.position?.startsWith('#') && epochOf(this.position) === epochOf(at);
-    if (!this.#start && (this.position === undefined || (isKnown && offsetOf(this.position) >= offsetOf(at)))) {
+    // Who is present, a page that joins later reads by itself.
+    const isReady = this.#hasJoined || !this.#listener.presence;
+    if (isReady && !this.#start && (this.position === undefined || (isKnown && offsetOf(this.position) >= offsetOf(at)))) {
       this.#reading?.abort();
       this.#reading = undefined;
       this.position ??= at;
@@ -248,6 +254,10 @@ class Subscription {
   }
 
   #give(item) {
+    if (item.kind === 'presence') {
+      if (this.#listener.presence && this.#concerns(item)) this.#tell(item);
+      return;
+    }
     const isNew = !this.position?.startsWith('#') || offsetOf(item.position) > offsetOf(this.position);
     if (isNew) this.position = item.position;
     if (item.kind !== 'event' || !this.#concerns(item)) return;
@@ -306,13 +316,11 @@ class Subscription {
           // Without an id the server had no place.
           isWhole ||= Boolean(item.position);
           if (item.position) this.#start = undefined;
-          if (item.kind === 'gap') {
-            this.position = item.position;
-            this.#tell(item);
-          } else if (item.kind === 'event') {
+          if (item.kind === 'event' || item.kind === 'presence') {
             this.#give(item);
           } else {
             this.position = item.position;
+            if (item.kind === 'gap') this.#tell(item);
           }
         }
         if (isStale() || !isWhole) continue;
@@ -737,7 +745,7 @@ class Site {
       if (source.readyState === EventSource.CLOSED) this.#probe();
       else this.#show({ state: 'reconnecting', retry: 'browser', cause: navigator.onLine ? undefined : 'offline' });
     };
-    for (const type of ['message', 'heartbeat', 'consumers', 'gap']) {
+    for (const type of ['message', 'heartbeat', 'consumers', 'presence', 'gap']) {
       source.addEventListener(type, ({ data, lastEventId }) => this.#heard(itemOf(type, data, lastEventId)));
     }
   }

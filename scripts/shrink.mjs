@@ -28,6 +28,9 @@ const ENTRIES = [
   { module: 'quotes', call: 'hydrate_quotes' },
 ];
 
+/** Scripts that readers are to copy: they keep their comments. */
+const TO_READ = new Set(['chat.js']);
+
 /** Names as this script gives them. esbuild gives none that begins with a dollar sign and a digit. */
 const SHORT = /^\$\d+$/;
 
@@ -53,7 +56,7 @@ if (!importsOf(built.wasm).every((name) => SHORT.test(name))) {
     rmSync(folder, { recursive: true });
   }
 }
-for (const file of readdirSync(site)) if (file.endsWith('.js')) minify(join(site, file));
+for (const file of readdirSync(site)) if (file.endsWith('.js') && !TO_READ.has(file)) minify(join(site, file));
 for (const file of readdirSync(site, { recursive: true })) compress(join(site, file));
 
 /** The module and its glue without what only `others`, the other entry points, reach. */

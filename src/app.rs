@@ -10,6 +10,7 @@ pub mod curl;
 pub mod examples;
 pub mod filter;
 pub mod json_text;
+pub mod links;
 pub mod live;
 pub mod log_buffer;
 pub mod pace;
@@ -34,6 +35,7 @@ use page::{Page, SitePages};
 use page_text::{
     ComparePageData, ComparePageText, LivePageData, PageText, QuotesPageData, QuotesPageText,
 };
+use pages::chat::{ChatDoorPage, ChatPage};
 use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
@@ -42,6 +44,7 @@ use pages::problem::ProblemPage;
 use pages::quotes::QuotesPage;
 use pages::topics::TopicsPage;
 use texts::Texts;
+use texts::chat::ChatTexts;
 use texts::head::{HeadTexts, titled};
 use texts::older::OlderTexts;
 use texts::problems::heading;
@@ -104,6 +107,13 @@ pub fn document(
             )
                 .into_any()
         }
+        Page::ChatDoor(_) => view! { <link rel="stylesheet" href="/chat.css" /> }.into_any(),
+        Page::Chat(_) => view! {
+            <link rel="stylesheet" href="/chat.css" />
+            <link rel="modulepreload" href="/fairwind.js" />
+            <script type="module" src="/chat.js"></script>
+        }
+        .into_any(),
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
@@ -122,6 +132,8 @@ pub fn document(
             provide_context(QuotesPageData { page, texts });
             (Some(QuotesApp().into_any()), None)
         }
+        Page::ChatDoor(door) => (None, Some(view! { <ChatDoorPage door texts /> }.into_any())),
+        Page::Chat(room) => (None, Some(view! { <ChatPage room texts /> }.into_any())),
         Page::Problem(problem) => (
             None,
             Some(view! { <ProblemPage problem texts /> }.into_any()),
@@ -156,6 +168,8 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Help { .. } => titled(texts.site.help()),
         Page::Compare(_) => titled(texts.compare_document.title()),
         Page::Quotes(_) => titled(texts.quotes_document.title()),
+        Page::ChatDoor(_) => titled(ChatTexts::of(texts.locale).title()),
+        Page::Chat(room) => titled(&room.room),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }

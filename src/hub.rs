@@ -11,7 +11,9 @@
 //! * `channel`: a topic, or a pattern with readers; its log is a `history` and a [`tail`]
 //! * [`retention`]: how much of the histories stays
 //! * `evicted_topics`, `idempotency`: what is remembered of forgotten topics, and of requests that may be repeated
+//! * [`schedule`]: publications for later
 //! * `elsewhere`: the subscribers of other hubs that share the log
+//! * [`presence`]: the names under which subscribers read
 //! * [`subscriber`]: a cursor into the logs of topics and patterns; [`visibility`]: which events it sees
 //! * [`watch`]: notification of changes
 //!
@@ -22,7 +24,8 @@
 //! # Locks
 //!
 //! All locks are blocking, held for short work and never across an await. They are taken in this order: the hub's state,
-//! retention's ranks, one channel's log, retention's list. Watchers are notified when none is held.
+//! retention's ranks, one channel's log, retention's list; and that of the presence when no other is held. Watchers are notified
+//! when none is held.
 
 mod answers;
 pub mod batch;
@@ -36,8 +39,10 @@ mod idempotency;
 pub mod log;
 pub mod pattern;
 pub mod position;
+pub mod presence;
 pub mod publish;
 pub mod retention;
+pub mod schedule;
 mod sequencer;
 pub mod subscriber;
 mod subscription;
@@ -64,7 +69,7 @@ use self::elsewhere::Elsewhere;
 pub use self::entry::Entry;
 use self::entry::UnsequencedEntry;
 use self::evicted_topics::EvictedTopics;
-use self::idempotency::{FirstResult, Idempotency};
+use self::idempotency::{FirstResult, Idempotency, KeyHash, NewKey};
 use self::log::memory::MemoryLog;
 use self::log::older::OlderEvents;
 use self::log::shared::{self, Follower, SharedLog};
@@ -74,6 +79,7 @@ use self::log::{
 };
 use self::pattern::PatternIndex;
 use self::position::{Epochs, Offset};
+use self::presence::Presence;
 use self::publish::{
     ExpectedNewest, IdempotencyKey, Preconditions, PublishError, PublishReceipt, PublishRequest,
 };
@@ -226,6 +232,7 @@ pub(crate) struct Shared {
     committed: AtomicU64,
     retention: Retention,
     answers: Answers,
+    presence: Presence,
     state: Mutex<State>,
 }
 
@@ -357,6 +364,36 @@ impl Hub {
             let _ = committed(commit).await;
         }
         let proposed = self.propose(log, topic, draft, &conditions);
+        self.staged(proposed)
+    }
+
+    /// Stages an event of the schedule, as [`Self::submit`] does. The log keeps the key with the event, so that a restart
+    /// finds out that it was published; the table of keys does not, which has no room for keys that cannot be repeated.
+    async fn submit_scheduled(
+        &self,
+        topic: &Topic,
+        publication: PublishRequest,
+        key: &IdempotencyKey,
+    ) -> Submitted {
+        let draft = UnsequencedEntry::new(publication);
+        let Order::Hub(log) = &self.0.order else {
+            // There is no schedule over such a log.
+            return Submitted(Progress::Staged {
+                answer: Err(closed().into()),
+                commit: None,
+            });
+        };
+        while let Some(commit) = self.wait_for_room(&**log) {
+            let _ = committed(commit).await;
+        }
+        let mut state = self.0.state.lock();
+        let proposed = self.propose_new(&**log, &mut state, topic, draft, &None, (None, Some(key)));
+        drop(state);
+        self.staged(proposed)
+    }
+
+    /// Wakes the readers that a proposal has reached.
+    fn staged(&self, proposed: Proposed<Result<PublishReceipt, PublishError>>) -> Submitted {
         if notify(proposed.reached) {
             // A writer thread was just woken, possibly on this core. Yield once so that it runs first: readers wait for it,
             // and what is published meanwhile goes out together.
@@ -501,8 +538,10 @@ impl Hub {
     }
 
     /// The topics that a reader may see, by name. `sees` says of each topic whether the reader may know of it, and if so,
-    /// whether it may see private events; a topic that has nothing but private events is not listed for others.
+    /// whether it may see private events; a topic that has nothing but private events is not listed for others. An
+    /// [unlisted](Topic::is_unlisted) one is listed for none.
     pub fn topics(&self, sees: impl Fn(&Topic) -> Option<bool>) -> Vec<TopicSummary> {
+        let sees = |topic: &Topic| sees(topic).filter(|_| !topic.is_unlisted());
         self.retain();
         let state = self.0.state.lock();
         let channels: Vec<_> = state.names.values().cloned().collect();
@@ -592,15 +631,19 @@ impl Hub {
         self.0.state.lock().let_go(&emptied, &self.0.retention);
     }
 
-    /// Retains whenever there is something to evict, until it is cancelled. A hub needs one such task; without it, it keeps
-    /// what has expired until its topic is used again.
+    /// Retains whenever there is something to evict, and lets the names leave whose subscribers have gone, until it is cancelled.
+    /// A hub needs one such task; without it, it keeps what has expired until its topic is used again, and names for ever.
     pub async fn keep_within_limits(self, cancelled: CancellationToken) {
-        while cancelled
-            .run_until_cancelled(self.0.retention.wait())
-            .await
-            .is_some()
-        {
-            self.retain();
+        let retaining = async {
+            loop {
+                self.0.retention.wait().await;
+                self.retain();
+            }
+        };
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = retaining => {}
+            () = self.let_names_leave() => {}
         }
     }
 
@@ -646,16 +689,30 @@ impl Hub {
                 Err(error) => return state.answer_after(true, Err(error)),
             }
         }
-        let checked = self.check(&mut state, topic, draft.publication(), &conditions.newest);
+        let key = (new_key, conditions.idempotency.as_ref());
+        self.propose_new(log, &mut state, topic, draft, &conditions.newest, key)
+    }
+
+    /// Checks an event that has not been published under its key, gives it the next offset, and stages it. The log keeps the
+    /// key, and the table of keys does if there is an entry for it.
+    fn propose_new(
+        &self,
+        log: &dyn Log,
+        state: &mut State,
+        topic: &Topic,
+        draft: UnsequencedEntry,
+        newest: &Option<ExpectedNewest>,
+        (new_key, key): (Option<NewKey>, Option<&IdempotencyKey>),
+    ) -> Proposed<Result<PublishReceipt, PublishError>> {
+        let checked = self.check(state, topic, draft.publication(), newest);
         let channel = match checked {
             Ok(channel) => channel,
             Err(error) => return state.answer_after(true, Err(error)),
         };
         // The channel's own copy of the name, so that all its entries share one.
         let name = channel.as_deref().and_then(Channel::topic).unwrap_or(topic);
-        let key = new_key.as_ref().zip(conditions.idempotency.as_ref());
-        let key = key.map(|(new, key)| (new.hash(), key));
-        match self.0.append(log, &mut state, name, draft, key) {
+        let key = key.map(|key| (new_key.as_ref().map(NewKey::hash), key));
+        match self.0.append(log, state, name, draft, key) {
             Ok((entry, subscribers, proposed)) => {
                 if let Some(key) = new_key {
                     state.idempotency.remember(key, entry.offset, subscribers);
@@ -858,6 +915,7 @@ impl Shared {
             committed: AtomicU64::new(recovered.newest.number()),
             retention: Retention::new(limits),
             answers: Answers::default(),
+            presence: Presence::default(),
             state: Mutex::new(State {
                 sequencer: Sequencer::new(recovered.newest),
                 topics: HashMap::new(),
@@ -926,7 +984,7 @@ impl Shared {
         state: &mut State,
         topic: &Topic,
         draft: UnsequencedEntry,
-        key: Option<(idempotency::KeyHash, &IdempotencyKey)>,
+        key: Option<(Option<KeyHash>, &IdempotencyKey)>,
     ) -> Result<(Arc<Entry>, usize, Proposed<()>), Unavailable> {
         let entry = draft.finish(topic, &self.epochs.read(), state.sequencer.next());
         let entry = Arc::new(entry);
@@ -951,7 +1009,7 @@ impl Shared {
                     Some(record) => record.subscribers,
                     None => state.reached_by(entry.topics()),
                 };
-                let hash = key.map(|(hash, _)| hash);
+                let hash = key.and_then(|(hash, _)| hash);
                 state.sequencer.stage(Arc::clone(&entry), hash);
                 Ok((entry, subscribers, state.answer_after(true, ())))
             }
@@ -1261,7 +1319,7 @@ async fn answered(
     answer.await.unwrap_or_else(|_| Err(dropped().into()))
 }
 
-/// What a publisher is told whose request the hub has left without an answer, since it was closed.
+/// The error of a request that the hub has left without an answer because it was closed.
 fn closed() -> Unavailable {
     Unavailable {
         reason: "the hub has been closed".to_owned(),

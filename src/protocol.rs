@@ -3,6 +3,7 @@
 use page::TopicPage;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+pub mod chat;
 pub mod compare;
 pub mod event;
 pub mod event_stream;
@@ -15,6 +16,9 @@ pub mod quotes;
 
 /// The clock's page.
 pub const CLOCK_PAGE_PATH: &str = "/";
+
+/// Publications for later.
+pub const SCHEDULED_PATH: &str = "/scheduled";
 
 /// The clock's event stream.
 pub const CLOCK_PATH: &str = "/events";
@@ -29,6 +33,12 @@ pub const EARLIEST: &str = "earliest";
 /// Query parameter that asks for the number of consumers as events of type [`CONSUMERS_EVENT`]; its one value is
 /// [`AS_EVENT`].
 pub const CONSUMERS: &str = "consumers";
+
+/// Query parameter that gives the name under which a reader is present in a topic.
+pub const NAME: &str = "name";
+
+/// Query parameter that asks who is present, as events of type [`PRESENCE_EVENT`]; its one value is [`AS_EVENT`].
+pub const PRESENCE: &str = "presence";
 
 /// Query parameter that asks for heartbeats that a page can see, as events of type [`HEARTBEAT_EVENT`]; its one value
 /// is [`AS_EVENT`].
@@ -48,11 +58,14 @@ pub const JSON_FORMAT: &str = "json";
 /// Query parameter of a stream that ends when its reader has what there was when it came: `false`.
 pub const FOLLOW: &str = "follow";
 
-/// The value of [`CONSUMERS`], of [`HEARTBEAT`] and of [`TYPES`].
+/// The value of [`CONSUMERS`], of [`PRESENCE`], of [`HEARTBEAT`] and of [`TYPES`].
 pub const AS_EVENT: &str = "event";
 
 /// Type of the event that says how many consumers a topic has; its data is that number in decimal digits.
 pub const CONSUMERS_EVENT: &str = "consumers";
+
+/// Type of the event that says who is present in a topic, by the names that its readers gave; its data is JSON.
+pub const PRESENCE_EVENT: &str = "presence";
 
 /// Type of the event that is sent in place of a heartbeat comment; its data is the longest silence to expect, in
 /// whole milliseconds.
@@ -71,10 +84,11 @@ pub const TOPIC_EVENT: &str = "topic";
 /// its type. A publisher may use it too: where it has this meaning, publishers' types are not on the wire.
 pub const TYPE_EVENT: &str = "type";
 
-/// The types that no publisher may use. The first five are those of the server's own events; `error` and `open` are the
+/// The types that no publisher may use. The first six are those of the server's own events; `error` and `open` are the
 /// EventSource's own, and an event of that type would call a page's `onerror` or `onopen`.
-pub const RESERVED_EVENTS: [&str; 7] = [
+pub const RESERVED_EVENTS: [&str; 8] = [
     CONSUMERS_EVENT,
+    PRESENCE_EVENT,
     HEARTBEAT_EVENT,
     GAP_EVENT,
     END_EVENT,
@@ -148,6 +162,11 @@ pub fn older_path(page: &TopicPage) -> String {
     let first = first.map_or("", |first| first.event.id.as_str());
     let id = utf8_percent_encode(first, NON_ALPHANUMERIC);
     format!("{}?{BEFORE}={id}", page.stream_path)
+}
+
+/// The path of a scheduled publication.
+pub fn scheduled_path(id: &str) -> String {
+    format!("{SCHEDULED_PATH}/{id}")
 }
 
 /// The URL of a topic, from the root of the server on.

@@ -68,6 +68,7 @@ use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Hub;
 use crate::hub::log::disk::DiskLog;
 use crate::hub::log::nats::NatsLog;
+use crate::hub::schedule::Schedule;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
@@ -194,6 +195,7 @@ pub struct Server {
     hub: Hub,
     quotes: Option<Arc<Quotes>>,
     feeds: Vec<Arc<dyn Feed>>,
+    schedule: Option<Schedule>,
     streams: StreamRegistry,
     tls: Option<Tls>,
     keys: Keys,
@@ -211,10 +213,13 @@ impl Server {
     pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
         let quotes = settings.quotes()?;
+        let feeds = settings.feeds(quotes.as_ref());
+        let (hub, schedule) = open_hub(&settings).await?;
         Ok(Self {
-            hub: open_hub(&settings).await?,
-            feeds: settings.feeds(quotes.as_ref()),
+            hub,
+            schedule,
             quotes,
+            feeds,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
                 shutdown.clone(),
@@ -285,6 +290,7 @@ impl Server {
         let compressed = settings.max_compressed_streams;
         AppState::new(state::Shared {
             hub: self.hub.clone(),
+            schedule: self.schedule.clone(),
             streams: self.streams.clone(),
             access: AccessPolicy::new(
                 settings.access_config(address, TopicOwners::of(&self.feeds)),
@@ -299,6 +305,7 @@ impl Server {
             site_config: settings
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
+            has_chat: settings.has_chat(),
             quotes: self.quotes.clone(),
             slow_readers: slow_readers::places(),
             comparisons: settings
@@ -313,6 +320,12 @@ impl Server {
             "retention",
             state.hub.clone().keep_within_limits(self.shutdown.clone()),
         );
+        if let Some(schedule) = &state.schedule {
+            let publishing = schedule
+                .clone()
+                .run(state.hub.clone(), self.shutdown.clone());
+            self.supervisor.spawn("the schedule", publishing);
+        }
         if let Some(comparisons) = &state.comparisons {
             self.supervisor.spawn(
                 "the retention of comparisons",
@@ -371,12 +384,19 @@ fn reload(tls: Option<&Tls>, keys: &Keys) {
     }
 }
 
-/// The hub, over the log that the settings name: nats-servers, a folder, or memory.
-async fn open_hub(settings: &Settings) -> io::Result<Hub> {
+/// The hub, over the log that the settings name: nats-servers, a folder, or memory; and its schedule, unless other servers
+/// have the same log.
+async fn open_hub(settings: &Settings) -> io::Result<(Hub, Option<Schedule>)> {
     match (&settings.data, settings.nats.is_empty()) {
-        (None, true) => Ok(Hub::new(settings.hub_limits())),
-        (Some(folder), true) => open_disk(settings, folder),
-        (None, false) => open_nats(settings).await,
+        (None, true) => {
+            let schedule = Schedule::in_memory(settings.schedule_limits());
+            Ok((Hub::new(settings.hub_limits()), Some(schedule)))
+        }
+        (Some(folder), true) => {
+            let (hub, schedule) = open_disk(settings, folder)?;
+            Ok((hub, Some(schedule)))
+        }
+        (None, false) => Ok((open_nats(settings).await?, None)),
         (Some(_), false) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "--data and --nats exclude each other: the log is in a folder, or on nats-servers",
@@ -384,11 +404,15 @@ async fn open_hub(settings: &Settings) -> io::Result<Hub> {
     }
 }
 
-fn open_disk(settings: &Settings, folder: &Path) -> io::Result<Hub> {
+fn open_disk(settings: &Settings, folder: &Path) -> io::Result<(Hub, Schedule)> {
     let started = Instant::now();
     let limits = settings.hub_limits();
-    let opened = DiskLog::open(folder, settings.disk_config(), &limits);
-    let (log, recovered) = opened.map_err(io::Error::other)?;
+    let config = settings.disk_config();
+    let opened = DiskLog::open(folder, config, &limits);
+    let (log, mut recovered) = opened.map_err(io::Error::other)?;
+    let schedule_limits = settings.schedule_limits();
+    let schedule = Schedule::open(&log, &mut recovered, config.on_damage, schedule_limits);
+    let schedule = schedule.map_err(io::Error::other)?;
     let (newest, in_memory) = (recovered.newest.number(), recovered.entries.len());
     let hub = Hub::open(limits, log, recovered);
     tracing::info!(
@@ -396,7 +420,7 @@ fn open_disk(settings: &Settings, folder: &Path) -> io::Result<Hub> {
         folder.display(),
         started.elapsed().as_millis()
     );
-    Ok(hub)
+    Ok((hub, schedule))
 }
 
 /// Waits until the hub has what the stream has, so that no reader finds less here than at another node.

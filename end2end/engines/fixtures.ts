@@ -28,7 +28,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     { scope: 'worker', timeout: 90_000 },
   ],
 
-  session: async ({ running }, use, testInfo) => {
+  // The tabs rest on the server: so they are closed before it stops.
+  session: async ({ running, server: _ }, use, testInfo) => {
     const { session } = running;
     await use(session);
     for (const [index, tab] of [...session.tabs].entries()) {

@@ -17,6 +17,8 @@ export class Session {
   readonly problems: string[] = [];
   /** A command counts for the window that was switched to before: other commands wait until both are done. */
   private queue: Promise<unknown> = Promise.resolve();
+  /** The window that was switched to last. */
+  private current: string | undefined;
 
   private constructor(
     private readonly path: string,
@@ -42,7 +44,8 @@ export class Session {
   /** Sends a command to a window. */
   inWindow<R>(handle: string, method: string, path: string, body?: object): Promise<R> {
     const done = this.queue.then(async () => {
-      await send('POST', `${this.path}/window`, { handle });
+      if (handle !== this.current) await send('POST', `${this.path}/window`, { handle });
+      this.current = handle;
       return send<R>(method, this.path + path, body);
     });
     this.queue = done.catch(() => {});

@@ -5,11 +5,11 @@ const TERMS = new Set(
   ('Fairwind kitchen curl JavaScript Python JSON Lines readyState CONNECTING OPEN CLOSED UTC KiB MiB HTTP HTTPS URL POST DELETE ' +
     'EventSource Cookie ID If-Match type news two words word message topic gap NAME topics earliest last_event_id fairwind_token ' +
     'WebSocket GET RFC WHATWG HTML MDN CORS Origin withCredentials Last-Event-ID retry Upgrade TLS CONNECT Edge Internet Explorer ' +
-    'UTF- fetch ping ms latest AAPL').split(' '),
+    'UTF- fetch ping ms tea Enter Shift latest AAPL').split(' '),
 );
 
 /** What is not written by Fairwind, or is the same in every language: data, names of topics, commands, other languages. */
-const FOREIGN = '[lang="en"], code, pre, script, style, .data, .newest-text, .type, .id, .topic-name, tbody th a, #now';
+const FOREIGN = '[lang="en"], code, pre, script, style, .data, .newest-text, .type, .id, .topic-name, tbody th a, #now, .chat-message .text, bdi, #people';
 
 /** The words in Latin letters that a reader of this page sees or hears in what Fairwind itself says, and that are no terms. */
 export async function latinWords(page: Page): Promise<string[]> {

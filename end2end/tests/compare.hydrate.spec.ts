@@ -117,6 +117,17 @@ test('paused, the numbers stand still; then they have everything', async ({ page
   await expect.poll(() => compare.number('event-source', 'received')).toBeGreaterThan(before + 1);
 });
 
+test('the page loads its own module, and not the script of the shared stream', async ({ page }) => {
+  const loaded: string[] = [];
+  page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+  await new ComparePage(page).openLive();
+  expect([...new Set(loaded.filter((path) => path.endsWith('.js')))]).toEqual([expect.stringMatching(/^\/pkg\/[^/]+\/compare\.js$/)]);
+  loaded.length = 0;
+  await page.goto('/');
+  await expect(page.locator('html')).toHaveAttribute('data-hydrated');
+  expect(loaded).toContain('/fairwind.js');
+});
+
 test('a page that is loaded again has a comparison of its own', async ({ page }) => {
   const compare = new ComparePage(page);
   await compare.openLive();
@@ -183,7 +194,7 @@ test('the keyboard reaches everything, the experiments first', async ({ page }) 
   await expect(compare.said).toContainText('Over the WebSocket: 11 bytes');
 });
 
-for (const width of [390, 1280]) {
+for (const width of [320, 390, 1280]) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test.describe(`${width} px, ${colorScheme}`, () => {
       test.use({ viewport: { width, height: 844 }, colorScheme });

@@ -28,7 +28,7 @@ test('what holds of both is there with its sources, the advice and the commands,
   }
 });
 
-for (const width of [390, 1280]) {
+for (const width of [320, 390, 1280]) {
   test.describe(`${width} px`, () => {
     test.use({ viewport: { width, height: 844 } });
 

@@ -1,6 +1,9 @@
 // A Chinese page that has come alive: what it says from then on is Chinese too.
 
+import type { Page } from '@playwright/test';
+
 import { expect, test } from '../fixtures.ts';
+import { ComparePage } from '../pages/compare_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
 import { latinWords } from '../support/latin.ts';
 
@@ -22,6 +25,8 @@ for (const width of [320, 390, 1280]) {
       await check('clock');
       await kitchen.openLive();
       await check('topic');
+      await new ComparePage(page).openLive();
+      await check('compare');
       for (const path of ['topics', 'help', 'nowhere']) {
         await page.goto(`/${path}`);
         await check(path);
@@ -127,20 +132,72 @@ test('the list of topics updates itself in Chinese', async ({ kitchen, page }) =
   expect(await latinWords(page)).toEqual([]);
 });
 
-test('a page in one language loads no text of the other', async ({ page, server }) => {
-  const loaded: string[] = [];
-  page.on('response', async (response) => {
-    if (/\.(js|wasm|css)$/.test(new URL(response.url()).pathname)) loaded.push((await response.body()).toString('latin1'));
-  });
-  const response = await page.goto('/');
-  await expect(page.locator('html')).toHaveAttribute('data-hydrated');
-  expect(await response?.text()).not.toContain('The stream is lost');
-  expect(loaded.length).toBeGreaterThan(2);
-  const chinese = Buffer.from('暂停').toString('latin1');
-  for (const file of loaded) {
-    expect(file.includes('The stream is lost')).toBe(false);
-    expect(file.includes(chinese)).toBe(false);
-  }
-  const english = await fetch(`${server.url}/`, { headers: { accept: 'text/html' } });
-  expect(await english.text()).not.toContain('暂停');
+test('/compare keeps its texts when it comes alive, and what it measures is Chinese', async ({ browser, page, server }) => {
+  const texts = (page: Page) => page.locator('h1, h2, h3, dt, nav, .attempts, .claims td:nth-child(2), .advice, noscript').allTextContents();
+  const still = await browser.newPage({ baseURL: server.url, javaScriptEnabled: false, locale: 'zh-CN' });
+  await still.goto('/compare');
+  const rendered = await texts(still);
+  await still.close();
+  const compare = new ComparePage(page);
+  await compare.openLive();
+  await compare.hasMore('web-socket', 2);
+  const withoutNote = (texts: string[]) => texts.filter((text) => !text.includes('测量需要 JavaScript'));
+  expect(withoutNote(await texts(page))).toEqual(withoutNote(rendered));
+  await expect(compare.card('event-source')).toContainText('已打开');
+  await expect(compare.stat('web-socket', 'each')).toHaveText(/^\d+（数据 \d+）$/);
+  await expect(compare.race).toHaveText(/^\d+ 个事件中，EventSource 先收到 \d+ 个，.*中位数：/);
+  await expect(page.locator('.measured').first()).toHaveText(/^\d+ \+ \d+ 字节，状态码 200$/);
+  expect(await latinWords(page)).toEqual([]);
 });
+
+test('experiments of /compare report in Chinese', async ({ page }) => {
+  const compare = new ComparePage(page);
+  await compare.openLive();
+  await compare.button('发送内容').click();
+  await expect(compare.said).toHaveText(
+    /^经由 WebSocket：11 字节，[\d.]+ 毫秒后收到应答。经由 EventSource 之外的 POST：\d{3} 字节，[\d.]+ 毫秒后收到应答。$/,
+  );
+  await compare.button('1,000 个事件').click();
+  await expect(compare.said).toHaveText(/^1,000 个事件从第一个到最后一个：.*；双方都没有错过事件。$/);
+  await compare.button('全部断开').click();
+  await expect(compare.said).toHaveText(/^EventSource 在 [\d.]+ 秒后自动恢复，\d+ 个事件中错过 0 个：.*WebSocket 处于关闭状态，目前已错过 \d+ 个：请重新打开。$/);
+  await expect(page.locator('.measured').nth(1)).toHaveText(/^[\d.]+ 秒后恢复，错过 0 个$/);
+  await expect(compare.card('web-socket')).toContainText('已断开');
+  expect(await latinWords(page)).toEqual([]);
+  await compare.card('web-socket').getByRole('button', { name: '重新打开' }).click();
+  await compare.isIn('web-socket', 'live');
+  await compare.card('web-socket').getByRole('button', { name: '关闭' }).click();
+  await compare.isIn('web-socket', 'closed');
+  await compare.card('event-source').getByRole('button', { name: '关闭' }).click();
+  await compare.button('全部断开').click();
+  await expect(compare.said).toHaveText('EventSource 没有打开，请先打开。');
+  await compare.button('暂停').click();
+  await expect(compare.button('继续')).toBeVisible();
+  expect(await latinWords(page)).toEqual([]);
+});
+
+for (const { path, english, chinese } of [
+  { path: '/', english: 'The stream is lost', chinese: '暂停' },
+  { path: '/compare', english: 'Nothing has been asked yet', chinese: '全部断开' },
+]) {
+  test(`${path} in one language loads no text of the other, and no script has any`, async ({ page, server }) => {
+    const loaded: string[] = [];
+    page.on('response', async (response) => {
+      if (/\.(js|wasm|css)$/.test(new URL(response.url()).pathname)) loaded.push((await response.body()).toString('latin1'));
+    });
+    const response = await page.goto(path);
+    await expect(page.locator('html')).toHaveAttribute('data-hydrated');
+    const html = await response?.text();
+    expect(html).toContain(chinese);
+    expect(html).not.toContain(english);
+    expect(loaded.length).toBeGreaterThan(2);
+    const inBytes = Buffer.from(chinese).toString('latin1');
+    for (const file of loaded) {
+      expect(file.includes(english)).toBe(false);
+      expect(file.includes(inBytes)).toBe(false);
+    }
+    const other = await (await fetch(server.url + path, { headers: { accept: 'text/html' } })).text();
+    expect(other).toContain(english);
+    expect(other).not.toContain(chinese);
+  });
+}

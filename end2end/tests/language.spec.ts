@@ -10,6 +10,8 @@ const PAGES = [
   ['/topics/kitchen', 'Newest message', '最新消息'],
   ['/topics/kitchen?before=%23x', 'No older events are kept', '没有保留更早的事件'],
   ['/compare', 'side by side', '并排对比'],
+  ['/chat', 'Name of a room', '房间名称'],
+  ['/chat/tea', 'Three requests make this page', '此页面由三个请求构成'],
   ['/quotes', 'as they move', '实时行情'],
   ['/help', 'Several topics on one connection', '一个连接订阅多个主题'],
   ['/nowhere', 'There is nothing here', '这里什么也没有'],

@@ -1,6 +1,6 @@
 //! The one seam between the pages and the browser: [`use_event_stream`] gives signals to show and controls to call. In the
-//! browser `public/fairwind.js` is behind them, which has one EventSource for all pages; on the server they keep the values that the page is rendered with. Components
-//! know no sockets.
+//! browser `public/fairwind.js` is behind them, which has one EventSource for all pages; on the server they keep the values
+//! that the page is rendered with. Components know no sockets.
 //!
 //! Signals of few types: what Leptos does with a type is in the WebAssembly once for each.
 //!
@@ -29,6 +29,10 @@ use super::log_buffer::{LogBuffer, MessageTime, Row};
 use super::publishing::Publishing;
 use super::snippets::Language;
 use super::texts::Texts;
+#[cfg(feature = "hydrate")]
+use crate::browser::json::Object;
+#[cfg(feature = "hydrate")]
+use crate::protocol::page::Refusal;
 use crate::protocol::page::{TopicPage, start_of};
 #[cfg(not(feature = "hydrate"))]
 use crate::protocol::quotes::QuotesPage;
@@ -281,6 +285,17 @@ fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, val
         .unwrap_or_default()
     {
         signal.try_set(value);
+    }
+}
+
+/// A refusal with this status, of which the problem says more.
+#[cfg(feature = "hydrate")]
+fn refusal(status: u64, problem: &Object) -> Refusal {
+    Refusal {
+        // A status has three digits.
+        status: status as u16,
+        code: problem.text("code").unwrap_or_default(),
+        detail: problem.text("detail").unwrap_or_default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Every page that the server renders, as data: [`super::document`] makes the HTML of each.
 
+use super::pages::chat::{ChatDoor, ChatRoom};
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
+use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
 use crate::protocol::page::{PageData, Refusal, TopicPage};
 use crate::protocol::quotes::{QUOTES_PATH, QuotesPage};
@@ -27,6 +29,10 @@ pub enum Page {
     Compare(ComparePage),
     /// Prices.
     Quotes(QuotesPage),
+    /// The way to a chat room.
+    ChatDoor(ChatDoor),
+    /// A chat room.
+    Chat(ChatRoom),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
 }
@@ -40,6 +46,8 @@ pub struct SitePages {
     pub quotes: bool,
     /// That of comparisons.
     pub comparisons: bool,
+    /// Those of chat rooms.
+    pub chat: bool,
 }
 
 impl Page {
@@ -51,7 +59,10 @@ impl Page {
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
             Self::Quotes(_) => Some(QUOTES_PATH),
-            Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Problem(_) => None,
+            Self::ChatDoor(_) => Some(CHAT_PATH),
+            Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Chat(_) | Self::Problem(_) => {
+                None
+            }
         }
     }
 }

@@ -24,6 +24,7 @@
 //!
 //! A new language is a variant of [`Locale`] and one more text in each line of the catalogues.
 
+pub mod chat;
 mod clock;
 pub mod compare;
 pub mod head;
@@ -286,6 +287,7 @@ pub fn number_of(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::chat::ChatTexts;
     use super::head::HeadTexts;
     use super::help::HelpTexts;
     use super::older::OlderTexts;
@@ -306,6 +308,7 @@ mod tests {
             texts.quotes.lines(),
             texts.quotes_document.lines(),
             texts.problems.lines(),
+            ChatTexts::of(locale).lines(),
             HeadTexts::of(locale).lines(),
             HelpTexts::of(locale).lines(),
             OlderTexts::of(locale).lines(),

@@ -3,16 +3,22 @@
 
 use std::pin::Pin;
 
-use js_sys::{Object, Promise, Reflect};
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use super::json::Object;
 
 #[wasm_bindgen(raw_module = "/fairwind.js")]
 extern "C" {
     type Handle;
 
-    fn subscribe(topics: Vec<String>, listener: &Object, options: &Object) -> Handle;
+    fn subscribe(
+        topics: Vec<String>,
+        listener: &js_sys::Object,
+        options: &js_sys::Object,
+    ) -> Handle;
 
     #[wasm_bindgen(method)]
     fn close(this: &Handle);
@@ -20,7 +26,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn retry(this: &Handle);
 
-    fn publish(topic: &str, data: &str, options: &Object) -> Promise;
+    fn publish(topic: &str, data: &str, options: &js_sys::Object) -> Promise;
 }
 
 /// What a subscription is to.
@@ -55,24 +61,22 @@ impl Wanted {
 /// A subscription. Dropping it ends it, and no callback runs afterwards.
 pub(crate) struct Subscription {
     handle: Handle,
-    listener: Object,
+    listener: js_sys::Object,
     _callback: Closure<dyn FnMut(JsValue)>,
 }
-
-/// Something that a subscription reports, an object of the script's: `news`, as `fairwind.d.ts` describes it.
-pub(crate) struct News(JsValue);
 
 /// The member of a listener that hears everything.
 const NEWS: &str = "news";
 
 impl Subscription {
-    /// Subscribes, from an id on.
+    /// Subscribes, from an id on. What is reported are objects of the script's:
+    /// `news`, as `fairwind.d.ts` describes it.
     pub(crate) fn open(
         wanted: &Wanted,
         from: &str,
-        mut on_news: impl FnMut(&News) + 'static,
+        mut on_news: impl FnMut(&Object) + 'static,
     ) -> Self {
-        let callback = Closure::new(move |news| on_news(&News(news)));
+        let callback = Closure::new(move |news: JsValue| on_news(&news.into()));
         let listener = object([(NEWS, callback.as_ref())]);
         let options = object([
             ("from", &JsValue::from_str(from)),
@@ -104,34 +108,12 @@ impl Drop for Subscription {
     }
 }
 
-impl News {
-    /// The text of a member; `None` if it is missing or no text.
-    pub(crate) fn text(&self, member: &str) -> Option<String> {
-        self.member(member).as_string()
-    }
-
-    /// The number of a member; `None` if it is missing or no number.
-    pub(crate) fn number(&self, member: &str) -> Option<f64> {
-        self.member(member).as_f64()
-    }
-
-    /// A member; what it has is missing if the member is.
-    pub(crate) fn within(&self, member: &str) -> Self {
-        Self(self.member(member))
-    }
-
-    fn member(&self, name: &str) -> JsValue {
-        // Fails for what is no object.
-        Reflect::get(&self.0, &JsValue::from_str(name)).unwrap_or_default()
-    }
-}
-
 /// Publishes a text to a topic, again until the server has it. What it answers, or the error, is as `fairwind.d.ts` says.
 pub(crate) fn send(
     topic: &str,
     data: &str,
     event_type: Option<&str>,
-    on_answer: impl FnOnce(Result<News, News>) + 'static,
+    on_answer: impl FnOnce(Result<Object, Object>) + 'static,
 ) {
     let options = object([
         (
@@ -143,15 +125,15 @@ pub(crate) fn send(
     let answer = JsFuture::from(publish(topic, data, &options));
     // Boxed as Leptos boxes its own: the code that runs a task is there once.
     let task: Pin<Box<dyn Future<Output = ()>>> =
-        Box::pin(async move { on_answer(answer.await.map(News).map_err(News)) });
+        Box::pin(async move { on_answer(answer.await.map(Object::from).map_err(Object::from)) });
     spawn_local(task);
 }
 
 /// How often an event is sent: a reader who waits wants to hear soon that nothing answers.
 const TRIES: u32 = 3;
 
-fn object<const N: usize>(members: [(&str, &JsValue); N]) -> Object {
-    let object = Object::new();
+fn object<const N: usize>(members: [(&str, &JsValue); N]) -> js_sys::Object {
+    let object = js_sys::Object::new();
     for (name, value) in members {
         // Fails for no object of one's own.
         let _ = Reflect::set(&object, &JsValue::from_str(name), value);

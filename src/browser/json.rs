@@ -10,7 +10,8 @@ pub(crate) fn quoted(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// A JSON object, read field by field.
+/// An object of JavaScript's, such as one that JSON was read into; read member by member.
+#[derive(Default)]
 pub(crate) struct Object(JsValue);
 
 impl Object {
@@ -19,34 +20,41 @@ impl Object {
         js_sys::JSON::parse(json).ok().map(Self)
     }
 
-    /// The object in this field.
-    pub(crate) fn object(&self, field: &str) -> Self {
-        Self(self.get(field))
+    /// A member that is an object; what it has is missing if the member is.
+    pub(crate) fn object(&self, member: &str) -> Self {
+        Self(self.member(member))
     }
 
-    /// The objects of the list in this field; none if it is no list.
-    pub(crate) fn objects(&self, field: &str) -> Vec<Self> {
-        let list = self.get(field);
+    /// The objects of a member that is a list; none if it is no list.
+    pub(crate) fn objects(&self, member: &str) -> Vec<Self> {
+        let list = self.member(member);
         js_sys::Array::from(&list).iter().map(Self).collect()
     }
 
-    /// The number in this field; `None` if it is none.
-    pub(crate) fn number(&self, field: &str) -> Option<f64> {
-        self.get(field).as_f64()
+    /// The text of a member; `None` if it is missing or no text.
+    pub(crate) fn text(&self, member: &str) -> Option<String> {
+        self.member(member).as_string()
     }
 
-    /// The number in this field, as a count; 0 if it is none.
-    pub(crate) fn count(&self, field: &str) -> u64 {
-        // A count, which is far below what a number loses.
-        self.get(field).as_f64().unwrap_or_default() as u64
+    /// The number of a member; `None` if it is missing or no number.
+    pub(crate) fn number(&self, member: &str) -> Option<f64> {
+        self.member(member).as_f64()
     }
 
-    /// The text in this field; empty if it is none.
-    pub(crate) fn text(&self, field: &str) -> String {
-        self.get(field).as_string().unwrap_or_default()
+    /// The number of a member, as a count; 0 if it is missing or no number.
+    pub(crate) fn count(&self, member: &str) -> u64 {
+        // Far below what a number loses.
+        self.number(member).unwrap_or_default() as u64
     }
 
-    fn get(&self, field: &str) -> JsValue {
-        js_sys::Reflect::get(&self.0, &JsValue::from_str(field)).unwrap_or_default()
+    fn member(&self, name: &str) -> JsValue {
+        // Fails for what is no object.
+        js_sys::Reflect::get(&self.0, &JsValue::from_str(name)).unwrap_or_default()
+    }
+}
+
+impl From<JsValue> for Object {
+    fn from(value: JsValue) -> Self {
+        Self(value)
     }
 }

@@ -1,5 +1,6 @@
 //! Patterns: many topics by one text, those that do not exist yet included. Today a pattern is a prefix, written with a
-//! `*` at its end: `orders/*` matches `orders/7` and `orders/eu/7`, and `*` matches every topic.
+//! `*` at its end: `orders/*` matches `orders/7` and `orders/eu/7`, and `*` matches every topic. No pattern matches an
+//! [unlisted](Topic::is_unlisted) topic, since its events carry its name.
 //!
 //! [`PatternIndex`] finds the patterns that match a topic, at a cost that grows with the number of different lengths among
 //! them, however many there are.
@@ -64,6 +65,10 @@ impl Pattern {
 
     /// Whether a topic is one of those that the pattern stands for.
     pub fn matches(&self, topic: &Topic) -> bool {
+        self.begins(topic) && !topic.is_unlisted()
+    }
+
+    fn begins(&self, topic: &Topic) -> bool {
         topic.as_str().starts_with(&*self.prefix)
     }
 
@@ -85,7 +90,8 @@ impl Pattern {
         let from = Bound::Included(&*self.prefix);
         topics
             .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(topic, _)| self.matches(topic))
+            .take_while(|(topic, _)| self.begins(topic))
+            .filter(|(topic, _)| !topic.is_unlisted())
     }
 }
 
@@ -138,8 +144,14 @@ impl<V> PatternIndex<V> {
     /// The values of the patterns that match a topic.
     pub(super) fn matching<'a>(&'a self, topic: &'a Topic) -> impl Iterator<Item = &'a V> {
         let name = topic.as_str();
+        // No length is that of a pattern which matches an unlisted topic.
+        let lengths = if topic.is_unlisted() {
+            0..0
+        } else {
+            0..name.len() + 1
+        };
         self.by_length
-            .range(..=name.len())
+            .range(lengths)
             .filter_map(move |(length, of_length)| of_length.get(name.get(..*length)?))
     }
 }
@@ -174,8 +186,11 @@ mod tests {
 
     /// Names and prefixes of few letters, some of more than one byte, so that many match.
     fn text() -> impl Strategy<Value = String> {
-        prop::collection::vec(prop::sample::select(vec!['a', 'b', '/', '上', 'é']), 0..6)
-            .prop_map(|letters| letters.into_iter().collect())
+        prop::collection::vec(
+            prop::sample::select(vec!['a', 'b', '/', '~', '上', 'é']),
+            0..6,
+        )
+        .prop_map(|letters| letters.into_iter().collect())
     }
 
     proptest! {
@@ -216,6 +231,29 @@ mod tests {
                 prop_assert_eq!(found, matching);
             }
         }
+    }
+
+    #[test]
+    fn no_pattern_matches_an_unlisted_topic() {
+        for (pattern, name, matches) in [
+            ("*", "~a", false),
+            ("~*", "~a", false),
+            ("~a*", "~a", false),
+            ("*", "a~", true),
+            ("a/~*", "a/~b", true),
+        ] {
+            let pattern = Pattern::new(pattern).expect("a pattern");
+            let mut index = PatternIndex::default();
+            index.insert(&pattern, ());
+            assert_eq!(pattern.matches(&topic(name)), matches, "{pattern} {name}");
+            let count = index.matching(&topic(name)).count();
+            assert_eq!(count, usize::from(matches), "{pattern} {name}");
+        }
+        // Behind them in the order of names there are others.
+        let topics = BTreeMap::from([(topic("a"), 1), (topic("~b"), 2), (topic("é"), 3)]);
+        let all = Pattern::new("*").expect("a pattern");
+        let found: Vec<_> = all.range(&topics).map(|(_, number)| *number).collect();
+        assert_eq!(found, [1, 3]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod bounds;
 mod model;
 mod older;
 mod patterns;
+mod presence;
 mod scenarios;
 mod several;
 mod shared;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// The longest name of a topic, in bytes; percent-encoded it then still fits into every common limit for a URL.
 pub const MAX_TOPIC_BYTES: usize = 1_024;
 
+/// What the name of an unlisted topic begins with; see [`Topic::is_unlisted`].
+pub const UNLISTED_PREFIX: char = '~';
+
 /// The name of a topic: 1 to [`MAX_TOPIC_BYTES`] bytes of UTF-8 without control characters, and without the segments `.`
 /// and `..`. Every URL parser resolves those (as `%2E` too), so that a link to such a topic would lead to another one.
 /// Cheap to clone.
@@ -59,6 +62,11 @@ impl Topic {
     /// The topic that the clock publishes to.
     pub fn clock() -> Self {
         Self("clock".into())
+    }
+
+    /// Whether only those read the topic who know its name: it stands in no list, and no pattern matches it.
+    pub fn is_unlisted(&self) -> bool {
+        self.0.starts_with(UNLISTED_PREFIX)
     }
 
     /// The name.

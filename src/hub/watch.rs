@@ -28,7 +28,7 @@ impl ChannelId {
 pub enum TopicChange {
     /// There are new events.
     Events,
-    /// The number of subscribers has changed.
+    /// The number of subscribers has changed, or who is present.
     Subscribers,
 }
 
@@ -111,7 +111,7 @@ impl WatchGuard {
         Self { channel, key }
     }
 
-    /// From now on the watcher is notified of the number of subscribers too.
+    /// From now on the watcher is notified of the number of subscribers and of who is present too.
     pub fn count_subscribers(&self) {
         let registry = &mut *self.channel.watchers.0.lock();
         if let Some(registered) = registry.watchers.get_mut(self.key)

@@ -67,6 +67,8 @@ problem_codes! {
     NoClock = 404 "no-clock",
     /// The comparison has no connection.
     NoComparison = 404 "no-comparison",
+    /// The scheduled publication has been published or cancelled, or never was.
+    NotScheduled = 404 "not-scheduled",
     /// The resource does not have this method.
     MethodNotAllowed = 405 "method-not-allowed",
     /// The resource has none of the forms that `Accept` names.
@@ -95,12 +97,16 @@ problem_codes! {
     HeadTooLarge = 431 "head-too-large",
     /// The server does not do this for any resource.
     NotImplemented = 501 "not-implemented",
+    /// The server publishes nothing later, since its log is on nats-servers.
+    NoSchedule = 501 "no-schedule",
     /// There are as many topics as there may be.
     TooManyTopics = 503 "too-many-topics",
     /// There are as many streams or subscriptions as there may be, or the client opens them too often.
     TooManyStreams = 503 "too-many-streams",
     /// There are as many comparisons as there may be, in all or of the client's address.
     TooManyComparisons = 503 "too-many-comparisons",
+    /// There are as many scheduled publications as there may be, in all, of the topic or of the client's address.
+    TooManyScheduled = 503 "too-many-scheduled",
     /// The server would have to hold more memory than it may.
     MemoryLimit = 503 "memory-limit",
     /// The server is stopping.

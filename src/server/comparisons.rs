@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -25,6 +25,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_util::sync::CancellationToken;
 
 use crate::feeds::compare::{self, FeedProgress};
+use crate::hub::position::Epoch;
 use crate::hub::topic::Topic;
 use crate::hub::{Hub, Limits};
 use crate::protocol::compare::{BURST_EVENTS, Experiment, HOLD_SECONDS};
@@ -179,9 +180,8 @@ impl Comparisons {
         let place = self.0.places.take(client, 1).map_err(too_many)?;
         let topic = Topic::new(&format!("compare/{}", id.as_str()))
             .map_err(|error| Problem::new(ProblemCode::InvalidTopic, error.to_string()))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let progress = Arc::new(FeedProgress {
-            run: format!("{:x}", now.unwrap_or_default().as_millis()),
+            run: Epoch::now().as_str().to_owned(),
             published: AtomicU64::new(0),
         });
         let (extra, asked) = mpsc::channel(1);

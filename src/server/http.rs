@@ -3,6 +3,7 @@
 //!
 //! * `answers`: what many answers have in common
 //! * `client_address`: which address a client has, with and without reverse proxies
+//! * `cookies`: the cookies that a request carries
 //! * `request_head`, `request_body`, `query`: what a request says
 //! * `language`: which language a page has, and how a reader chooses it
 //! * `media_type`: the names of media types, and what kind of body a request has
@@ -12,6 +13,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod client_address;
+pub(crate) mod cookies;
 pub(crate) mod language;
 pub(crate) mod media_type;
 pub(crate) mod negotiation;

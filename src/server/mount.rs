@@ -59,6 +59,8 @@ impl Mount {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         // Without WebSockets there is nothing to compare.
         settings.compare = Switch::Off;
+        // The other program has pages of its own.
+        settings.chat = Switch::Off;
         // The topics are the program's own.
         settings.quotes = Switch::Off;
         let shutdown = CancellationToken::new();

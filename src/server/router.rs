@@ -16,13 +16,16 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
+use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::quotes::{QUOTES_PATH, SLOW_PATH};
-use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, TOPICS_PATH};
+use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, SCHEDULED_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::routes::{clock, compare, health, language, metrics, quotes, topic, topics};
+use crate::server::routes::{
+    chat, clock, compare, health, language, metrics, quotes, scheduled, topic, topics,
+};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
@@ -30,12 +33,14 @@ use crate::server::state::AppState;
 const SCRIPT_PATHS: [&str; 3] = ["/topics.js", assets::SCRIPT_PATH, "/fairwind.d.ts"];
 
 /// The headers that another origin's page may send.
-const REQUEST_HEADERS: [&str; 12] = [
+const REQUEST_HEADERS: [&str; 14] = [
     "accept",
     "authorization",
     "cache-control",
     "content-type",
+    "event-at",
     "event-id",
+    "event-in",
     "event-keep",
     "event-private",
     "event-retry",
@@ -69,6 +74,8 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
         .route(QUOTES_PATH, get(quotes::page).fallback(wrong_method))
         .route(SLOW_PATH, get(quotes::slow).fallback(wrong_method))
+        .route(CHAT_PATH, get(chat::door).fallback(wrong_method))
+        .route(&format!("{CHAT_PATH}/{{*room}}"), any(chat::room))
         .fallback(any(assets::file_or_not_found));
     topics_router(&state, config)
         .merge(comparison_router(&state, config))
@@ -121,10 +128,21 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
         .route(&format!("{TOPICS_PATH}/{{*topic}}"), any(topic::any))
         .layer(
             ServiceBuilder::new()
-                .layer(common)
+                .layer(common.clone())
                 .layer(allow_preflight(topic::ALLOW))
                 .layer(page_compression())
                 .layer(cors(config, &topic::METHODS))
+                .layer(problem_pages.clone()),
+        );
+    let scheduled = Router::new()
+        .route(SCHEDULED_PATH, get(scheduled::list).fallback(wrong_method))
+        .route(&format!("{SCHEDULED_PATH}/{{id}}"), any(scheduled::one))
+        .layer(
+            ServiceBuilder::new()
+                .layer(common)
+                .layer(allow_preflight(scheduled::ALLOW))
+                .layer(page_compression())
+                .layer(cors(config, &scheduled::METHODS))
                 .layer(problem_pages),
         );
     let pages = Router::new()
@@ -133,7 +151,8 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
             &format!("{LANGUAGE_PATH}/{{tag}}"),
             get(language::choose).fallback(wrong_method),
         );
-    read_only.merge(topic).merge(as_pages(pages, state, config))
+    let topics = read_only.merge(topic).merge(scheduled);
+    topics.merge(as_pages(pages, state, config))
 }
 
 /// Wraps routes of pages and files.

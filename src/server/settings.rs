@@ -65,6 +65,10 @@ pub struct Settings {
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub compare: Switch,
 
+    /// The pages of chat rooms, /chat/ROOM, which are topics chat/ROOM
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub chat: Switch,
+
     /// The page /quotes, and the feed of its prices on the topics quotes/SYMBOL. The feed sleeps while no client reads it
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
     pub quotes: Switch,
@@ -197,8 +201,8 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "2500", value_parser = count)]
     pub max_streams_per_address: usize,
 
-    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads. Further clients get the
-    /// same answer
+    /// Maximum number of subscriptions: streams, each counted once for every topic that it reads and for every topic in which
+    /// its reader has a name. Further clients get the same answer
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = count)]
     pub max_subscriptions: usize,
 
@@ -227,6 +231,19 @@ pub struct Settings {
     /// exempt
     #[arg(long, value_name = "COUNT", default_value = "4000", value_parser = count)]
     pub max_connections_per_address: usize,
+
+    /// Maximum number of publications that wait for their time (?in= and ?at=), in all; a topic may have 1,000. Further ones
+    /// get 503
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_scheduled: usize,
+
+    /// The same per address
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
+    pub max_scheduled_per_address: usize,
+
+    /// Maximum memory of publications that wait for their time. An address may take a quarter of it
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = history_size)]
+    pub max_scheduled_bytes: ByteSize,
 
     /// How often an address may publish, such as 100/s, 1000/m or 10000/h, or 'off' for no limit. The whole number may come
     /// at once

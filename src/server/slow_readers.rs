@@ -208,7 +208,7 @@ impl Run<'_> {
                     session.done(Instant::now());
                 }
                 Ok(StreamItem::Gap(..)) => seen.gaps += 1,
-                Ok(StreamItem::Consumers(_) | StreamItem::Heartbeat) => {}
+                Ok(StreamItem::Consumers(_) | StreamItem::Presence(_) | StreamItem::Heartbeat) => {}
                 Err(CloseReason::TooSlow) => {
                     seen.reconnects += 1;
                     sleep(RETRY).await;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::feeds::quotes::Quotes;
 use crate::hub::Hub;
+use crate::hub::schedule::Schedule;
 use crate::server::auth::AccessPolicy;
 use crate::server::comparisons::Comparisons;
 use crate::server::http::client_address::{ClientAddress, TrustedProxies};
@@ -26,6 +27,8 @@ pub(super) struct AppState(Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) hub: Hub,
+    /// Publications for later, unless the log is one that several servers share.
+    pub(super) schedule: Option<Schedule>,
     pub(super) streams: StreamRegistry,
     pub(super) access: AccessPolicy,
     pub(super) rates: RequestRates,
@@ -39,6 +42,8 @@ pub(super) struct Shared {
     pub(super) site_config: SiteConfig,
     /// Whether the clock and its topic exist.
     pub(super) has_clock: bool,
+    /// Whether there are pages of chat rooms.
+    pub(super) has_chat: bool,
     /// What `/quotes` shows, if it is there.
     pub(super) quotes: Option<Arc<Quotes>>,
     /// Places of runs with slow readers.

@@ -304,12 +304,15 @@ mod tests {
     const METHODS: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "BREW",
     ];
-    const PATHS: [&str; 17] = [
+    const PATHS: [&str; 20] = [
         "/",
         "/events",
         "/events?consumers=event&heartbeat=event",
         "/topics",
         "/topics?topic=a&topic=b&types=event",
+        "/topics?topic=a&name=a/x&name=y&presence=event",
+        "/chat?room=a",
+        "/chat/a",
         "/topics/",
         "/topics/a",
         "/topics/a?last=10&slow_reader=latest",
@@ -323,7 +326,7 @@ mod tests {
         "example.org:80",
         "*",
     ];
-    const HEADERS: [&str; 16] = [
+    const HEADERS: [&str; 17] = [
         "Accept: text/html",
         "Accept: application/json",
         "Accept: text/event-stream;q=0.1, */*;q=0",
@@ -334,6 +337,7 @@ mod tests {
         "Content-Type: application/x-ndjson",
         "Content-Type: multipart/form-data; boundary=b",
         "Content-Type: multipart/form-data",
+        "Content-Type: application/x-www-form-urlencoded",
         "Event-Private: true",
         "Origin: null",
         "Authorization: Bearer e30.e30.",
@@ -341,7 +345,8 @@ mod tests {
         "If-Match: *, W/\"x\", \"y",
         "X-Forwarded-For: 1.1.1.1, nonsense, ::1",
     ];
-    const BODIES: [&str; 6] = [
+    const BODIES: [&str; 7] = [
+        "id=1&name=a&text=b",
         "",
         "hello",
         "data: x\nid: y\nevent: end\nretry: 900\n\n",

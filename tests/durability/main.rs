@@ -24,3 +24,4 @@ mod readers;
 mod faults;
 mod kills;
 mod restarts;
+mod scheduled;

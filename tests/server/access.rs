@@ -22,7 +22,7 @@ async fn server(name: &str) -> TestServer {
     TestServer::start(&flags).await
 }
 
-fn token(claims: &Value) -> String {
+pub fn token(claims: &Value) -> String {
     encode(
         &Header::new(Algorithm::HS256),
         claims,
@@ -211,4 +211,37 @@ async fn a_page_of_another_origin_may_not_publish() {
         let answer = publish(&server, "/topics/kitchen", &[header], "1").await;
         assert_eq!(answer.status, expected, "{header}");
     }
+}
+
+#[tokio::test]
+async fn with_a_key_the_name_of_a_reader_is_the_subject_of_its_token() {
+    let server = server("names").await;
+    let bearer = |claims: Value| format!("Authorization: Bearer {}", token(&claims));
+    let exp = get_current_timestamp() + 60;
+    let ada = bearer(json!({"exp": exp, "subscribe": ["*"], "sub": "Ada"}));
+    for query in ["name=", "name=Ada"] {
+        let target = format!("/topics/a?{query}&presence=event");
+        let mut events = client::events(server.address, &target, &[&ada]).await;
+        let message = events.next().await;
+        assert_eq!(message.data, "{\"topic\":\"a\",\"present\":[\"Ada\"]}");
+    }
+    let nameless = bearer(json!({"exp": exp, "subscribe": ["*"], "sub": 7}));
+    let unusable = bearer(json!({"exp": exp, "subscribe": ["*"], "sub": "a/b"}));
+    for (query, headers, status, expected) in [
+        ("name=Bob", &[&*ada][..], 403, "name="),
+        ("name=Bob", &[], 401, "a name needs a token"),
+        ("name=", &[&*nameless], 403, "no claim sub"),
+        ("name=", &[&*unusable], 403, "slashes"),
+    ] {
+        let target = format!("/topics/a?{query}");
+        let refused = client::send(server.address, "GET", &target, headers).await;
+        assert_eq!(refused.status, status, "{query}");
+        let detail = refused.text().await;
+        assert!(detail.contains(expected), "{detail}");
+    }
+    let without = client::send(server.address, "GET", "/topics/a", &[&nameless]).await;
+    assert_eq!(
+        without.status, 200,
+        "a reader without a name needs no subject"
+    );
 }

@@ -163,6 +163,7 @@ async fn head_of_a_snapshot_says_how_long_it_is() {
 async fn the_list_of_topics_says_what_is_alive() {
     let server = TestServer::start(&QUIET).await;
     publish(&server, "a b", "1");
+    publish(&server, "~secret", "1");
     let mut events = client::events(server.address, "/topics/c", &[]).await;
     events.read_opening().await;
     let list = json(&server, "/topics").await;
@@ -172,6 +173,7 @@ async fn the_list_of_topics_says_what_is_alive() {
         .iter()
         .map(|topic| topic["topic"].as_str())
         .collect();
+    // An unlisted topic is not among them.
     assert_eq!(names, [Some("a b"), Some("c"), Some("clock")]);
     assert_eq!(list[0]["url"], "/topics/a%20b");
     assert_eq!(

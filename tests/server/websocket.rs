@@ -360,3 +360,19 @@ async fn frames_that_break_the_protocol_close_the_connection_with_its_code() {
         assert_eq!(socket.close_code().await, code, "{frame:?}");
     }
 }
+
+#[tokio::test]
+async fn who_is_there_comes_in_frames_of_its_own() {
+    let server = TestServer::start(&QUIET).await;
+    let mut socket = Socket::open(&server, "/topics/a?name=Ada&presence=event").await;
+    assert!(socket.json().await["id"].is_string());
+    assert_eq!(
+        socket.json().await,
+        json!({"presence": {"present": ["Ada"]}})
+    );
+    let _bob = Socket::open(&server, "/topics/a?name=Bob").await;
+    assert_eq!(
+        socket.json().await,
+        json!({"presence": {"joined": ["Bob"]}})
+    );
+}

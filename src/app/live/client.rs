@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::{ConnectionSignals, set_if_changed, whole_seconds};
+use super::{ConnectionSignals, refusal, set_if_changed, whole_seconds};
 use crate::app::connection::{Cause, Connection, Reason, Retry};
 use crate::browser::clock;
-use crate::browser::fairwind::{News, Subscription, Wanted};
+use crate::browser::fairwind::{Subscription, Wanted};
+use crate::browser::json::Object;
 use crate::browser::timer::Timeout;
-use crate::protocol::page::Refusal;
 
 /// A loss that is over sooner is not shown: it would only flash.
 const GRACE: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a client reports to its page.
 pub(super) enum ClientEvent<'a> {
     /// An event of the topic, its end, a gap, or the number of subscribers, as the kind says.
-    News(&'a str, &'a News),
+    News(&'a str, &'a Object),
     /// The shown state is about to become this one, which is of another kind.
     Changing(Connection),
     /// The stream is not live any more.
@@ -115,7 +115,7 @@ impl Client {
         set_if_changed(self.signals.seconds_left, left);
     }
 
-    fn hear(&self, news: &News) {
+    fn hear(&self, news: &Object) {
         let kind = news.text("kind").unwrap_or_default();
         if kind == "state" {
             self.wait_until
@@ -172,7 +172,7 @@ impl Client {
 }
 
 /// The state that the script names.
-fn connection_of(news: &News) -> Option<Connection> {
+fn connection_of(news: &Object) -> Option<Connection> {
     let text = |member| news.text(member).unwrap_or_default();
     Some(match text("state").as_str() {
         "connecting" => Connection::Connecting,
@@ -194,17 +194,7 @@ fn connection_of(news: &News) -> Option<Connection> {
             Connection::Reconnecting(retry, cause)
         }
         "ended" => Connection::Ended,
-        "closed" => Connection::Closed(Reason::Refused(refusal_of(news))),
+        "closed" => Connection::Closed(Reason::Refused(refusal(news.count("status"), news))),
         _ => return None,
     })
-}
-
-/// What the server said against a request.
-pub(super) fn refusal_of(problem: &News) -> Refusal {
-    Refusal {
-        // A status, which has three digits.
-        status: problem.number("status").unwrap_or_default() as u16,
-        code: problem.text("code").unwrap_or_default(),
-        detail: problem.text("detail").unwrap_or_default(),
-    }
 }

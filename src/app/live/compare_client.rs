@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
 use super::compare::{CompareAction, Comparison};
-use super::on_change;
+use super::{on_change, refusal};
 use crate::app::comparison::{Attempt, Counted, Link, Model, Outcome, Side};
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::event_source::{EventSource, SourceEvent};
@@ -170,11 +170,7 @@ impl CompareClient {
         let now = clock::now();
         let side = Side::EventSource;
         let outcome = match event {
-            SourceEvent::Opened => {
-                self.model.borrow_mut().opened(side, now);
-                self.ask();
-                None
-            }
+            SourceEvent::Opened => self.opened(side, now),
             SourceEvent::Failed => {
                 let ready_state = self.source.borrow().as_ref().map(EventSource::ready_state);
                 let reconnects = ready_state == Some(CONNECTING);
@@ -191,11 +187,7 @@ impl CompareClient {
         let now = clock::now();
         let side = Side::WebSocket;
         let outcome = match event {
-            SocketEvent::Opened => {
-                self.model.borrow_mut().opened(side, now);
-                self.ask();
-                None
-            }
+            SocketEvent::Opened => self.opened(side, now),
             SocketEvent::Closed => {
                 self.ask();
                 self.model.borrow_mut().lost(side, false, now)
@@ -205,11 +197,17 @@ impl CompareClient {
         self.follow(outcome);
     }
 
+    fn opened(&self, side: Side, now: f64) -> Option<Outcome> {
+        self.model.borrow_mut().opened(side, now);
+        self.ask();
+        None
+    }
+
     fn on_frame(&self, text: &str, now: f64) -> Option<Outcome> {
         let side = Side::WebSocket;
         if !text.starts_with(ANSWER) {
             // Of the server's own frames, those that say where the reader is have no data.
-            let data = Object::read(text)?.text("data");
+            let data = Object::read(text)?.text("data").unwrap_or_default();
             return self.model.borrow_mut().arrived(side, &data, now);
         }
         let sent_at = self.sent_at.take()?;
@@ -254,7 +252,7 @@ impl CompareClient {
                 model.answered(Side::EventSource, time, bytes.unwrap_or_default())
             }
             Some(TextResponse { status: 200, .. }) => None,
-            response => Some(model.refused(refusal(response))),
+            response => Some(model.refused(refusal_of(response))),
         };
         drop(model);
         self.follow(outcome);
@@ -281,7 +279,10 @@ impl CompareClient {
                     return;
                 };
                 let mut model = self.model.borrow_mut();
-                model.published(numbers.count("published"), &numbers.text("run"));
+                model.published(
+                    numbers.count("published"),
+                    &numbers.text("run").unwrap_or_default(),
+                );
                 model.counted(Side::EventSource, counted(&numbers.object("event_source")));
                 model.counted(Side::WebSocket, counted(&numbers.object("web_socket")));
                 drop(model);
@@ -290,7 +291,7 @@ impl CompareClient {
             // There are as many comparisons as there may be.
             Some(TextResponse { status: 503, text }) => {
                 let response = TextResponse { status: 503, text };
-                self.follow(Some(Outcome::NotDone(refusal(Some(response)))));
+                self.follow(Some(Outcome::NotDone(refusal_of(Some(response)))));
             }
             _ => {}
         }
@@ -323,35 +324,26 @@ impl CompareClient {
 }
 
 fn counted(object: &Object) -> Counted {
+    let text = |member| object.text(member).unwrap_or_default();
     Counted {
         opened: object.count("opened"),
         messages: object.count("messages"),
         message_bytes: object.count("message_bytes"),
         data_bytes: object.count("data_bytes"),
         other_bytes: object.count("other_bytes"),
-        http: object.text("http"),
+        http: text("http"),
         // Below 600.
         status: object.count("status") as u16,
-        request: object.text("request"),
+        request: text("request"),
         request_bytes: object.count("request_bytes"),
-        response: object.text("response"),
+        response: text("response"),
         response_bytes: object.count("response_bytes"),
     }
 }
 
 /// Why the server has refused something; `None` if there was no answer.
-fn refusal(response: Option<TextResponse>) -> Option<Refusal> {
+fn refusal_of(response: Option<TextResponse>) -> Option<Refusal> {
     let response = response?;
-    let problem = Object::read(&response.text);
-    let text = |member| {
-        problem
-            .as_ref()
-            .map(|problem| problem.text(member))
-            .unwrap_or_default()
-    };
-    Some(Refusal {
-        status: response.status,
-        code: text("code"),
-        detail: text("detail"),
-    })
+    let problem = Object::read(&response.text).unwrap_or_default();
+    Some(refusal(response.status.into(), &problem))
 }

@@ -3,8 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::client::refusal_of;
-use super::{DATA_ELEMENT_ID, TYPE_ELEMENT_ID};
+use super::{DATA_ELEMENT_ID, TYPE_ELEMENT_ID, refusal};
 use crate::app::publishing::Publishing;
 use crate::browser::{document, fairwind};
 
@@ -19,17 +18,10 @@ pub(super) fn publish(topic: &str, publishing: RwSignal<Publishing>) {
     let sent = data.clone();
     fairwind::send(topic, &sent, event_type.as_deref(), move |answer| {
         let outcome = match answer {
-            // A count, which is far below what a number loses.
-            Ok(receipt) => {
-                Publishing::Done(receipt.number("subscribers").unwrap_or_default() as u64)
-            }
+            Ok(receipt) => Publishing::Done(receipt.count("subscribers")),
             Err(error) if error.number("status").is_none() => Publishing::Unreachable,
             Err(error) => {
-                let refusal = refusal_of(&error.within("problem"));
-                Publishing::Refused(crate::protocol::page::Refusal {
-                    status: error.number("status").unwrap_or_default() as u16,
-                    ..refusal
-                })
+                Publishing::Refused(refusal(error.count("status"), &error.object("problem")))
             }
         };
         // What has been typed meanwhile stays.

@@ -10,15 +10,14 @@ use send_wrapper::SendWrapper;
 
 use super::client::{Client, ClientEvent};
 use super::quotes::{Quotes, QuotesAction, RowSignals, SlowReader, SlowShown};
-use super::{on_change, set_if_changed};
+use super::{on_change, refusal, set_if_changed};
 use crate::app::quotes::{Board, Tick, seconds_since_1970};
 use crate::browser::animation_frame::FrameTask;
-use crate::browser::fairwind::{News, Wanted};
+use crate::browser::fairwind::Wanted;
 use crate::browser::json::Object;
 use crate::browser::request::{self, TextResponse};
 use crate::browser::timer::Interval;
 use crate::browser::{document, location};
-use crate::protocol::page::Refusal;
 use crate::protocol::quotes::{
     CHART, QUOTE_TOPICS, QuotesPage, SLOW_PATH, SYMBOL, quote_topic, ten_thousandths,
 };
@@ -108,7 +107,7 @@ impl QuotesClient {
         this
     }
 
-    fn on_price(&self, news: &News) {
+    fn on_price(&self, news: &Object) {
         let topic = news.text("topic").unwrap_or_default();
         let quote = news.text("data").and_then(|data| Object::read(&data));
         let Some((symbol, quote)) = topic.strip_prefix(QUOTE_TOPICS).zip(quote) else {
@@ -197,7 +196,7 @@ impl QuotesClient {
             };
             let events = Object::read(&text).map(|snapshot| snapshot.objects("events"));
             let quotes = events.into_iter().flatten();
-            let quotes = quotes.filter_map(|event| Object::read(&event.text("data")));
+            let quotes = quotes.filter_map(|event| Object::read(&event.text("data")?));
             let past: Vec<Tick> = quotes.filter_map(|quote| tick_of(&quote)).collect();
             client.board.borrow_mut().put_before(&symbol, &past);
             client.frame.request();
@@ -230,9 +229,11 @@ impl QuotesClient {
                 response => {
                     quotes.slow.try_update(|slow| slow.is_running = false);
                     match response {
-                        Some(response) => texts
-                            .quotes
-                            .slow_refused(&texts.refusal(&refusal(&response))),
+                        Some(response) => {
+                            let problem = Object::read(&response.text).unwrap_or_default();
+                            let refusal = refusal(response.status.into(), &problem);
+                            texts.quotes.slow_refused(&texts.refusal(&refusal))
+                        }
                         None => texts.quotes.slow_unanswered().to_owned(),
                     }
                 }
@@ -276,7 +277,7 @@ fn wanted(board: &Board) -> Wanted {
 
 fn tick_of(quote: &Object) -> Option<Tick> {
     Some(Tick {
-        at: seconds_since_1970(&quote.text("time"))?,
+        at: seconds_since_1970(&quote.text("time")?)?,
         price: ten_thousandths(quote.number("price")?),
         change: ten_thousandths(quote.number("change")?),
     })
@@ -293,19 +294,4 @@ fn slow_readers(seen: &Object) -> Vec<SlowReader> {
         first_after: reader.count("first_after_ms"),
     });
     readers.collect()
-}
-
-fn refusal(response: &TextResponse) -> Refusal {
-    let problem = Object::read(&response.text);
-    let text = |member| {
-        let problem = problem.as_ref();
-        problem
-            .map(|problem| problem.text(member))
-            .unwrap_or_default()
-    };
-    Refusal {
-        status: response.status,
-        code: text("code"),
-        detail: text("detail"),
-    }
 }

@@ -14,7 +14,8 @@ use super::log_feed::LogFeed;
 use super::{Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher};
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
-use crate::browser::fairwind::{News, Wanted};
+use crate::browser::fairwind::Wanted;
+use crate::browser::json::Object;
 use crate::browser::timer::Interval;
 use crate::browser::{clock, document, location};
 use crate::protocol::event::EventId;
@@ -115,7 +116,7 @@ impl Subscription {
         }
     }
 
-    fn hear(&self, kind: &str, news: &News) {
+    fn hear(&self, kind: &str, news: &Object) {
         match kind {
             END_EVENT => self.feed.push(Content::End),
             GAP_EVENT => {
@@ -124,9 +125,7 @@ impl Subscription {
                 }
             }
             CONSUMERS_EVENT => {
-                // A count, which is far below what a number loses.
-                let count = news.number("consumers").unwrap_or_default() as u64;
-                self.stream.consumers.try_set(count);
+                self.stream.consumers.try_set(news.count("consumers"));
             }
             _ => {
                 let [id, event_type, data] =
@@ -221,7 +220,7 @@ impl Drop for Subscription {
     }
 }
 
-fn read_gap(news: &News) -> Option<Gap> {
+fn read_gap(news: &Object) -> Option<Gap> {
     let id = |member| EventId::new(news.text(member)?).ok();
     Some(Gap {
         requested: id("requested")?,

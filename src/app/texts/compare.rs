@@ -121,7 +121,7 @@ texts! {
             "The EventSource was back by itself after {0} s and missed {1} of {2}: the server sent what came meanwhile. {3}",
             "EventSource 在 {0} 秒后自动恢复，{2} 个事件中错过 {1} 个：其间的事件由服务器补发。{3}";
         /// How an experiment has gone.
-        cut_socket_open(missed): "The WebSocket was opened again by hand and missed {0} of them.", "WebSocket 由人工重新打开，错过了其中 {0} 个。";
+        cut_socket_open(missed): "The WebSocket was opened again by hand and missed {0} of them.", "WebSocket 是手动重新打开的，错过了其中 {0} 个。";
         /// How an experiment has gone.
         cut_socket_closed(missed): "The WebSocket is closed and has missed {0} so far: open it again.", "WebSocket 处于关闭状态，目前已错过 {0} 个：请重新打开。";
         /// How an experiment has gone.
@@ -166,11 +166,11 @@ texts! {
         /// Name of a handshake.
         handshake_of(side): "Handshake of the {0}", "{0} 的握手";
         /// The size of a handshake.
-        handshake_compressed: "Its heads are compressed by HTTP/2, and not counted.", "报头经 HTTP/2 压缩，没有计数。";
+        handshake_compressed: "Its heads are compressed by HTTP/2, and not counted.", "头部经 HTTP/2 压缩，没有计数。";
         /// The size of a handshake.
-        handshake_asked(request): "{0} bytes asked, with all headers.", "请求 {0} 字节（含全部报头）。";
+        handshake_asked(request): "{0} bytes asked, with all headers.", "请求 {0} 字节（含全部头部）。";
         /// The size of a handshake.
-        handshake_size(request, response): "{0} bytes asked, {1} bytes answered, with all headers.", "请求 {0} 字节，响应 {1} 字节（含全部报头）。";
+        handshake_size(request, response): "{0} bytes asked, {1} bytes answered, with all headers.", "请求 {0} 字节，响应 {1} 字节（含全部头部）。";
 
         /// Column of the table.
         column_holds: "What holds", "事实";
@@ -245,7 +245,7 @@ texts! {
         /// What will happen in an experiment.
         refuse_text:
             "The server ends the event stream and answers the next request for it with 204: do not come back.",
-            "服务器结束事件流，并对下一次请求返回 204：不要再来。";
+            "服务器结束事件流，并对下一次请求返回 204：不要再连接。";
         /// What will happen in an experiment.
         send_text:
             "Five letters to the server and back: in a frame of the WebSocket, and by POST beside the EventSource.",
@@ -290,7 +290,7 @@ texts! {
         /// What holds.
         one_way_holds:
             "Right for the stream. What a page has to say goes beside it by ordinary requests; on HTTP/2 and later they share its connection.",
-            "就事件流而言是正确的。页面要发送的内容通过普通请求另行发送；在 HTTP/2 及更高版本上，它们与事件流共用一个连接。";
+            "就事件流本身而言，正确。页面要发送的内容通过普通请求另行发送；在 HTTP/2 及更高版本上，它们与事件流共用一个连接。";
         /// A claim of the article.
         support: "3.2 Fewer browsers have it.", "3.2 支持它的浏览器较少。";
         /// What holds.
@@ -312,7 +312,7 @@ texts! {
         /// What holds.
         scale_holds:
             "It suits those that send much both ways. How many clients a server bears is a matter of the server: either costs it one open connection. A browser opens six HTTP/1.1 connections to a host, so many tabs with an EventSource want HTTP/2, where they are streams of one.",
-            "它适合双向大量收发的应用。一台服务器能承受多少客户端取决于服务器：两者都各占一个打开的连接。浏览器对每台主机只打开六个 HTTP/1.1 连接，因此大量标签页使用 EventSource 时应采用 HTTP/2，它们在其中是同一个连接上的流。";
+            "它适合双向大量收发的应用。一台服务器能承受多少客户端取决于服务器：两者都各占一个打开的连接。浏览器对每台主机只打开六个 HTTP/1.1 连接，因此大量标签页使用 EventSource 时应采用 HTTP/2，它们在那里只是同一个连接上的多个流。";
         /// A claim of the article.
         handshake: "3.4 WebSocket’s handshake is complex.", "3.4 WebSocket 的握手过程复杂。";
         /// What holds.
@@ -323,8 +323,8 @@ texts! {
         proxies: "3.4 Firewalls and proxies may stop it.", "3.4 它可能被防火墙和代理拦截。";
         /// What holds.
         proxies_holds:
-            "Some do, above all without TLS: Upgrade is for one hop, so each proxy has to be told to pass it on. An event stream passes wherever HTTP does, if no proxy buffers it. On HTTP/2 a WebSocket needs extended CONNECT; this server does not offer that, and a browser then opens a connection with HTTP/1.1.",
-            "有时确实会，尤其是没有 TLS 的时候：Upgrade 只对一跳有效，每个代理都要配置为转发它。事件流能通过 HTTP 能到达的任何地方，只要没有代理缓冲它。在 HTTP/2 上 WebSocket 需要扩展的 CONNECT；本服务器不提供，浏览器会改用 HTTP/1.1 打开连接。";
+            "Some do, above all without TLS: Upgrade is for one hop, so each proxy has to be configured to pass it on. An event stream passes wherever HTTP does, if no proxy buffers it. On HTTP/2 a WebSocket needs extended CONNECT; this server does not offer that, and a browser then opens a connection with HTTP/1.1.",
+            "有时确实会，尤其是没有 TLS 的时候：Upgrade 只对一跳有效，每个代理都要配置为转发它。只要没有代理缓冲，HTTP 能到达的地方事件流都能到达。在 HTTP/2 上 WebSocket 需要扩展的 CONNECT；本服务器不提供，浏览器会改用 HTTP/1.1 打开连接。";
 
         /// For what.
         news: "News from the server:", "来自服务器的消息：";
@@ -892,6 +892,11 @@ mod tests {
             "1,000 events from the first to the last: 34.5 ms on the EventSource, not open on the WebSocket; \
              the EventSource missed 0, the WebSocket 1,000."
         );
+        assert_eq!(
+            chinese().outcome(&burst),
+            "1,000 个事件从第一个到最后一个：EventSource 34.5 毫秒，WebSocket 未打开；\
+             EventSource 错过 0 个，WebSocket 错过 1,000 个。"
+        );
         let hold = Outcome::HoldOver {
             silence: [5_012, 5_030],
             missed: [0, 0],
@@ -900,6 +905,10 @@ mod tests {
             english()
                 .outcome(&hold)
                 .starts_with("Silence: 5.0 s on the EventSource, 5.0 s on")
+        );
+        assert_eq!(
+            chinese().outcome(&hold),
+            "静默时间：EventSource 5.0 秒，WebSocket 5.0 秒。连接一直保持打开，随后收到了其间发布的事件：双方都没有错过事件。"
         );
         let sent = |tenths, bytes| Some(Sent { tenths, bytes });
         assert_eq!(
@@ -933,7 +942,7 @@ mod tests {
     }
 
     #[test]
-    fn the_race_is_told_by_who_was_first_and_by_the_median() {
+    fn the_race_says_which_was_first_how_often_and_the_median() {
         let race = Race {
             first: [1_200, 30],
             same: 4,
@@ -957,7 +966,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_told_for_one_event_and_in_all() {
+    fn bytes_are_those_of_one_event_and_of_all() {
         let counted = Counted {
             opened: 1,
             messages: 3,
@@ -974,8 +983,8 @@ mod tests {
     #[test]
     fn a_claim_shows_what_was_measured_and_says_where_nothing_was() {
         let mut shown = Shown::default();
-        let told = |claim: &Claim, shown: &Shown| english().measured(claim.measured, shown);
-        assert_eq!(told(&CLAIMS[0], &shown), NONE);
+        let measured = |claim: &Claim, shown: &Shown| english().measured(claim.measured, shown);
+        assert_eq!(measured(&CLAIMS[0], &shown), NONE);
         shown.sides[0].counted = Counted {
             http: "HTTP/1.1".to_owned(),
             status: 200,
@@ -983,18 +992,25 @@ mod tests {
             response_bytes: 210,
             ..Counted::default()
         };
-        assert_eq!(told(&CLAIMS[0], &shown), "1,012 + 210 bytes, status 200");
         assert_eq!(
-            told(&CLAIMS[8], &shown),
+            measured(&CLAIMS[0], &shown),
+            "1,012 + 210 bytes, status 200"
+        );
+        assert_eq!(
+            measured(&CLAIMS[8], &shown),
             "EventSource HTTP/1.1, WebSocket –"
         );
         shown.sides[0].counted.request_bytes = 0;
         shown.sides[0].counted.http = "HTTP/2".to_owned();
-        assert_eq!(told(&CLAIMS[0], &shown), "HTTP/2, status 200");
+        assert_eq!(measured(&CLAIMS[0], &shown), "HTTP/2, status 200");
         shown.came_back = Some((2_149, 0));
-        assert_eq!(told(&CLAIMS[1], &shown), "back after 2.1 s, 0 missed");
+        assert_eq!(measured(&CLAIMS[1], &shown), "back after 2.1 s, 0 missed");
+        let in_chinese = |claim: &Claim| chinese().measured(claim.measured, &shown);
+        assert_eq!(in_chinese(&CLAIMS[0]), "HTTP/2，状态码 200");
+        assert_eq!(in_chinese(&CLAIMS[1]), "2.1 秒后恢复，错过 0 个");
+        assert_eq!(in_chinese(&CLAIMS[3]), "本页未测量");
         for claim in &CLAIMS {
-            assert!(!claim.sources.is_empty() && !told(claim, &shown).is_empty());
+            assert!(!claim.sources.is_empty() && !measured(claim, &shown).is_empty());
             for texts in [english(), chinese()] {
                 let document = texts.compare_document;
                 assert_ne!((claim.says)(document), (claim.holds)(document));

@@ -120,6 +120,7 @@ problem_texts! {
     NotFound: "There is nothing here", "这里什么也没有";
     UnknownTopic: "There is no such topic", "没有这个主题";
     NoClock: "This server has no clock", "本服务器没有时钟";
+    NotScheduled: "This is not scheduled", "没有这项定时发布";
     NoComparison: "This comparison has no connection", "这项对比没有连接";
     MethodNotAllowed: "This method is not allowed here", "这里不允许使用该请求方法";
     NotAcceptable: "This is not available in that form", "无法以请求的格式提供";
@@ -135,9 +136,11 @@ problem_texts! {
     TooManyKeys wait: "Too many idempotency keys", "幂等键过多";
     HeadTooLarge: "The request’s head is too large", "请求头过大";
     NotImplemented: "The server does not do this", "服务器不支持此操作";
+    NoSchedule: "This server publishes nothing later", "本服务器不支持定时发布";
     TooManyTopics wait: "There are too many topics", "主题过多";
     TooManyStreams wait: "There are too many streams", "事件流过多";
     TooManyComparisons wait: "There are too many comparisons", "对比页面过多";
+    TooManyScheduled wait: "Too much is scheduled", "定时发布过多";
     MemoryLimit wait: "The server has no memory to spare", "服务器内存不足";
     Stopping wait: "The server is stopping", "服务器正在停止";
     Unavailable wait: "The server cannot store events now", "服务器暂时无法存储事件";

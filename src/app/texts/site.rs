@@ -2,6 +2,7 @@
 
 use super::{Texts, texts};
 use crate::app::page::SitePages;
+use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::quotes::QUOTES_PATH;
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
@@ -24,6 +25,8 @@ texts! {
         quotes: "Quotes", "行情";
         /// Link to the page that compares an EventSource with a WebSocket.
         compare: "Compare", "对比";
+        /// Link to the page that leads to chat rooms.
+        chat: "Chat", "聊天";
         /// Link to the page that says what this server can do, and that page's heading.
         help: "Help", "帮助";
     }
@@ -38,6 +41,7 @@ impl Texts {
             (true, TOPICS_PATH, self.site.topics()),
             (pages.quotes, QUOTES_PATH, self.site.quotes()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
+            (pages.chat, CHAT_PATH, self.site.chat()),
             (true, HELP_PATH, self.site.help()),
         ];
         let mut html = String::new();
@@ -62,21 +66,26 @@ mod tests {
 
     #[test]
     fn the_masthead_leads_to_the_pages_that_there_are_and_says_which_this_is() {
-        let links = |current, clock, comparisons| {
+        let links = |current, clock, others| {
             let pages = SitePages {
                 clock,
                 quotes: clock,
-                comparisons,
+                comparisons: others,
+                chat: others,
             };
             Texts::of(Locale::English).site_links_html(current, pages)
         };
         let all = links(Some("/help"), true, true);
         assert!(all.starts_with("<a href=\"/\">Clock</a><a href=\"/topics\">Topics</a>"));
         assert!(all.contains("<a href=\"/help\" aria-current=\"page\">Help</a>"));
+        assert!(all.contains("<a href=\"/chat\">Chat</a>"));
         assert!(all.contains("hreflang=\"zh-CN\">中文</a>"));
         let few = links(None, false, false);
         assert!(
-            !few.contains("/compare") && !few.contains("Clock") && !few.contains("aria-current")
+            !few.contains("/compare")
+                && !few.contains("/chat")
+                && !few.contains("Clock")
+                && !few.contains("aria-current")
         );
     }
 }

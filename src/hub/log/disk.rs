@@ -8,6 +8,7 @@
 //! * `stage_queue`, `writer`: from publishers to the thread that writes, syncs, commits, and removes what is too old
 //! * `older`: the threads that read what the hub's memory no longer has
 //! * `meta`, `lost`: small files beside the segments: epochs, and which events are gone
+//! * `notes`, `schedule`: a file that grows by frames beside the segments, and what the hub's schedule keeps in one
 //! * `recovery`, `select`: what a start finds, and what of it belongs into memory
 //! * [`inspect`]: a look at a folder from outside
 //!
@@ -17,6 +18,7 @@
 //! lock                       held by the server that has the folder open
 //! meta                       epochs, and how the last run ended
 //! lost                       the newest event of each topic that is no longer kept
+//! schedule                   publications for later
 //! 00000000000000000001.log   a segment, named by its first offset; complete ones never change
 //! 00000000000000000001.idx   its index, which can be made again
 //! ```
@@ -30,8 +32,10 @@ mod index;
 pub mod inspect;
 mod lost;
 mod meta;
+mod notes;
 mod older;
 mod recovery;
+pub(in crate::hub) mod schedule;
 mod segment;
 mod segments;
 mod select;
@@ -172,6 +176,11 @@ impl DiskLog {
     ) -> Result<(Self, Recovered), OpenError> {
         let folder = Folder::open(path)?;
         Self::open_storage(Arc::new(folder), config, limits, &this_boot())
+    }
+
+    /// The folder, for what stands beside the segments.
+    pub(in crate::hub) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.segments.storage)
     }
 
     /// As [`Self::open`], for any storage and any boot of the machine.

@@ -6,6 +6,7 @@ use axum::extract::ConnectInfo;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::expiry::Expiry;
 use super::grants::Grants;
@@ -42,6 +43,9 @@ pub(in crate::server) struct Claims {
     /// The topics whose private events may be read.
     #[serde(default)]
     pub(in crate::server) subscribe: Grants,
+    /// Its subject: the name under which its bearer is present in a topic, if it is a text.
+    #[serde(default)]
+    pub(in crate::server) sub: Value,
 }
 
 /// How many of the topics that a pattern matches.
@@ -117,6 +121,11 @@ impl Identity {
             Some(claims) if claims.subscribe.cover_some_of(pattern) => Share::Some,
             _ => Share::None,
         }
+    }
+
+    /// Whom the token is about, if it says so.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.claims.as_ref()?.sub.as_str()
     }
 
     /// When the token ends.

@@ -13,6 +13,7 @@ use super::keys::Keys;
 use super::origin;
 use crate::feeds::{FeedTopics, Owner, TopicOwners};
 use crate::hub::pattern::Pattern;
+use crate::hub::presence::Name;
 use crate::hub::topic::Topic;
 use crate::hub::visibility::{Rights, TopicRights, Visibility};
 use crate::protocol::problem::ProblemCode;
@@ -203,6 +204,38 @@ impl AccessPolicy {
             );
         }
         Problem::token_required("reading")
+    }
+
+    /// The name under which a reader is present that gives one: with keys, the subject of its token, which may be left empty in
+    /// the query.
+    ///
+    /// # Errors
+    ///
+    /// A problem if the text cannot be a name, or is not that of the token.
+    pub(in crate::server) fn presence_name(
+        &self,
+        reader: &Reader,
+        given: &str,
+    ) -> Result<Name, Problem> {
+        if self.0.keys.is_empty() {
+            return Name::new(given).map_err(|error| Problem::invalid_query(error.to_string()));
+        }
+        if !reader.0.has_token() {
+            return Err(Problem::token_required("a name"));
+        }
+        let Some(subject) = reader.0.subject() else {
+            return Err(Problem::insufficient_scope(
+                "the token has no claim sub, which would be the reader's name; leave the name out of the query, or get a token with sub",
+            ));
+        };
+        if !given.is_empty() && given != subject {
+            return Err(Problem::insufficient_scope(
+                "the name is not the claim sub of the token; leave it empty in the query (name=)",
+            ));
+        }
+        Name::new(subject).map_err(|error| {
+            Problem::insufficient_scope(format!("the token's claim sub cannot be a name: {error}"))
+        })
     }
 
     /// Whether any client could read a private event: readers show by a token that they may, which needs a key.

@@ -4,8 +4,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use axum::http::{HeaderMap, header};
-use cookie::Cookie;
+use axum::http::HeaderMap;
 use headers::HeaderMapExt;
 use headers::authorization::{Authorization, Bearer};
 use jsonwebtoken::errors::ErrorKind;
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::server::auth::expiry::seconds_since_1970;
+use crate::server::http::cookies::cookie;
 use crate::server::http::problem::TOKEN_COOKIE;
 
 /// The shortest secret for HS256, in bytes: as long as its hash, which RFC 7518, section 3.2, asks for.
@@ -202,17 +202,10 @@ pub(super) fn token_of(headers: &HeaderMap) -> Option<Presented> {
             is_from_cookie: false,
         });
     bearer.or_else(|| {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .find(|cookie| cookie.name() == TOKEN_COOKIE)
-            .map(|cookie| Presented {
-                text: cookie.value().to_owned(),
-                is_from_cookie: true,
-            })
+        cookie(headers, TOKEN_COOKIE).map(|cookie| Presented {
+            text: cookie.value().to_owned(),
+            is_from_cookie: true,
+        })
     })
 }
 

@@ -1,30 +1,19 @@
 //! Which language a page has: the one in the reader's cookie, or else the one that the browser asks for. The cookie is set
 //! by [`crate::server::routes::language`].
 
-use axum::http::{HeaderMap, header};
-use cookie::Cookie;
+use axum::http::HeaderMap;
 
+use super::cookies::cookie;
 use super::negotiation::preferred_locale;
 use crate::protocol::LANGUAGE_COOKIE;
 use crate::protocol::locale::Locale;
 
 /// The language of the answer to a request with these headers.
 pub(crate) fn of(headers: &HeaderMap) -> Locale {
-    chosen(headers)
+    cookie(headers, LANGUAGE_COOKIE)
+        .and_then(|cookie| Locale::from_tag(cookie.value()))
         .or_else(|| preferred_locale(headers))
         .unwrap_or_default()
-}
-
-/// The language in the reader's cookie.
-fn chosen(headers: &HeaderMap) -> Option<Locale> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == LANGUAGE_COOKIE)
-        .and_then(|cookie| Locale::from_tag(cookie.value()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use crate::server::limits::shares::{Exhausted, Share, Shares};
 use crate::server::ops::metrics::Metrics;
 use crate::server::ops::notices::Kind;
 
+/// The setting that limits subscriptions and names.
+const SUBSCRIPTIONS_SETTING: &str = "--max-subscriptions";
+
 /// Gives out the permits of streams, and ends all open streams on request; clones share it.
 #[derive(Clone)]
 pub struct StreamRegistry {
@@ -28,7 +31,7 @@ pub struct StreamRegistry {
 pub(crate) struct StreamLimits {
     /// Event streams and WebSockets.
     pub(crate) streams: [usize; 2],
-    /// Streams, each counted once for every topic that it reads.
+    /// Streams, each counted once for every topic that it reads, and once for every topic in which its reader has a name.
     pub(crate) subscriptions: [usize; 2],
     /// Bytes that are held for clients beside the log: bodies that are arriving, and answers that are not taken.
     pub(crate) held_bytes: [usize; 2],
@@ -92,6 +95,11 @@ impl StreamRegistry {
         self.current.lock().clone()
     }
 
+    /// Permits a client one more name in a topic, which counts as a subscription. `None` if a limit is reached.
+    pub(crate) fn permit_name(&self, client: Option<ClientAddress>) -> Option<Share> {
+        self.take(&self.subscriptions, client, 1, SUBSCRIPTIONS_SETTING)
+    }
+
     /// Permits a client one more stream of so many topics. `None` if a limit is reached or the server is stopping.
     pub(crate) fn admit(
         &self,
@@ -101,24 +109,14 @@ impl StreamRegistry {
         if self.shutdown.is_cancelled() {
             return None;
         }
-        let take = |shares: &Shares, amount, setting: &'static str| {
-            let refused = |exhausted: Exhausted| {
-                self.metrics.refused_streams.inc();
-                Kind::Stream.notice(client, || {
-                    let of_one = match exhausted {
-                        Exhausted::InAll => "",
-                        Exhausted::OfClient => "-per-address",
-                    };
-                    format!(
-                        "its stream was not opened: there are as many as {setting}{of_one} allows"
-                    )
-                });
-            };
-            shares.take(client, amount).map_err(refused).ok()
-        };
         let permit = Permit {
-            _stream: take(&self.open, 1, "--max-streams")?,
-            _subscriptions: take(&self.subscriptions, topics, "--max-subscriptions")?,
+            _stream: self.take(&self.open, client, 1, "--max-streams")?,
+            _subscriptions: self.take(
+                &self.subscriptions,
+                client,
+                topics,
+                SUBSCRIPTIONS_SETTING,
+            )?,
             client,
             held_bytes: self.held_bytes.clone(),
         };
@@ -127,6 +125,26 @@ impl StreamRegistry {
             metrics: self.metrics.clone(),
             permit: Box::new(permit),
         })
+    }
+
+    fn take(
+        &self,
+        shares: &Shares,
+        client: Option<ClientAddress>,
+        amount: usize,
+        setting: &'static str,
+    ) -> Option<Share> {
+        let refused = |exhausted: Exhausted| {
+            self.metrics.refused_streams.inc();
+            Kind::Stream.notice(client, || {
+                let of_one = match exhausted {
+                    Exhausted::InAll => "",
+                    Exhausted::OfClient => "-per-address",
+                };
+                format!("its stream was not opened: there are as many as {setting}{of_one} allows")
+            });
+        };
+        shares.take(client, amount).map_err(refused).ok()
     }
 }
 

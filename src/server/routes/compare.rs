@@ -11,10 +11,9 @@ use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hyper::upgrade::OnUpgrade;
 use serde::{Deserialize, Serialize};
 
-use super::subscribe::{self, LAST_EVENT_ID_HEADER};
+use super::subscribe;
 use super::websocket;
 use crate::hub::subscriber::{Start, Subscription};
 use crate::protocol::compare::{EVENTS, Experiment, MAX_SENT_BYTES, NUMBERS, SEND, SOCKET};
@@ -186,11 +185,6 @@ fn socket(
     mut handshake: Response,
 ) -> Result<Response, Problem> {
     let start = start(&parts)?;
-    if parts.extensions.get::<OnUpgrade>().is_none() {
-        return Err(Problem::invalid_request(
-            "this connection cannot become a WebSocket",
-        ));
-    }
     let observer = &comparison.socket;
     observer.note_request(&parts);
     let session = session(state, comparisons, comparison, observer, &parts, start)?;
@@ -233,27 +227,18 @@ fn session(
 /// Where a connection starts: after the event that the header names, or else the query, or with the next one.
 fn start(parts: &Parts) -> Result<Start, Problem> {
     let query: ResumeQuery = query::read(&parts.uri, &[])?;
-    let by_header = parts.headers.get(LAST_EVENT_ID_HEADER);
-    let id = by_header
-        .filter(|id| !id.is_empty())
-        .map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
-        .or(query.last_event_id);
-    Ok(id.map_or(Start::Now, |id| subscribe::after(&id)))
+    let resumed = subscribe::resume(&parts.headers, query.last_event_id.as_deref());
+    Ok(resumed.unwrap_or(Start::Now))
 }
 
 /// Takes what a page sends beside its EventSource.
 async fn send(state: &AppState, parts: &Parts, body: Body) -> Result<Response, Problem> {
     request_body::check_length(&parts.headers, MAX_SENT_BYTES)?;
     let _held = state.hold(parts, MAX_SENT_BYTES)?;
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let line = format!("POST {target} HTTP/1.1");
     let bytes = to_bytes(body, MAX_SENT_BYTES)
         .await
         .map_err(|_| Problem::too_large(MAX_SENT_BYTES))?;
-    let head = observer::head_bytes(parts.version, &line, &parts.headers);
+    let head = observer::request_bytes(parts);
     Ok(answers::json(&Received {
         bytes: bytes.len(),
         request_bytes: head.map(|head| head + bytes.len()),

@@ -2,10 +2,12 @@
 //! The query, the headers and a form have them as text ([`TextFields`]), NDJSON and WebSocket frames as JSON ([`JsonEvent`]).
 
 use axum::http::{HeaderMap, HeaderName, Uri};
+use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::hub::publish::{PublishRequest, check_id, check_retry, check_type};
+use crate::hub::schedule::When;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
 
@@ -14,6 +16,8 @@ const EVENT_TYPE: HeaderName = HeaderName::from_static("event-type");
 const EVENT_RETRY: HeaderName = HeaderName::from_static("event-retry");
 const EVENT_KEEP: HeaderName = HeaderName::from_static("event-keep");
 const EVENT_PRIVATE: HeaderName = HeaderName::from_static("event-private");
+const EVENT_IN: HeaderName = HeaderName::from_static("event-in");
+const EVENT_AT: HeaderName = HeaderName::from_static("event-at");
 
 /// What the names of these headers begin with.
 const HEADER_PREFIX: &str = "event-";
@@ -27,6 +31,8 @@ pub(super) struct EventFields {
     pub(super) retry: Option<u64>,
     pub(super) keep: Option<bool>,
     pub(super) private: Option<bool>,
+    /// When it is to be published, if later. JSON has no such field: a stream's events and a frame go out as they arrive.
+    pub(super) when: Option<When>,
 }
 
 /// The same as text.
@@ -38,6 +44,8 @@ pub(super) struct TextFields {
     retry: Option<String>,
     keep: Option<String>,
     private: Option<String>,
+    r#in: Option<String>,
+    at: Option<String>,
 }
 
 /// An event as JSON. Data that is not a text is published as the JSON that it is, with every digit and in its own order.
@@ -70,6 +78,8 @@ impl EventFields {
             retry: header(headers, &EVENT_RETRY)?,
             keep: header(headers, &EVENT_KEEP)?,
             private: header(headers, &EVENT_PRIVATE)?,
+            r#in: header(headers, &EVENT_IN)?,
+            at: header(headers, &EVENT_AT)?,
         };
         let fields = by_query.typed()?.or(by_header.typed()?);
         Ok(fields)
@@ -83,6 +93,7 @@ impl EventFields {
             retry: self.retry.or(defaults.retry),
             keep: self.keep.or(defaults.keep),
             private: self.private.or(defaults.private),
+            when: self.when.or(defaults.when),
         }
     }
 
@@ -117,6 +128,8 @@ impl TextFields {
             "retry" => &mut self.retry,
             "keep" => &mut self.keep,
             "private" => &mut self.private,
+            "in" => &mut self.r#in,
+            "at" => &mut self.at,
             _ => return false,
         };
         *field = Some(value).filter(|value| !value.is_empty());
@@ -140,7 +153,29 @@ impl TextFields {
             retry: retry.transpose()?,
             keep: yes_or_no("keep", self.keep.as_deref())?,
             private: yes_or_no("private", self.private.as_deref())?,
+            when: when(self.r#in.as_deref(), self.at.as_deref())?,
         })
+    }
+}
+
+fn when(delay: Option<&str>, at: Option<&str>) -> Result<Option<When>, Problem> {
+    match (delay, at) {
+        (None, None) => Ok(None),
+        (Some(text), None) => match humantime::parse_duration(text) {
+            Ok(delay) => Ok(Some(When::In(delay))),
+            Err(error) => Err(Problem::invalid_event(format!(
+                "in takes a duration such as 30s, 15m or 2h: {error}"
+            ))),
+        },
+        (None, Some(text)) => match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => Ok(Some(When::At(at.into()))),
+            Err(error) => Err(Problem::invalid_event(format!(
+                "at takes a time as RFC 3339 writes it, such as 2026-11-27T12:00:00Z (in a query, write + as %2B): {error}"
+            ))),
+        },
+        (Some(_), Some(_)) => Err(Problem::invalid_event(
+            "in and at both say when the event is to be published; give one of them",
+        )),
     }
 }
 
@@ -176,6 +211,7 @@ impl JsonEvent {
             retry: self.retry,
             keep: self.keep,
             private: self.private,
+            when: None,
         };
         fields.or(defaults).publication(data)
     }
@@ -210,6 +246,8 @@ fn yes_or_no(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn event(json: &str) -> Result<PublishRequest, String> {
@@ -251,6 +289,28 @@ mod tests {
         let text = text.typed().expect("fields").publication("x".to_owned());
         assert_eq!(text.expect("an event"), json);
         assert!(json.is_ephemeral && json.is_private && json.retry.is_some());
+    }
+
+    #[test]
+    fn a_time_to_publish_is_a_duration_or_a_time_with_its_zone() {
+        let when = |delay, at| when(delay, at).map_err(|problem| problem.detail);
+        assert_eq!(when(None, None), Ok(None));
+        let delay = Duration::from_secs(5_400);
+        assert_eq!(when(Some("1h 30m"), None), Ok(Some(When::In(delay))));
+        let at = UNIX_EPOCH + Duration::from_millis(1_500);
+        for text in ["1970-01-01T00:00:01.5Z", "1970-01-01T02:00:01.5+02:00"] {
+            assert_eq!(when(None, Some(text)), Ok(Some(When::At(at))));
+        }
+        for (delay, at, expected) in [
+            (Some("soon"), None, "such as 30s"),
+            (Some("-5s"), None, "such as 30s"),
+            (None, Some("1970-01-01T00:00:01"), "such as 2026"),
+            (None, Some("1970-01-01T02:00:01 02:00"), "%2B"),
+            (Some("1s"), Some("1970-01-01T00:00:01Z"), "one of them"),
+        ] {
+            let refused = when(delay, at).expect_err("a refusal");
+            assert!(refused.contains(expected), "{refused}");
+        }
     }
 
     #[test]

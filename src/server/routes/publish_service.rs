@@ -1,7 +1,10 @@
 //! Publishing, whichever way an event came: as a body, in a form, in a stream, or in a frame. Only this module calls
 //! [`crate::hub::Hub::submit`], and it answers each of the hub's refusals.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
+
+use axum::http::request::Parts;
 
 use super::event_fields::{EventFields, JsonEvent};
 use crate::hub::Submitted;
@@ -40,13 +43,29 @@ pub(super) async fn submit(
     publication: PublishRequest,
     conditions: Preconditions,
 ) -> Result<Submitted, Problem> {
+    check_private(state, &publication)?;
+    Ok(state.hub.submit(topic, publication, conditions).await)
+}
+
+/// Refuses a private event where no client could read it.
+///
+/// # Errors
+///
+/// A problem that says what is missing.
+pub(super) fn check_private(state: &AppState, publication: &PublishRequest) -> Result<(), Problem> {
     if publication.is_private && !state.access.can_be_private() {
         return Err(Problem::new(
             ProblemCode::PrivateWithoutKeys,
             "no client could read a private event: configure a key for tokens first, or leave private out",
         ));
     }
-    Ok(state.hub.submit(topic, publication, conditions).await)
+    Ok(())
+}
+
+/// Whose share of what is bounded per client a request takes: the hash of its client's address, the same in every run.
+pub(super) fn share_of(parts: &Parts) -> u64 {
+    let client = ClientAddress::of_request(&parts.extensions);
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(client)
 }
 
 /// Waits until a submitted event is committed.

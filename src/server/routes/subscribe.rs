@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::hub::HistoryQuery;
 use crate::hub::pattern::{Pattern, PatternError};
+use crate::hub::presence::Name;
 use crate::hub::subscriber::{
     LagPolicy, Start, SubscribeError, Subscription, WantedPattern, WantedTopic,
 };
@@ -23,20 +24,21 @@ use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
 use crate::protocol::event_stream::CONTENT_TYPE;
 use crate::protocol::{
-    AS_EVENT, CONSUMERS, FOLLOW, FORMAT, HEARTBEAT, JSON_FORMAT, MATCH, TOPIC, TYPES,
+    AS_EVENT, CONSUMERS, FOLLOW, FORMAT, HEARTBEAT, JSON_FORMAT, MATCH, NAME, PRESENCE, TOPIC,
+    TYPES,
 };
-use crate::server::auth::Caller;
+use crate::server::auth::{Caller, Reader};
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::negotiation::accepts_encoding;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
 use crate::server::state::AppState;
 use crate::server::stream::config::StreamConfig;
-use crate::server::stream::session::{StreamSession, StreamTimings};
+use crate::server::stream::session::{SessionPresence, StreamSession, StreamTimings};
 use crate::server::stream::sse::{self, StreamOptions};
 use crate::server::stream::wire::{OpenStream, Opened, WireStream};
 
-pub(super) const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What the query of a stream's URL may say. Anything else is refused: a parameter that is misspelt would otherwise be
 /// ignored in silence.
@@ -53,6 +55,10 @@ pub(crate) struct StreamQuery {
     last: Option<String>,
     since: Option<String>,
     consumers: Option<String>,
+    /// The reader's names: in every topic of the request, or as `TOPIC/NAME` in one of several.
+    #[serde(default)]
+    name: Vec<String>,
+    presence: Option<String>,
     heartbeat: Option<String>,
     types: Option<String>,
     format: Option<String>,
@@ -67,7 +73,7 @@ impl StreamQuery {
     ///
     /// A problem that names what is wrong.
     pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
-        query::read(uri, &[TOPIC, MATCH])
+        query::read(uri, &[TOPIC, MATCH, NAME])
     }
 
     /// For a URL whose path names the topic.
@@ -95,8 +101,7 @@ impl StreamQuery {
         patterns.map_err(|error: PatternError| Problem::invalid_query(error.to_string()))
     }
 
-    /// Where to start. The header counts more than the query: a browser that comes back knows better than the URL that
-    /// it started with.
+    /// Where to start.
     pub(crate) fn start(&self, headers: &HeaderMap) -> Result<Start, Problem> {
         let places = [&self.last_event_id, &self.last, &self.since];
         if places.iter().filter(|place| place.is_some()).count() > 1 {
@@ -104,13 +109,8 @@ impl StreamQuery {
                 "a stream has one start: give last_event_id, last, or since",
             ));
         }
-        // One that a browser sends without having seen an event is empty.
-        let by_header = headers.get(LAST_EVENT_ID_HEADER);
-        if let Some(id) = by_header.filter(|id| !id.is_empty()) {
-            return Ok(after(&String::from_utf8_lossy(id.as_bytes())));
-        }
-        if let Some(id) = &self.last_event_id {
-            return Ok(after(id));
+        if let Some(start) = resume(headers, self.last_event_id.as_deref()) {
+            return Ok(start);
         }
         if let Some(count) = &self.last {
             let detail = "the query parameter last takes a number of events, such as last=10";
@@ -140,6 +140,7 @@ impl StreamQuery {
     fn options(&self) -> Result<StreamOptions, Problem> {
         Ok(StreamOptions {
             consumers: is_wanted(CONSUMERS, self.consumers.as_deref())?,
+            presence: is_wanted(PRESENCE, self.presence.as_deref())?,
             heartbeat: is_wanted(HEARTBEAT, self.heartbeat.as_deref())?,
             types: is_wanted(TYPES, self.types.as_deref())?,
             json: self.is_json()?,
@@ -178,7 +179,14 @@ pub(super) struct Plan {
     pub(super) timings: StreamTimings,
     pub(super) options: StreamOptions,
     follows: bool,
+    /// The names under which the reader is present.
+    names: Vec<(Topic, Name)>,
+    /// How long a name stays when its reader has gone: long enough to come back.
+    grace: Duration,
 }
+
+/// The most names that one request gives: as many as it may name topics.
+const MAX_NAMES: usize = 100;
 
 /// What becomes of a plan.
 pub(super) enum Outcome {
@@ -217,6 +225,7 @@ impl Plan {
         for topic in &topics {
             state.access.authorize_read(&reader, topic)?;
         }
+        let names = names(state, &reader, &topics, query, is_of_several)?;
         let topics = topics
             .into_iter()
             .map(|topic| WantedTopic {
@@ -248,6 +257,8 @@ impl Plan {
                 .until(reader.expires_at()),
             options,
             follows: query.follows()?,
+            names,
+            grace: state.stream_config.presence_grace(),
         })
     }
 
@@ -282,13 +293,17 @@ impl Plan {
         };
         match state.hub.subscribe(&self.subscription) {
             Ok(subscriber) => {
+                let Some(presence) = self.presence(state, client) else {
+                    return Outcome::Full;
+                };
                 let subscriber = if self.options.json {
                     subscriber.with_log_ids()
                 } else {
                     subscriber
                 };
                 let counts = self.options.consumers;
-                let session = StreamSession::new(subscriber, admission, self.timings, counts);
+                let session = StreamSession::new(subscriber, admission, self.timings, counts)
+                    .with_presence(presence);
                 Outcome::Open(Box::new(if self.follows {
                     session
                 } else {
@@ -299,6 +314,65 @@ impl Plan {
             Err(SubscribeError::TooManySubscriptions) => Outcome::Full,
         }
     }
+}
+
+impl Plan {
+    /// Makes the reader present, and sees who is. Each name counts as a subscription until it has left; `None` if that exceeds
+    /// the client's.
+    fn presence(&self, state: &AppState, client: Option<ClientAddress>) -> Option<SessionPresence> {
+        let mut presence = SessionPresence::default();
+        for (topic, name) in &self.names {
+            let permit = Box::new(state.streams.permit_name(client)?);
+            let entered = state.hub.enter(topic, name.clone(), self.grace, permit);
+            presence.names.extend(entered);
+        }
+        if self.options.presence {
+            let topics = self.subscription.topics.iter();
+            let watches = topics.map(|wanted| state.hub.watch_presence(&wanted.topic));
+            presence.watches = watches.collect();
+        }
+        Some(presence)
+    }
+}
+
+/// The names that a request gives, each with its topic.
+///
+/// # Errors
+///
+/// A problem if one cannot be a name, is not the reader's to give, or is for a topic that the request does not name.
+fn names(
+    state: &AppState,
+    reader: &Reader,
+    topics: &[Topic],
+    query: &StreamQuery,
+    is_of_several: bool,
+) -> Result<Vec<(Topic, Name)>, Problem> {
+    let mut names = Vec::new();
+    for given in &query.name {
+        let (topics, given) = match given.rsplit_once('/').filter(|_| is_of_several) {
+            None => (topics, given.as_str()),
+            Some((topic, name)) => {
+                let of = topics.iter().position(|known| known.as_str() == topic);
+                let Some(of) = of else {
+                    return Err(Problem::invalid_query(format!(
+                        "{NAME}={given} is for the topic {topic}, which the query does not name: add {TOPIC}={topic}"
+                    )));
+                };
+                (&topics[of..=of], name)
+            }
+        };
+        let name = state.access.presence_name(reader, given)?;
+        names.extend(topics.iter().map(|topic| (topic.clone(), name.clone())));
+    }
+    names.sort();
+    names.dedup();
+    if names.len() > MAX_NAMES {
+        return Err(Problem::invalid_query(format!(
+            "the query gives {} names in topics; at most {MAX_NAMES} are taken",
+            names.len()
+        )));
+    }
+    Ok(names)
 }
 
 /// `GET` and `HEAD`: the event stream of one topic or several.
@@ -353,9 +427,20 @@ pub(super) fn open(
     })
 }
 
+/// Where a client that has read something goes on. The header counts more than the query: a browser that comes back knows
+/// better than the URL that it started with.
+pub(super) fn resume(headers: &HeaderMap, by_query: Option<&str>) -> Option<Start> {
+    // One that a browser sends without having seen an event is empty.
+    let by_header = headers.get(LAST_EVENT_ID_HEADER);
+    match by_header.filter(|id| !id.is_empty()) {
+        Some(id) => Some(after(&String::from_utf8_lossy(id.as_bytes()))),
+        None => by_query.map(after),
+    }
+}
+
 /// A text that cannot be an id is answered as an id that is not known: by a gap. A status would be final for an
 /// EventSource, which sends what some server has given it.
-pub(super) fn after(text: &str) -> Start {
+fn after(text: &str) -> Start {
     match EventId::new(text) {
         Ok(id) => Start::after(id),
         Err(_) => Start::AfterUnknown(EventId::like(text)),

@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
+pub(super) use self::publish::whole_text;
 use super::subscribe::{self, StreamQuery};
 use super::{clock, websocket};
 use crate::hub::EndError;

@@ -67,11 +67,6 @@ pub(super) async fn open(
     let (parts, _) = request.into_parts();
     let query = StreamQuery::read(&parts.uri)?.without_topics()?;
     let mut handshake = handshake(&parts)?;
-    if parts.extensions.get::<OnUpgrade>().is_none() {
-        return Err(Problem::invalid_request(
-            "this connection cannot become a WebSocket",
-        ));
-    }
     let caller = Caller::of(&parts);
     let plan = Plan::read(state, &caller, vec![topic.clone()], &query)?;
     let client = ClientAddress::of_request(&parts.extensions);
@@ -116,7 +111,7 @@ pub(super) async fn open(
 ///
 /// # Errors
 ///
-/// A problem if the request is no handshake.
+/// A problem if the request is no handshake, or its connection can carry nothing else than requests.
 pub(super) fn handshake(parts: &axum::http::request::Parts) -> Result<Response, Problem> {
     let mut request = axum::http::Request::builder()
         .method(Method::GET)
@@ -128,6 +123,11 @@ pub(super) fn handshake(parts: &axum::http::request::Parts) -> Result<Response, 
     let response = create_response(&request).map_err(|error| {
         Problem::invalid_request(format!("this is no WebSocket handshake: {error}"))
     })?;
+    if parts.extensions.get::<OnUpgrade>().is_none() {
+        return Err(Problem::invalid_request(
+            "this connection cannot become a WebSocket",
+        ));
+    }
     Ok(response.map(|()| Body::empty()))
 }
 

@@ -15,6 +15,7 @@ use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Limits;
 use crate::hub::log::disk::DiskConfig;
 use crate::hub::log::nats::{NatsConfig, NatsCredentials};
+use crate::hub::schedule::ScheduleLimits;
 use crate::server::auth::{AccessConfig, Keys};
 use crate::server::http::client_address::TrustedProxies;
 use crate::server::http::request_body::BodyTimes;
@@ -166,6 +167,17 @@ impl Settings {
         }
     }
 
+    pub(in crate::server) fn schedule_limits(&self) -> ScheduleLimits {
+        let bytes = bytes(self.max_scheduled_bytes);
+        ScheduleLimits {
+            in_all: self.max_scheduled,
+            of_publisher: self.max_scheduled_per_address,
+            bytes,
+            bytes_of_publisher: bytes / 4,
+            ..ScheduleLimits::default()
+        }
+    }
+
     pub(in crate::server) fn site_config(&self, leptos_options: LeptosOptions) -> SiteConfig {
         SiteConfig {
             leptos_options,
@@ -195,6 +207,10 @@ impl Settings {
 
     pub(in crate::server) fn has_clock(&self) -> bool {
         self.clock_interval != ClockInterval::Off
+    }
+
+    pub(in crate::server) fn has_chat(&self) -> bool {
+        self.chat == Switch::On
     }
 
     pub(in crate::server) fn has_comparisons(&self) -> bool {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::subcommand;
 use super::values::duration;
+use crate::hub::presence::Name;
 use crate::hub::topic::Topic;
 use crate::server::auth::SigningKey;
 use crate::server::auth::expiry::seconds_since_1970;
@@ -48,6 +49,10 @@ struct TokenCommand {
     /// Topics that the token may read, private events included
     #[arg(long, value_name = "TOPIC", num_args = 1.., value_parser = topic_pattern, group = "rights")]
     subscribe: Vec<String>,
+
+    /// Name under which its bearer is present in a topic (the claim sub)
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Option<String>,
 
     /// How long the token holds, such as 15m, 1h or 30d
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -93,12 +98,21 @@ impl TokenCommand {
                 claims.insert(name.to_owned(), topics.as_slice().into());
             }
         }
+        if let Some(name) = &self.name {
+            claims.insert("sub".to_owned(), name.as_str().into());
+        }
         claims.into()
     }
 }
 
 fn cannot_use(file: &str, error: &str) -> String {
     format!("cannot use {file}: {error}")
+}
+
+/// A name, as the server takes it.
+fn name(text: &str) -> Result<String, String> {
+    let name = Name::new(text).map_err(|error| error.to_string())?;
+    Ok(name.to_string())
 }
 
 /// Some topics, as a token's claims name them.
@@ -127,13 +141,14 @@ mod tests {
             "kitchen",
             "orders/*",
             "--publish=news",
+            "--name=Ada",
             "--for=1h",
         ])
         .expect("a command");
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(999_500);
         assert_eq!(
             command.claims(now),
-            json!({"exp": 4_600, "publish": ["kitchen", "orders/*", "news"]})
+            json!({"exp": 4_600, "publish": ["kitchen", "orders/*", "news"], "sub": "Ada"})
         );
     }
 
@@ -154,6 +169,10 @@ mod tests {
                 "--private-key",
             ),
             (&["--secret-file=s", "--publish=", "--for=1h"], "--publish"),
+            (
+                &["--secret-file=s", "--publish=a", "--name=a/b", "--for=1h"],
+                "slashes",
+            ),
         ] {
             let message = parse(arguments).expect_err("a refusal").to_string();
             assert!(message.contains(expected), "{message}");

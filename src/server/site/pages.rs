@@ -22,6 +22,7 @@ use crate::app;
 use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
 use crate::app::page::{Page, SitePages};
+use crate::app::pages::chat::{ChatDoor, ChatRoom};
 use crate::app::pages::problem::RefusedRequest;
 use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
 use crate::app::quotes::{CHART_STEP, SPARK_STEP, Series, Tick, seconds_since_1970};
@@ -100,14 +101,7 @@ pub(crate) async fn clock(
         ..topic_page(&state, &Topic::clock(), &parts, false, None)
     };
     let page = Page::Live(PageData::Clock(page));
-    Ok(render(
-        &state,
-        StatusCode::OK,
-        held,
-        page,
-        language::of(&parts.headers),
-    )
-    .await)
+    Ok(ok(&state, held, page, &parts).await)
 }
 
 /// `GET` and `HEAD` of a topic, for a browser: its newest events, live, or the events before one of them.
@@ -124,14 +118,13 @@ pub(crate) async fn topic(
     let reader = state.access.reader(&caller)?;
     state.access.authorize_read(&reader, topic)?;
     let with_private = reader.may_read_private(topic);
-    let locale = language::of(&parts.headers);
     let held = state.hold(&parts, PAGE_BYTES)?;
     if let Some(before) = query::parameter(&parts.uri, BEFORE) {
         let before = EventId::new(before).map_err(|error| {
             Problem::invalid_query(format!("{BEFORE} cannot be an event's id: {error}"))
         })?;
         let page = topic_page(state, topic, &parts, with_private, Some(before));
-        return Ok(render(state, StatusCode::OK, held, Page::Older(page), locale).await);
+        return Ok(ok(state, held, Page::Older(page), &parts).await);
     }
     let filter = query::parameter(&parts.uri, FILTER).unwrap_or_default();
     let page = TopicPage {
@@ -141,11 +134,11 @@ pub(crate) async fn topic(
         ..topic_page(state, topic, &parts, with_private, None)
     };
     let page = Page::Live(PageData::Topic(page));
-    Ok(render(state, StatusCode::OK, held, page, locale).await)
+    Ok(ok(state, held, page, &parts).await)
 }
 
 /// Why a page's reader may not publish from it; `None` if the reader may.
-fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
+pub(crate) fn refusal(state: &AppState, topic: &Topic, parts: &Parts) -> Option<Refusal> {
     let allowed = state.access.authorize_publish(&Caller::of(parts), topic);
     allowed.err().map(Refusal::from)
 }
@@ -165,14 +158,7 @@ pub(crate) async fn help(
     let refusal = Topic::new(examples::TOPIC).map(|topic| refusal(&state, &topic, &parts));
     let refusal = refusal.unwrap_or_default();
     let page = Page::Help { origin, refusal };
-    Ok(render(
-        &state,
-        StatusCode::OK,
-        held,
-        page,
-        language::of(&parts.headers),
-    )
-    .await)
+    Ok(ok(&state, held, page, &parts).await)
 }
 
 /// The page that compares an EventSource with a WebSocket.
@@ -190,8 +176,37 @@ pub(crate) async fn compare(
         origin: origin(state, parts),
         id: id.to_owned(),
     };
+    Ok(ok(state, held, Page::Compare(page), parts).await)
+}
+
+/// The page that leads to a chat room.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn chat_door(
+    state: &AppState,
+    status: StatusCode,
+    door: ChatDoor,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
     let locale = language::of(&parts.headers);
-    Ok(render(state, StatusCode::OK, held, Page::Compare(page), locale).await)
+    Ok(render(state, status, held, Page::ChatDoor(door), locale).await)
+}
+
+/// The page of a chat room.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn chat_room(
+    state: &AppState,
+    room: ChatRoom,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let held = state.hold(parts, PAGE_BYTES)?;
+    Ok(ok(state, held, Page::Chat(room), parts).await)
 }
 
 /// The page of quotes: the symbols that the query names, or some.
@@ -347,6 +362,12 @@ pub(crate) async fn problem(
     render(state, status, held, Page::Problem(problem), locale).await
 }
 
+/// A page that a request asked for, in the language of its reader.
+async fn ok(state: &AppState, held: Share, page: Page, request: &Parts) -> Response {
+    let locale = language::of(&request.headers);
+    render(state, StatusCode::OK, held, page, locale).await
+}
+
 async fn render(
     state: &AppState,
     status: StatusCode,
@@ -359,6 +380,7 @@ async fn render(
         clock: state.has_clock,
         quotes: state.quotes.is_some(),
         comparisons: state.comparisons.is_some(),
+        chat: state.has_chat,
     };
     let modules = modules();
     let view = move || app::document(options.clone(), page.clone(), locale, modules, pages);
@@ -429,7 +451,7 @@ fn content_security_policy(nonce: &str) -> String {
 
 /// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
 /// commands and programs to copy.
-fn origin(state: &AppState, request: &Parts) -> String {
+pub(crate) fn origin(state: &AppState, request: &Parts) -> String {
     let scheme = if state.site_config.is_https || is_https_before_proxy(state, request) {
         "https"
     } else {

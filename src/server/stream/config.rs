@@ -42,6 +42,12 @@ impl StreamConfig {
         }
     }
 
+    /// How long a name stays present when its reader has gone: for two attempts to reconnect, and no longer than the silence
+    /// after which a page looks whether its stream is alive.
+    pub(crate) fn presence_grace(&self) -> Duration {
+        (2 * self.retry).min(self.heartbeat)
+    }
+
     /// How long a socket may take nothing before it is closed. A slow reader that keeps its stream keeps its socket for as long
     /// as a stream can last.
     pub(crate) fn socket_timeout(&self, slow_reader: LagPolicy) -> Duration {

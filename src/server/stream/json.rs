@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::hub::Entry;
+use crate::hub::presence::{Name, PresenceUpdate};
 use crate::hub::topic::Topic;
 use crate::protocol::END_EVENT;
 use crate::protocol::event::EventId;
@@ -27,6 +28,34 @@ pub(super) struct ConsumersJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) topic: Option<&'a str>,
     pub(super) consumers: usize,
+}
+
+/// Who is present in a topic, or who has come and gone.
+#[derive(Serialize)]
+pub(super) struct PresenceJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    present: Option<&'a [Name]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    joined: &'a [Name],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    left: &'a [Name],
+}
+
+impl<'a> PresenceJson<'a> {
+    pub(super) fn new(topic: Option<&'a str>, update: &'a PresenceUpdate) -> Self {
+        let (present, joined, left) = match update {
+            PresenceUpdate::All(names) => (Some(&names[..]), &[][..], &[][..]),
+            PresenceUpdate::Changes { joined, left } => (None, &joined[..], &left[..]),
+        };
+        Self {
+            topic,
+            present,
+            joined,
+            left,
+        }
+    }
 }
 
 impl<'a> EventJson<'a> {

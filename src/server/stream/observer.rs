@@ -138,12 +138,9 @@ impl Observer {
 
     /// A client asks for a stream.
     pub(crate) fn note_request(&self, request: &Parts) {
-        let target = request.uri.path_and_query();
-        let target = target.map_or("/", |target| target.as_str());
-        let http = name_of(request.version);
-        let line = format!("{} {target} {http}", request.method);
+        let line = request_line(request);
         self.0.lock().handshake = Handshake {
-            http,
+            http: name_of(request.version),
             request_bytes: head_bytes(request.version, &line, &request.headers),
             request: shown(line, &request.headers, &SHOWN_OF_REQUEST),
             ..Handshake::default()
@@ -286,8 +283,20 @@ fn status_line(version: Version, status: StatusCode) -> String {
     }
 }
 
+/// The first line of a request.
+fn request_line(request: &Parts) -> String {
+    let target = request.uri.path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    format!("{} {target} {}", request.method, name_of(request.version))
+}
+
+/// The bytes of a request's head; `None` where heads are compressed.
+pub(crate) fn request_bytes(request: &Parts) -> Option<usize> {
+    head_bytes(request.version, &request_line(request), &request.headers)
+}
+
 /// The bytes of a head that begins with this line; `None` where heads are compressed.
-pub(crate) fn head_bytes(version: Version, line: &str, headers: &HeaderMap) -> Option<usize> {
+fn head_bytes(version: Version, line: &str, headers: &HeaderMap) -> Option<usize> {
     let of_header = |(name, value): (&HeaderName, &HeaderValue)| {
         name.as_str().len() + ": ".len() + value.len() + "\r\n".len()
     };

@@ -1,5 +1,5 @@
 //! What a reader is sent next, and when its stream ends: events as the subscriber reads them, heartbeats when it is
-//! silent, the number of consumers. How that looks on the wire is left to [`super::wire`], and how it gets to a socket to
+//! silent, the number of consumers, who is present. How that looks on the wire is left to [`super::wire`], and how it gets to a socket to
 //! `net`. A task with one stream waits in [`StreamSession::next`]; a writer thread with many looks with
 //! [`StreamSession::poll`] when a topic has news or the time has come:
 //!
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::observer::{Observed, Observer};
 use crate::hub::batch::Batch;
+use crate::hub::presence::{PresenceGuard, PresenceUpdate, PresenceWatch};
 use crate::hub::subscriber::{ReadMemo, ReadOutcome, Subscriber};
 use crate::hub::topic::Topic;
 use crate::protocol::event::EventId;
@@ -29,8 +30,9 @@ use crate::server::limits::streams::StreamPermit;
 use crate::server::ops::metrics::{DeliveryStats, Metrics};
 use crate::server::ops::notices::Kind;
 
-/// The shortest time between two numbers of consumers, so that a crowd that comes at once causes a few.
-const CONSUMERS_INTERVAL: Duration = Duration::from_millis(500);
+/// The shortest time between two numbers of consumers, and between two lists of names, so that a crowd that comes at once
+/// causes a few.
+const COUNT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How much is read from the log at once, in bytes of text: what a reader that stops reading makes the server hold for
 /// it, and enough that a long replay costs few writes.
@@ -64,6 +66,8 @@ pub(crate) enum StreamItem {
     Gap(Gap, EventId),
     /// How many consumers these topics have.
     Consumers(Vec<(Topic, usize)>),
+    /// Who is present in these topics, or what has changed of it.
+    Presence(Vec<(Topic, PresenceUpdate)>),
     /// The silence has been long.
     Heartbeat,
 }
@@ -115,18 +119,41 @@ pub(crate) struct StreamSession {
     last_sent: Instant,
     last_event: Instant,
     opened_at: Instant,
-    /// The number of consumers, for a reader that asked for it.
-    consumers: Option<Box<Consumers>>,
+    /// What goes beyond the events, for a reader that asked for it.
+    extras: Option<Box<Extras>>,
     /// Whether it ends when the reader has what there was when it came.
     ends_when_read: bool,
     /// Counts what is written, for a page that shows it.
     observed: Option<Box<Observed>>,
 }
 
+/// The number of consumers and who is present, for readers that ask; and the names of the reader itself.
+struct Extras {
+    consumers: Option<Consumers>,
+    presence: Option<PresenceNews>,
+    /// Keep the reader present until its stream ends.
+    names: Vec<PresenceGuard>,
+}
+
 /// What a reader knows of the number of consumers.
 struct Consumers {
     sent: Vec<(Topic, usize)>,
     next_at: Instant,
+}
+
+/// What a reader learns of the names of its topics.
+struct PresenceNews {
+    watches: Vec<PresenceWatch>,
+    next_at: Instant,
+}
+
+/// The names that a reader gives, and those that it wants to know.
+#[derive(Default)]
+pub(crate) struct SessionPresence {
+    /// Keep the reader present.
+    pub(crate) names: Vec<PresenceGuard>,
+    /// The topics of which the reader wants to know who is present.
+    pub(crate) watches: Vec<PresenceWatch>,
 }
 
 /// A time in four bytes, since there are many streams. Longer ones are cut to 49 days.
@@ -173,10 +200,14 @@ impl StreamSession {
     ) -> Self {
         let now = Instant::now();
         let lifetime_over = now + timings.jittered_lifetime();
-        let consumers = with_consumers.then(|| {
-            Box::new(Consumers {
-                sent: Vec::new(),
-                next_at: now,
+        let extras = with_consumers.then(|| {
+            Box::new(Extras {
+                consumers: Some(Consumers {
+                    sent: Vec::new(),
+                    next_at: now,
+                }),
+                presence: None,
+                names: Vec::new(),
             })
         });
         Self {
@@ -195,7 +226,7 @@ impl StreamSession {
             last_sent: now,
             last_event: now,
             opened_at: now,
-            consumers,
+            extras,
             ends_when_read: false,
             observed: None,
         }
@@ -204,6 +235,21 @@ impl StreamSession {
     /// The same, but it ends when the reader has what there was when it came.
     pub(crate) fn ending_when_read(mut self) -> Self {
         self.ends_when_read = true;
+        self
+    }
+
+    /// The same session of a reader that gives names, or wants to know them.
+    pub(crate) fn with_presence(mut self, presence: SessionPresence) -> Self {
+        let SessionPresence { names, watches } = presence;
+        if !names.is_empty() || !watches.is_empty() {
+            let consumers = self.extras.take().and_then(|extras| extras.consumers);
+            let next_at = Instant::now();
+            self.extras = Some(Box::new(Extras {
+                consumers,
+                presence: (!watches.is_empty()).then_some(PresenceNews { watches, next_at }),
+                names,
+            }));
+        }
         self
     }
 
@@ -271,7 +317,7 @@ impl StreamSession {
             let is_held = self.held_until().is_some();
             tokio::select! {
                 () = self.admission.ended.cancelled() => {}
-                () = self.subscriber.changed(self.consumers.is_some()), if !is_held => {}
+                () = self.subscriber.changed(self.watches_subscribers()), if !is_held => {}
                 () = sleep_until(due) => {}
             }
         }
@@ -313,6 +359,9 @@ impl StreamSession {
             if let Some(item) = self.item(read, now)? {
                 return Ok(Some(item));
             }
+        }
+        if let Some(updates) = self.presence_to_send(now) {
+            return Ok(Some(StreamItem::Presence(updates)));
         }
         if self.ends_when_read && self.subscriber.has_read_what_there_was() {
             return Err(CloseReason::Read);
@@ -407,11 +456,9 @@ impl StreamSession {
         let due = (self.last_sent + self.heartbeat.duration())
             .min(self.last_event + self.idle_timeout.duration())
             .min(self.ends_at);
-        match &self.consumers {
-            Some(consumers) if consumers.unsent(&self.subscriber).next().is_some() => {
-                due.min(consumers.next_at)
-            }
-            _ => due,
+        match &self.extras {
+            Some(extras) => extras.due(&self.subscriber).fold(due, Instant::min),
+            None => due,
         }
     }
 
@@ -425,9 +472,18 @@ impl StreamSession {
         &self.subscriber
     }
 
-    /// Whether it sends the number of consumers.
-    pub(crate) fn counts_consumers(&self) -> bool {
-        self.consumers.is_some()
+    /// Whether it sends the number of consumers, or who is present.
+    pub(crate) fn watches_subscribers(&self) -> bool {
+        self.extras
+            .as_ref()
+            .is_some_and(|extras| extras.consumers.is_some() || extras.presence.is_some())
+    }
+
+    /// Whether its reader is present under a name.
+    pub(crate) fn is_present(&self) -> bool {
+        self.extras
+            .as_ref()
+            .is_some_and(|extras| !extras.names.is_empty())
     }
 
     /// Where statistics are counted.
@@ -487,7 +543,7 @@ impl StreamSession {
 
     /// The numbers of consumers that the reader does not know, if they may be sent again.
     fn consumers_to_send(&mut self, now: Instant) -> Option<Vec<(Topic, usize)>> {
-        let consumers = self.consumers.as_mut()?;
+        let consumers = self.extras.as_mut()?.consumers.as_mut()?;
         if now < consumers.next_at {
             return None;
         }
@@ -504,8 +560,44 @@ impl StreamSession {
                 None => consumers.sent.push((topic.clone(), *count)),
             }
         }
-        consumers.next_at = now + CONSUMERS_INTERVAL;
+        consumers.next_at = now + COUNT_INTERVAL;
         Some(counts)
+    }
+
+    /// What the reader does not know of who is present, if it may be sent again.
+    fn presence_to_send(&mut self, now: Instant) -> Option<Vec<(Topic, PresenceUpdate)>> {
+        let presence = self.extras.as_mut()?.presence.as_mut()?;
+        if now < presence.next_at {
+            return None;
+        }
+        let changed = presence
+            .watches
+            .iter_mut()
+            .filter(|watch| watch.has_changed());
+        let updates: Vec<_> = changed
+            .filter_map(|watch| Some((watch.take()?, watch)))
+            .map(|(update, watch)| (watch.topic().clone(), update))
+            .collect();
+        if updates.is_empty() {
+            return None;
+        }
+        presence.next_at = now + COUNT_INTERVAL;
+        Some(updates)
+    }
+}
+
+impl Extras {
+    /// When there is something to send of each.
+    fn due(&self, subscriber: &Subscriber) -> impl Iterator<Item = Instant> {
+        let consumers = self.consumers.as_ref();
+        let consumers = consumers.filter(|consumers| consumers.unsent(subscriber).next().is_some());
+        let presence = self.presence.as_ref();
+        let presence =
+            presence.filter(|presence| presence.watches.iter().any(PresenceWatch::has_changed));
+        let consumers = consumers.map(|consumers| consumers.next_at);
+        consumers
+            .into_iter()
+            .chain(presence.map(|presence| presence.next_at))
     }
 }
 

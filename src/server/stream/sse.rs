@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use crate::hub::Entry;
 use crate::hub::batch::Batch;
+use crate::hub::presence::PresenceUpdate;
 use crate::hub::topic::Topic;
 use crate::protocol::event::{EventId, EventType};
 use crate::protocol::event_stream::{
     push_comment, push_event_without_id, push_fields, push_id_and_dispatch, push_retry,
 };
 use crate::protocol::gap::Gap;
-use crate::protocol::{CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, TOPIC_EVENT, TYPE_EVENT};
-use crate::server::stream::json::{ConsumersJson, EventJson, to_text};
+use crate::protocol::{
+    CONSUMERS_EVENT, GAP_EVENT, HEARTBEAT_EVENT, PRESENCE_EVENT, TOPIC_EVENT, TYPE_EVENT,
+};
+use crate::server::stream::json::{ConsumersJson, EventJson, PresenceJson, to_text};
 use crate::server::stream::session::{StreamSession, StreamTimings};
 
 /// What a reader asked for beside the topic's events.
@@ -20,6 +23,8 @@ use crate::server::stream::session::{StreamSession, StreamTimings};
 pub(crate) struct StreamOptions {
     /// The number of consumers as events.
     pub(crate) consumers: bool,
+    /// Who is present, as events.
+    pub(crate) presence: bool,
     /// Heartbeats as events.
     pub(crate) heartbeat: bool,
     /// Before each event, the name of its topic as an event.
@@ -40,7 +45,7 @@ pub(crate) fn come_back_later(timings: StreamTimings) -> String {
     out
 }
 
-/// What is sent before anything else. A reader of JSON is told which of its topics have ended already.
+/// What is sent before anything else. A stream of JSON begins with the end of each topic that had ended already.
 pub(super) fn opening(
     session: &mut StreamSession,
     timings: &StreamTimings,
@@ -96,6 +101,14 @@ pub(super) fn push_consumers(out: &mut String, options: StreamOptions, counts: &
             count.to_string()
         };
         push_named(out, CONSUMERS_EVENT, &data);
+    }
+}
+
+/// Who is present.
+pub(super) fn push_presence(out: &mut String, updates: &[(Topic, PresenceUpdate)]) {
+    for (topic, update) in updates {
+        let data = to_text(&PresenceJson::new(Some(topic.as_str()), update));
+        push_named(out, PRESENCE_EVENT, &data);
     }
 }
 
@@ -180,11 +193,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::hub::presence::Name;
     use crate::hub::publish::{Preconditions, PublishRequest};
     use crate::hub::subscriber::{LagPolicy, Start, Subscriber, Subscription};
     use crate::hub::{HistoryQuery, Hub, Limits};
     use crate::server::limits::streams::{StreamLimits, StreamPermit, StreamRegistry};
     use crate::server::ops::metrics::Metrics;
+    use crate::server::stream::session::SessionPresence;
     use crate::server::stream::wire::WireStream;
 
     type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>;
@@ -347,6 +362,46 @@ mod tests {
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 101\n\n");
         drop(crowd);
         assert_eq!(next(&mut chunks).await, "event: consumers\ndata: 1\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_present_is_told_at_once_and_then_what_has_changed_in_half_a_second() {
+        let hub = hub();
+        let task = hub.clone().keep_within_limits(CancellationToken::new());
+        let task = tokio::spawn(task);
+        let enter = |text| {
+            let name = Name::new(text).expect("a name");
+            let grace = Duration::from_secs(4);
+            let entered = hub.enter(&Topic::clock(), name, grace, Box::new(()));
+            entered.expect("a place")
+        };
+        let streams = StreamRegistry::new(limits(), CancellationToken::new(), Metrics::default());
+        let subscriber = subscribe(&hub, Start::Now, LagPolicy::Disconnect);
+        let permit = streams.admit(None, 1).expect("a permit");
+        let presence = SessionPresence {
+            names: vec![enter("Ada")],
+            watches: vec![hub.watch_presence(&Topic::clock())],
+        };
+        let session =
+            StreamSession::new(subscriber, permit, TIMINGS, false).with_presence(presence);
+        let options = StreamOptions::default();
+        let stream = WireStream::events(session, &TIMINGS, options, None, &[]);
+        let mut chunks: Chunks = Box::pin(stream.into_body().into_data_stream());
+        let update =
+            |members: &str| format!("event: presence\ndata: {{\"topic\":\"clock\",{members}}}\n\n");
+        next(&mut chunks).await;
+        let began = Instant::now();
+        let expected = update("\"present\":[\"Ada\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        let (bob, cy) = (enter("Bob"), enter("Cy"));
+        let expected = update("\"joined\":[\"Bob\",\"Cy\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        assert!(began.elapsed() >= Duration::from_millis(500));
+        drop((bob, cy));
+        let expected = update("\"left\":[\"Bob\",\"Cy\"]");
+        assert_eq!(next(&mut chunks).await, expected);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        task.abort();
     }
 
     #[tokio::test(start_paused = true)]

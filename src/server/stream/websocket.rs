@@ -2,8 +2,8 @@
 //! and frames to publish with. A server's frames are not masked, so that those of a batch are the same for all readers.
 //!
 //! An event is `{"id", "topic", "type", "data"}`. Frames without `topic` are the server's own: `{"id"}` says where the reader
-//! is, at first and, with `gap`, where events are missing; `{"consumers"}` how many there are; `{"published"}` and `{"problem"}`
-//! answer a frame of the client's, which is `{"data", "type"?, "id"?}`.
+//! is, at first and, with `gap`, where events are missing; `{"consumers"}` how many there are; `{"presence"}` who is present;
+//! `{"published"}` and `{"problem"}` answer a frame of the client's, which is `{"data", "type"?, "id"?}`.
 
 use std::future::Future;
 use std::io::Cursor;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
-use super::json::{ConsumersJson, EventJson, to_text};
+use super::json::{ConsumersJson, EventJson, PresenceJson, to_text};
 use super::session::{CloseReason, StreamItem, StreamSession};
 use crate::hub::batch::Batch;
 use crate::protocol::event::EventId;
@@ -41,6 +41,9 @@ enum Message<'a> {
         id: &'a EventId,
     },
     Consumers(ConsumersJson<'a>),
+    Presence {
+        presence: PresenceJson<'a>,
+    },
 }
 
 /// Why a connection is closed: a code of RFC 6455, section 7.4.1, and a sentence.
@@ -243,6 +246,14 @@ pub(super) fn own_frame(item: &StreamItem) -> Bytes {
             let message = Message::Consumers(ConsumersJson { topic, consumers });
             text_frame(&to_text(&message))
         }
+        // It reads one topic.
+        StreamItem::Presence(updates) => match updates.first() {
+            Some((_, update)) => {
+                let presence = PresenceJson::new(None, update);
+                text_frame(&to_text(&Message::Presence { presence }))
+            }
+            None => Bytes::new(),
+        },
         StreamItem::Heartbeat | StreamItem::Batch(_) => frame(OpCode::Control(Control::Ping), &[]),
     }
 }

@@ -415,6 +415,7 @@ impl WireStream {
                     StreamItem::Consumers(counts) => {
                         sse::push_consumers(&mut text, *options, counts)
                     }
+                    StreamItem::Presence(updates) => sse::push_presence(&mut text, updates),
                     StreamItem::Heartbeat | StreamItem::Batch(_) => {
                         sse::push_heartbeat(&mut text, *options, heartbeat);
                     }

@@ -6,6 +6,7 @@
 //! frame    magic u32, length of the records u32, crc u32, crc of the frame before u32, first offset u64, last offset u64, records
 //! record   kind u8, length of the body (number), crc u32, body
 //! topic    the name. The first topic record of a segment has the number 0, the next 1, and so on
+//! note     anything: what a file beside the segments has in its frames, whose offsets count the frames (see `notes`)
 //! event    flags u8, offset − first offset of the segment (number), time − base time (number with sign, ms), topic (number),
 //!          [other topics: count and numbers], [id], [type], [retry in ms (number)],
 //!          [key, publisher u64, subscribers (number)], data
@@ -49,6 +50,7 @@ pub(super) const FRAME_MAGIC: [u8; 4] = *b"\xf2frm";
 
 const TOPIC: u8 = 1;
 const EVENT: u8 = 2;
+const NOTE: u8 = 3;
 
 /// What an event's flags say.
 mod flag {
@@ -296,6 +298,17 @@ pub(super) fn put_event(
     }
     put_bytes(body, entry.event.data.as_bytes());
     put_record(out, EVENT, body, seed);
+}
+
+/// Appends a note.
+pub(super) fn put_note(out: &mut Vec<u8>, body: &[u8], seed: &Hasher) {
+    put_record(out, NOTE, body, seed);
+}
+
+/// The body of the next record, if it is a note. Nothing if the bytes are damaged, or are not all of it.
+pub(super) fn next_note<'a>(bytes: &mut &'a [u8], seed: &Hasher) -> Option<&'a [u8]> {
+    let (kind, crc, body) = Record::split(bytes)?;
+    (kind == NOTE && record_checksum(kind, body, seed) == crc).then_some(body)
 }
 
 /// Appends a topic's record, and an event's with any body.

@@ -371,7 +371,7 @@ pub(super) fn read_records(
 
 /// An error after which what the file has is unknown. Without its kind, by which the writer would know that the disk is only
 /// full: some file systems find that out as late as in a sync.
-fn final_error(error: io::Error) -> io::Error {
+pub(super) fn final_error(error: io::Error) -> io::Error {
     io::Error::other(error)
 }
 

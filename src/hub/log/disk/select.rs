@@ -104,7 +104,18 @@ fn stop_at_damage(policy: DamagePolicy, segment: &Segment, position: u64) -> Res
 /// Chooses events by the indexes. Segments come newest first.
 fn choose(segments: &Segments, limits: &Limits) -> Result<(Selection, Vec<Wanted>), OpenError> {
     let oldest_to_keep = milliseconds_ago(limits.age);
-    let oldest_key = milliseconds_ago(IDEMPOTENCY_AGE);
+    // Counted from the end of the log at the latest: the schedule asks which of its publications were the last of a run that
+    // may have ended long ago.
+    let newest_time = segments
+        .all()
+        .last()
+        .map(|newest| newest.state().newest_time);
+    let hour = IDEMPOTENCY_AGE.as_millis().try_into().unwrap_or(u64::MAX);
+    let oldest_key = newest_time
+        .map(|newest| newest.saturating_sub(hour))
+        .map_or(u64::MAX, |oldest| {
+            oldest.min(milliseconds_ago(IDEMPOTENCY_AGE))
+        });
     // The hub evicts what is too much, and knows better which.
     let mut room = limits.bytes.saturating_add(limits.bytes / 4);
     let mut room_for_keys = MAX_KEYS;

@@ -11,7 +11,7 @@ use super::meta::Meta;
 use super::segment::file_name;
 use super::simulated::SimulatedDisk;
 use super::storage::Storage;
-use super::{DamagePolicy, DiskConfig, SyncPolicy, older, open_writer};
+use super::{DamagePolicy, DiskConfig, SyncPolicy, older, open_writer, schedule};
 use crate::hub::Limits;
 use crate::hub::log::older::{Matcher, OlderRange};
 use crate::hub::pattern::Pattern;
@@ -30,7 +30,7 @@ pub fn file(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
     };
-    match kind % 6 {
+    match kind % 7 {
         0 => open_segment(bytes),
         1 => open_segment(&[&HEADER.encode(), bytes].concat()),
         2 => open_segment(&frame_with(bytes)),
@@ -50,6 +50,7 @@ pub fn file(bytes: &[u8]) {
                 let _ = LostEvents::read(&disk);
             }
         }
+        5 => schedule::read_any(bytes),
         _ => {
             let text = String::from_utf8_lossy(bytes);
             let crc = crc32fast::hash(text.as_bytes());

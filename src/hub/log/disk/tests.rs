@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::schedule::ScheduleFile;
 use super::segments::Segments;
 use super::simulated::SimulatedDisk;
 use super::stage_queue::Work;
@@ -17,9 +18,10 @@ use super::writer::{MAX_FRAME_BYTES, MAX_FRAME_EVENTS, Writer};
 use super::{DamagePolicy, DiskConfig, OpenError, Staging, SyncPolicy, older, open_writer};
 use crate::hub::entry::Entry;
 use crate::hub::log::older::{Matcher, OlderAnswer, OlderEvents, OlderPage, OlderRange};
-use crate::hub::log::{AnyLog, Committer, KeyRecord, Log, Staged, Unavailable};
+use crate::hub::log::{AnyLog, Committer, KeyRecord, Log, Recovered, Staged, Unavailable};
 use crate::hub::pattern::Pattern;
 use crate::hub::position::Offset;
+use crate::hub::schedule::{Schedule, ScheduleLimits};
 use crate::hub::{Hub, Limits};
 
 /// A log on disk without threads: it commits when a test says so, and reads at once.
@@ -56,6 +58,29 @@ impl SteppedLog {
         Self::recover(disk, config, limits, boot, true)
     }
 
+    /// A log with the schedule that its folder has.
+    pub(in crate::hub) fn open_with_schedule(
+        disk: &SimulatedDisk,
+        limits: Limits,
+    ) -> Result<(Hub, Self, Schedule), OpenError> {
+        let mut opened = None;
+        let (hub, log) = Self::recover_with(disk, config(), limits, "boot", true, |recovered| {
+            let storage = Arc::new(disk.clone());
+            opened = Some(ScheduleFile::open_storage(
+                storage,
+                recovered,
+                DamagePolicy::Stop,
+            )?);
+            Ok(())
+        })?;
+        let opened = opened.expect("the file");
+        Ok((
+            hub,
+            log,
+            Schedule::from_file(opened, ScheduleLimits::default()),
+        ))
+    }
+
     /// A log that gives memory everything at a restart, and nothing after it.
     pub(in crate::hub) fn open_unreadable(disk: &SimulatedDisk, limits: Limits) -> (Hub, Self) {
         Self::recover(disk, config(), limits, "boot", false).expect("a disk that works")
@@ -68,7 +93,19 @@ impl SteppedLog {
         boot: &str,
         can_be_read: bool,
     ) -> Result<(Hub, Self), OpenError> {
-        let (writer, recovered) = open_writer(Arc::new(disk.clone()), config, &limits, boot)?;
+        Self::recover_with(disk, config, limits, boot, can_be_read, |_| Ok(()))
+    }
+
+    fn recover_with(
+        disk: &SimulatedDisk,
+        config: DiskConfig,
+        limits: Limits,
+        boot: &str,
+        can_be_read: bool,
+        look: impl FnOnce(&mut Recovered) -> Result<(), OpenError>,
+    ) -> Result<(Hub, Self), OpenError> {
+        let (writer, mut recovered) = open_writer(Arc::new(disk.clone()), config, &limits, boot)?;
+        look(&mut recovered)?;
         let log = Self(Arc::new(Stepped {
             staging: writer.staging.clone(),
             segments: Arc::clone(&writer.segments),

@@ -1,5 +1,6 @@
 //! Tokens and keys, right and wrong.
 
+use axum::http::header;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use serde_json::json;

@@ -27,7 +27,7 @@ pub(super) const WAKER: Token = Token(usize::MAX);
 /// How many sockets are looked at at once.
 const EVENTS: usize = 1_024;
 
-/// The shortest time between two rounds in which readers are sent the number of consumers.
+/// The shortest time between two rounds in which readers are sent the number of consumers, or who is present.
 const COUNT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How many readers of a topic a publisher's thread writes to by itself. More would let the publisher wait for them, and keep
@@ -75,7 +75,7 @@ struct Member {
 /// All connections that read one topic.
 struct Group {
     members: BTreeSet<usize>,
-    /// Those that want to know the number of consumers.
+    /// Those that want to know the number of consumers, or who is present.
     counting: BTreeSet<usize>,
     listening: WatchGuard,
 }
@@ -304,6 +304,9 @@ impl Shard {
     /// Goes on with a new stream.
     fn register(&mut self, stream: NewStream) {
         let mut connection = Connection::new(stream);
+        if connection.session().is_present() {
+            connection.close_if_vanished();
+        }
         let vacant = self.connections.vacant_entry();
         let key = vacant.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -331,7 +334,7 @@ impl Shard {
                 }
             };
             group.members.insert(key);
-            if session.counts_consumers() {
+            if session.watches_subscribers() {
                 group.counting.insert(key);
                 group.listening.count_subscribers();
             }
@@ -376,7 +379,7 @@ impl Shard {
         }
     }
 
-    /// Sends the number of consumers to the readers that want to know it.
+    /// Sends the number of consumers, and who is present, to the readers that want to know it.
     fn recount(&mut self) {
         if self.recount_at.is_none_or(|at| Instant::now() < at) {
             return;

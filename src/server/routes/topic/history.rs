@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::hub::presence::Name;
 use crate::hub::topic::Topic;
 use crate::hub::{Entry, HistoryQuery, Hub};
 use crate::protocol::event::EventId;
@@ -44,6 +45,8 @@ struct SnapshotBody<'a> {
     topic: &'a str,
     epoch: &'a str,
     subscribers: usize,
+    /// The names under which readers are present.
+    present: Vec<Name>,
     ended: bool,
     /// The oldest and the newest of `events`.
     first_id: Option<&'a EventId>,
@@ -113,6 +116,7 @@ pub(super) fn answer(state: &AppState, topic: &Topic, parts: &Parts) -> Result<R
         topic: topic.as_str(),
         epoch: &state.hub.epoch(),
         subscribers: snapshot.subscribers,
+        present: state.hub.present(topic),
         ended: snapshot.has_ended,
         first_id,
         last_id,

@@ -1,4 +1,4 @@
-//! Publishing over HTTP: one event as a body or a form, or a stream of events, each of which goes out as it arrives. What
+//! Publishing over HTTP: one event as a body or a form, at once or later, or a stream of events, each of which goes out as it arrives. What
 //! may be said about an event is the same everywhere: see [`crate::server::routes::event_fields`].
 //!
 //! * `form`: what a page without JavaScript sends, and `curl -F`
@@ -31,6 +31,7 @@ use crate::server::http::problem::Problem;
 use crate::server::http::{answers, request_body};
 use crate::server::routes::event_fields::EventFields;
 use crate::server::routes::publish_service::{self, publish, submit};
+use crate::server::routes::scheduled;
 use crate::server::state::AppState;
 
 /// How many events of one stream may wait for the log.
@@ -122,8 +123,20 @@ async fn one(
     let fields = EventFields::of_request(&parts.uri, &parts.headers)?;
     let publisher = state.access.check_publish(&Caller::of(parts), &topic)?;
     let conditions = preconditions::read(parts, &publisher)?;
-    let data = whole_text(state, parts, body).await?;
+    let data = whole_text(state, parts, body, state.publish_config.max_bytes).await?;
+    let when = fields.when;
     let publication = fields.publication(data).map_err(Problem::invalid_event)?;
+    if let Some(when) = when {
+        let later = Box::pin(scheduled::schedule(
+            state,
+            topic,
+            publication,
+            when,
+            parts,
+            conditions,
+        ));
+        return Ok(scheduled::receipt(&later.await?));
+    }
     let published = publish(state, &topic, publication, conditions).await?;
     Ok(receipt(&published))
 }
@@ -143,6 +156,11 @@ async fn stream(
     if defaults.id.is_some() {
         return Err(Problem::invalid_header(
             "each event of a stream has an id of its own: leave id out of the query and the headers",
+        ));
+    }
+    if defaults.when.is_some() {
+        return Err(Problem::invalid_event(
+            "the events of a stream go out as they arrive: publish each with a POST of its own to have it published later",
         ));
     }
     for name in [header::IF_MATCH, preconditions::IDEMPOTENCY_KEY] {
@@ -312,8 +330,17 @@ fn stopping() -> Problem {
     .with_retry_after(Duration::from_secs(1))
 }
 
-async fn whole_text(state: &AppState, parts: &Parts, body: Body) -> Result<String, Problem> {
-    let limit = state.publish_config.max_bytes;
+/// The body as text, with at most `limit` bytes.
+///
+/// # Errors
+///
+/// A problem if it is larger, breaks off, or is no text.
+pub(in crate::server::routes) async fn whole_text(
+    state: &AppState,
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+) -> Result<String, Problem> {
     request_body::check_length(&parts.headers, limit)?;
     let mut held = state.held_by(parts);
     let mut chunks = body.into_data_stream();

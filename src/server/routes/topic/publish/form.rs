@@ -13,6 +13,7 @@ use crate::server::http::problem::Problem;
 use crate::server::http::request_body;
 use crate::server::routes::event_fields::{EventFields, TextFields};
 use crate::server::routes::publish_service::publish;
+use crate::server::routes::scheduled;
 use crate::server::state::AppState;
 
 /// How much larger than its data a form may be, in bytes: the other fields, and what stands between them.
@@ -68,18 +69,27 @@ pub(super) async fn post(
             data = Some(text);
         } else if !fields.set(&name, text) {
             return Err(Problem::invalid_body(format!(
-                "the form has a field '{name}'; it takes data, id, type, retry, keep and private"
+                "the form has a field '{name}'; it takes data, id, type, retry, keep, private, in and at"
             )));
         }
     }
     let data = data.ok_or_else(|| Problem::invalid_body("the form has no field data"))?;
     let fields = by_request.or(fields.typed()?);
+    let when = fields.when;
     let publication = fields.publication(data).map_err(Problem::invalid_event)?;
-    let published = publish(state, &topic, publication, conditions).await?;
+    let page = topic_path(topic.as_str());
+    let answer = match when {
+        None => receipt(&publish(state, &topic, publication, conditions).await?),
+        Some(when) => {
+            let later =
+                scheduled::schedule(state, topic, publication, when, parts, conditions).await?;
+            scheduled::receipt(&later)
+        }
+    };
     if prefers_html(&parts.headers) {
-        return Ok(Redirect::to(&topic_path(topic.as_str())).into_response());
+        return Ok(Redirect::to(&page).into_response());
     }
-    Ok(receipt(&published))
+    Ok(answer)
 }
 
 fn form_problem(error: multer::Error) -> Problem {

@@ -1,16 +1,14 @@
 //! What must hold for one event to be published, as its request says.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::hub::publish::{ExpectedNewest, IdempotencyKey, Preconditions};
 use crate::protocol::event::EventId;
 use crate::server::auth::Publisher;
-use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
 use crate::server::routes::event_fields;
+use crate::server::routes::publish_service::share_of;
 
 /// The longest `Idempotency-Key`, in bytes: more than any UUID or hash needs.
 const MAX_KEY_BYTES: usize = 256;
@@ -41,13 +39,11 @@ pub(super) fn read(parts: &Parts, publisher: &Publisher) -> Result<Preconditions
             "Idempotency-Key takes 1 to {MAX_KEY_BYTES} bytes"
         )));
     }
-    let client = ClientAddress::of_request(&parts.extensions);
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
     Ok(Preconditions {
         newest,
         idempotency: idempotency.map(|key| IdempotencyKey {
             key,
-            publisher: hasher.hash_one(client),
+            publisher: share_of(parts),
         }),
     })
 }
