@@ -35,6 +35,7 @@ use page_text::{ComparePageData, ComparePageText, LivePageData, PageText};
 use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
+use pages::notifications::NotificationsPage;
 use pages::older::OlderPage;
 use pages::problem::ProblemPage;
 use pages::topics::TopicsPage;
@@ -87,6 +88,12 @@ pub fn document(
             )
                 .into_any()
         }
+        Page::Notifications(_) => view! {
+            <link rel="stylesheet" href="/notifications.css" />
+            <link rel="modulepreload" href="/fairwind.js" />
+            <script type="module" src="/notifications.js"></script>
+        }
+        .into_any(),
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
@@ -96,6 +103,10 @@ pub fn document(
         Page::Help { origin, refusal } => (
             None,
             Some(view! { <HelpPage origin refusal texts /> }.into_any()),
+        ),
+        Page::Notifications(inbox) => (
+            None,
+            Some(view! { <NotificationsPage inbox texts /> }.into_any()),
         ),
         Page::Compare(page) => {
             provide_context(ComparePageData { page, texts });
@@ -134,6 +145,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Topics(_) => titled(texts.site.topics()),
         Page::Help { .. } => titled(texts.site.help()),
         Page::Compare(_) => titled(texts.compare_document.title()),
+        Page::Notifications(_) => titled(texts.site.notifications()),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }

@@ -9,6 +9,7 @@
 //! * `routes`: one file for each resource; `router` lists every URL and what wraps them; `direct_publish` is the short way to
 //!   one of them; `state` is what routes share
 //! * `comparisons`: what the page that compares an EventSource with a WebSocket has at the server
+//! * `random_id`: names that a client cannot guess
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -26,6 +27,7 @@ mod limits;
 mod mount;
 mod net;
 mod ops;
+mod random_id;
 mod router;
 mod routes;
 mod site;
@@ -57,7 +59,7 @@ use self::net::tls::Tls;
 use self::ops::metrics::Metrics;
 use self::ops::supervision::Supervisor;
 use self::ops::{notices, signals, telemetry};
-use self::settings::values::ClockInterval;
+use self::settings::values::{ClockInterval, Switch};
 use self::settings::{Settings, log_command, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
@@ -293,6 +295,7 @@ impl Server {
             site_config: settings
                 .site_config(pages::leptos_options(address, &assets::package_folder())),
             has_clock: settings.has_clock(),
+            has_notifications: settings.notifications == Switch::On,
             comparisons: settings
                 .has_comparisons()
                 .then(|| Comparisons::new(self.shutdown.clone())),

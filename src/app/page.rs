@@ -1,8 +1,10 @@
 //! Every page that the server renders, as data: [`super::document`] makes the HTML of each.
 
+use super::pages::notifications::Inbox;
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::page::{PageData, Refusal, TopicPage};
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
@@ -24,6 +26,8 @@ pub enum Page {
     },
     /// An EventSource beside a WebSocket.
     Compare(ComparePage),
+    /// A browser's notifications.
+    Notifications(Inbox),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
 }
@@ -35,6 +39,8 @@ pub struct SitePages {
     pub clock: bool,
     /// That of comparisons.
     pub comparisons: bool,
+    /// That of a browser's notifications.
+    pub notifications: bool,
 }
 
 impl Page {
@@ -45,6 +51,7 @@ impl Page {
             Self::Topics(_) => Some(TOPICS_PATH),
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
+            Self::Notifications(_) => Some(NOTIFICATIONS_PATH),
             Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Problem(_) => None,
         }
     }

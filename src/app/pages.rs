@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod help;
 pub mod live;
+pub mod notifications;
 pub mod older;
 pub mod problem;
 pub mod topics;

@@ -29,6 +29,7 @@ pub mod compare;
 pub mod head;
 pub mod help;
 mod live;
+pub mod notifications;
 pub mod older;
 pub mod problems;
 mod site;
@@ -280,6 +281,7 @@ pub fn number_of(count: usize) -> String {
 mod tests {
     use super::head::HeadTexts;
     use super::help::HelpTexts;
+    use super::notifications::NotificationsTexts;
     use super::older::OlderTexts;
     use super::problems::ProblemTexts;
     use super::topics::TopicsTexts;
@@ -298,6 +300,7 @@ mod tests {
             texts.problems.lines(),
             HeadTexts::of(locale).lines(),
             HelpTexts::of(locale).lines(),
+            NotificationsTexts::of(locale).lines(),
             OlderTexts::of(locale).lines(),
             ProblemTexts::of(locale).lines(),
             TopicsTexts::of(locale).lines(),

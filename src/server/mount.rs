@@ -59,6 +59,8 @@ impl Mount {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         // Without WebSockets there is nothing to compare.
         settings.compare = Switch::Off;
+        // Its page is not among what is mounted.
+        settings.notifications = Switch::Off;
         let shutdown = CancellationToken::new();
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);

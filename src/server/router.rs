@@ -17,11 +17,14 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, SCHEDULED_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
-use crate::server::routes::{clock, compare, health, language, metrics, scheduled, topic, topics};
+use crate::server::routes::{
+    clock, compare, health, language, metrics, notifications, scheduled, topic, topics,
+};
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
 
@@ -68,6 +71,10 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
+        .route(
+            NOTIFICATIONS_PATH,
+            get(notifications::page).fallback(wrong_method),
+        )
         .fallback(any(assets::file_or_not_found));
     topics_router(&state, config)
         .merge(comparison_router(&state, config))
@@ -129,6 +136,10 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
     let scheduled = Router::new()
         .route(SCHEDULED_PATH, get(scheduled::list).fallback(wrong_method))
         .route(&format!("{SCHEDULED_PATH}/{{id}}"), any(scheduled::one))
+        .route(
+            &format!("{SCHEDULED_PATH}/{{id}}/cancel"),
+            any(scheduled::cancel_by_form),
+        )
         .layer(
             ServiceBuilder::new()
                 .layer(common)

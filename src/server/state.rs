@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) site_config: SiteConfig,
     /// Whether the clock and its topic exist.
     pub(super) has_clock: bool,
+    /// Whether the page of notifications exists.
+    pub(super) has_notifications: bool,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
 }

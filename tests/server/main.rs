@@ -18,6 +18,7 @@ mod language;
 mod limits;
 mod log_command;
 mod metrics;
+mod notifications;
 mod problems;
 mod process;
 mod publish;

@@ -3,6 +3,7 @@
 use super::{Texts, texts};
 use crate::app::page::SitePages;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
 /// The product's name, which is the same in every language.
@@ -21,6 +22,8 @@ texts! {
         topics: "Topics", "主题";
         /// Link to the page that compares an EventSource with a WebSocket.
         compare: "Compare", "对比";
+        /// Link to a browser's notifications, and that page's heading.
+        notifications: "Notifications", "通知";
         /// Link to the page that says what this server can do, and that page's heading.
         help: "Help", "帮助";
     }
@@ -34,6 +37,11 @@ impl Texts {
             (pages.clock, CLOCK_PAGE_PATH, self.site.clock()),
             (true, TOPICS_PATH, self.site.topics()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
+            (
+                pages.notifications,
+                NOTIFICATIONS_PATH,
+                self.site.notifications(),
+            ),
             (true, HELP_PATH, self.site.help()),
         ];
         let mut html = String::new();
@@ -59,7 +67,11 @@ mod tests {
     #[test]
     fn the_masthead_leads_to_the_pages_that_there_are_and_says_which_this_is() {
         let links = |current, clock, comparisons| {
-            let pages = SitePages { clock, comparisons };
+            let pages = SitePages {
+                clock,
+                comparisons,
+                notifications: comparisons,
+            };
             Texts::of(Locale::English).site_links_html(current, pages)
         };
         let all = links(Some("/help"), true, true);
@@ -67,8 +79,12 @@ mod tests {
         assert!(all.contains("<a href=\"/help\" aria-current=\"page\">Help</a>"));
         assert!(all.contains("hreflang=\"zh-CN\">中文</a>"));
         let few = links(None, false, false);
+        assert!(all.contains("<a href=\"/notifications\">Notifications</a>"));
         assert!(
-            !few.contains("/compare") && !few.contains("Clock") && !few.contains("aria-current")
+            !few.contains("/compare")
+                && !few.contains("/notifications")
+                && !few.contains("Clock")
+                && !few.contains("aria-current")
         );
     }
 }
