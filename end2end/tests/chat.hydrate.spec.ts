@@ -7,8 +7,8 @@ import { ChatPage } from '../pages/chat_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
 import { ConsoleWatch } from '../support/console_watch.ts';
 import { publish } from '../support/fairwind.ts';
-import { tasksWhile } from '../support/tasks.ts';
 import { latinWords } from '../support/latin.ts';
+import { tasksWhile } from '../support/tasks.ts';
 
 /** A second browser, with cookies and connections of its own. */
 async function secondBrowser(browser: Browser, url: string): Promise<{ context: BrowserContext; page: Page; watch: ConsoleWatch }> {
