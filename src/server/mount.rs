@@ -63,6 +63,7 @@ impl Mount {
         settings.chat = Switch::Off;
         // The topics are the program's own.
         settings.quotes = Switch::Off;
+        settings.answers = Switch::Off;
         let shutdown = CancellationToken::new();
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);

@@ -387,6 +387,9 @@ fn reserved(owner: &Owner) -> Problem {
         ProblemCode::ReservedTopic,
         match &owner.topics {
             FeedTopics::One(_) => format!("only {name} publishes to its topic; choose another"),
+            FeedTopics::Unlisted(beginning) => {
+                format!("only {name} publishes to the topics {beginning}NAME; choose another")
+            }
             FeedTopics::Matching(pattern) => {
                 format!("only {name} publishes to the topics {pattern}; choose another")
             }
