@@ -35,9 +35,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
     });
 
     test(`the picture of a chat room, ${colorScheme}`, async ({ context, page, server }) => {
-      const streams = new AbortController();
+      const readers = new AbortController();
+      // While a response is held, its stream stays open.
+      const streams: Response[] = [];
       for (const name of ['Grace', 'Linus', '王芳']) {
-        await fetch(`${server.url}/topics/chat/tea?name=${encodeURIComponent(name)}`, { signal: streams.signal });
+        streams.push(await fetch(`${server.url}/topics/chat/tea?name=${encodeURIComponent(name)}`, { signal: readers.signal }));
       }
       const says = (name: string, text: string) => publish(server.url, 'chat/tea', JSON.stringify({ name, text }));
       await says('Grace', 'The kettle is on.');
@@ -52,7 +54,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await expect(chat.typing).not.toBeEmpty();
       await expect(chat.people).toHaveCount(4);
       await take(context, page, `chat-${colorScheme}.webp`);
-      streams.abort();
+      expect(streams).toHaveLength(3);
+      readers.abort();
     });
   });
 }

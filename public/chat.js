@@ -40,7 +40,9 @@ const [box, list, none, jump, typing, said, state] = ['messages', 'list', 'none'
 const [count, people, form, nameField, textField] = ['count', 'people', 'write', 'name', 'text'].map(element);
 const template = element('row').content.firstElementChild;
 const title = document.title;
-const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' });
+const { lang } = document.documentElement;
+const order = new Intl.Collator(lang, { numeric: true });
+const clock = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit' });
 
 /** The rows of messages that this page has sent, by id. */
 const own = new Map();
@@ -211,7 +213,7 @@ function onPresence({ present: all, joined = [], left = [] }) {
   for (const name of joined) present.add(name);
   for (const name of left) present.delete(name);
   count.textContent = present.size.toLocaleString('en');
-  const names = [...present].sort((one, other) => one.localeCompare(other));
+  const names = [...present].sort(order.compare);
   people.replaceChildren(
     ...names.map((name) => Object.assign(document.createElement('li'), { dir: 'auto', textContent: name })),
   );

@@ -2,8 +2,8 @@
 # Finds what Fairwind is built and tested with, and installs what is missing. Sourced by run.sh and test.sh.
 #
 #   set_up_build    the WebAssembly target, wasm-bindgen, wasm-opt, cargo-leptos, the Node packages of scripts/
-#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/, Chromium, nats-server if Go or pip can get it; nginx,
-#                   Caddy and strace if root runs it
+#   set_up_tests    that, and rustfmt, clippy, the Node packages of end2end/ and clients/ai/, Chromium, nats-server if Go or pip can
+#                   get it; nginx, Caddy and strace if root runs it
 #   build_release   target/release/fairwind, unless it is newer than everything it is made from
 #
 # Tools go to cargo's own bin folder, at the versions below, so that a plain `cargo leptos watch` finds them as well.
@@ -60,6 +60,7 @@ set_up_tests() {
   need_rust
   need_node
   need_node_packages end2end
+  need_node_packages clients/ai
   need_chromium
   want_proxies
   want_strace

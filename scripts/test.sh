@@ -39,6 +39,14 @@ in_end2end() {
   (cd end2end && "$@")
 }
 
+# The script for pages; the package for the AI SDK against the types of both versions of it that are supported.
+types_of_packages() {
+  local project
+  for project in tsconfig.script.json ../clients/ai/tsconfig.json ../clients/ai/tsconfig.6.json; do
+    npx --no-install tsc --project "$project"
+  done
+}
+
 # Clippy's driver compiles this package for its tests: it is the same compiler, and lints what it compiles. So what the
 # package depends on is compiled once for the lints and the tests, where `cargo clippy` would check all of it again.
 with_lints() { # CARGO COMMAND...
@@ -59,6 +67,7 @@ step "Tests of the site's scripts" node --test scripts/
 step "Release build" build_release
 step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc
-step "Types of the script for pages" in_end2end npx --no-install tsc --project tsconfig.script.json
+step "Types of the packages for npm" in_end2end types_of_packages
+step "Tests of the packages for npm" node --test clients/packages.test.mjs clients/ai/tests/*.test.mjs
 step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test
 step "End-to-end tests in Firefox and WebKit" in_end2end npx --no-install playwright test --config engines.config.ts

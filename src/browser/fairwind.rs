@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -14,7 +14,11 @@ use super::json::Object;
 extern "C" {
     type Handle;
 
-    fn subscribe(topics: &JsValue, listener: &js_sys::Object, options: &js_sys::Object) -> Handle;
+    fn subscribe(
+        topics: Vec<String>,
+        listener: &js_sys::Object,
+        options: &js_sys::Object,
+    ) -> Handle;
 
     #[wasm_bindgen(method)]
     fn close(this: &Handle);
@@ -25,10 +29,9 @@ extern "C" {
     fn publish(topic: &str, data: &str, options: &js_sys::Object) -> Promise;
 }
 
-/// What a subscription is to. Cheap to clone.
-#[derive(Clone)]
+/// What a subscription is to.
 pub(crate) struct Wanted {
-    topics: JsValue,
+    topics: Vec<String>,
     /// Whether the number of subscribers is told.
     consumers: bool,
     /// What happens if the reader is too slow; undefined for the server's own policy.
@@ -39,20 +42,16 @@ impl Wanted {
     /// A topic, and the number of its subscribers.
     pub(crate) fn topic(topic: &str) -> Self {
         Self {
-            topics: JsValue::from_str(topic),
+            topics: vec![topic.to_owned()],
             consumers: true,
             slow_reader: JsValue::UNDEFINED,
         }
     }
 
     /// The newest events of topics: a reader that is too slow goes on with those.
-    pub(crate) fn newest_of(topics: &[String]) -> Self {
-        let topics: Array = topics
-            .iter()
-            .map(|topic| JsValue::from_str(topic))
-            .collect();
+    pub(crate) fn newest_of(topics: Vec<String>) -> Self {
         Self {
-            topics: topics.into(),
+            topics,
             consumers: false,
             slow_reader: JsValue::from_str("latest"),
         }
@@ -85,7 +84,7 @@ impl Subscription {
             ("slowReader", &wanted.slow_reader),
         ]);
         Self {
-            handle: subscribe(&wanted.topics, &listener, &options),
+            handle: subscribe(wanted.topics.clone(), &listener, &options),
             listener,
             _callback: callback,
         }

@@ -32,6 +32,7 @@ mod cluster;
 mod fence;
 mod foreign;
 mod partition;
+mod quotes;
 mod restarts;
 mod setups;
 mod two_nodes;

@@ -547,3 +547,47 @@ async fn the_documented_programs_make_tokens_that_hold() {
     }
     std::fs::remove_dir_all(&folder).expect("the folder");
 }
+
+/// A network of its own that goes down while Ada reads, and comes back: who is present then? The first argument is the binary.
+const VANISH: &str = r#"
+ip link set lo up
+"$0" --addr 127.0.0.1:8080 --clock-interval off --heartbeat 1s --write-timeout 1s --retry 200ms &
+server=$!
+present() { curl -s -H 'Accept: application/json' http://127.0.0.1:8080/topics/a | grep -o '"present":[^]]*]'; }
+until [ "$(present)" = '"present":[]' ]; do sleep 0.05; done
+curl -sN 'http://127.0.0.1:8080/topics/a?name=Ada' > /dev/null &
+until [ "$(present)" = '"present":["Ada"]' ]; do sleep 0.05; done
+ip link set lo down
+sleep 6
+ip link set lo up
+echo "after: $(present)"
+kill $server $!
+"#;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_reader_whose_network_vanishes_is_soon_no_longer_present() {
+    let network = ["-rn", "bash", "-c"];
+    let mut possible = Command::new("unshare");
+    possible
+        .args(network)
+        .arg("ip link set lo up && curl --version");
+    if !possible
+        .output()
+        .await
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!("skipped: a network of one's own needs unshare, ip and curl");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(network)
+        .args([VANISH, env!("CARGO_BIN_EXE_fairwind")])
+        .current_dir(std::env::temp_dir())
+        .kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await;
+    let output = output.expect("in time").expect("it runs").stdout;
+    let output = String::from_utf8_lossy(&output);
+    assert!(output.contains("after: \"present\":[]"), "{output}");
+}

@@ -272,8 +272,7 @@ fn wanted(board: &Board) -> Wanted {
     if !symbols.iter().any(|symbol| symbol == board.charted()) {
         symbols.push(board.charted().to_owned());
     }
-    let topics: Vec<String> = symbols.iter().map(|symbol| quote_topic(symbol)).collect();
-    Wanted::newest_of(&topics)
+    Wanted::newest_of(symbols.iter().map(|symbol| quote_topic(symbol)).collect())
 }
 
 fn tick_of(quote: &Object) -> Option<Tick> {

@@ -208,7 +208,7 @@ pub fn ChatPage(
             </div>
             <details class="chat-people" open>
                 <summary>
-                    {words.here()} ": " <span id="count">{number_of(count)}</span>
+                    {words.number_here()} " " <span id="count">{number_of(count)}</span>
                 </summary>
                 <ul id="people" aria-label=words.here() tabindex="0">{names}</ul>
             </details>

@@ -49,8 +49,10 @@ texts! {
         closed_to_you(why): "You cannot write here: {0}.", "你不能在这里发言：{0}。";
         /// When the topic has ended.
         room_ended: "This room has been closed.", "这个房间已关闭。";
-        /// Before the number of those who are there.
+        /// Accessible name of the list of those who are there.
         here: "Here now", "当前在线";
+        /// Before their number.
+        number_here: "Here now:", "当前在线：";
         /// Heading.
         made_of: "Three requests make this page", "此页面由三个请求构成";
         /// Before a command.

@@ -132,7 +132,7 @@ struct Extras {
     consumers: Option<Consumers>,
     presence: Option<PresenceNews>,
     /// Keep the reader present until its stream ends.
-    _names: Vec<PresenceGuard>,
+    names: Vec<PresenceGuard>,
 }
 
 /// What a reader knows of the number of consumers.
@@ -207,7 +207,7 @@ impl StreamSession {
                     next_at: now,
                 }),
                 presence: None,
-                _names: Vec::new(),
+                names: Vec::new(),
             })
         });
         Self {
@@ -247,7 +247,7 @@ impl StreamSession {
             self.extras = Some(Box::new(Extras {
                 consumers,
                 presence: (!watches.is_empty()).then_some(PresenceNews { watches, next_at }),
-                _names: names,
+                names,
             }));
         }
         self
@@ -477,6 +477,13 @@ impl StreamSession {
         self.extras
             .as_ref()
             .is_some_and(|extras| extras.consumers.is_some() || extras.presence.is_some())
+    }
+
+    /// Whether its reader is present under a name.
+    pub(crate) fn is_present(&self) -> bool {
+        self.extras
+            .as_ref()
+            .is_some_and(|extras| !extras.names.is_empty())
     }
 
     /// Where statistics are counted.

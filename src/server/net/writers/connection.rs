@@ -119,6 +119,18 @@ impl Connection {
         }
     }
 
+    /// Has the system close the connection if its client acknowledges nothing for as long as the socket may take nothing: a
+    /// device that has vanished says nothing, and would be present for a quarter of an hour. A system that refuses the option
+    /// finds out later.
+    pub(super) fn close_if_vanished(&mut self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let timeout = Some(self.stream.socket_timeout());
+            let socket = self.transport.socket();
+            let _ = socket2::SockRef::from(&*socket).set_tcp_user_timeout(timeout);
+        }
+    }
+
     pub(super) fn transport(&mut self) -> &mut Transport {
         &mut self.transport
     }

@@ -304,6 +304,9 @@ impl Shard {
     /// Goes on with a new stream.
     fn register(&mut self, stream: NewStream) {
         let mut connection = Connection::new(stream);
+        if connection.session().is_present() {
+            connection.close_if_vanished();
+        }
         let vacant = self.connections.vacant_entry();
         let key = vacant.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
