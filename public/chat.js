@@ -15,14 +15,14 @@ const GROUP = 300_000;
 /** How much of a message is shown. */
 const MAX_TEXT = 8_000;
 
-/** In a room with more people than this, nobody is told who writes. */
+/** In a room with more people than this, the page does not show who writes. */
 const FEW = 50;
 
 /** How often a page says that its reader writes, and for how long that holds. */
 const TYPING_PERIOD = 3_000;
 const TYPING_HOLDS = 5_000;
 
-/** How often a screen reader is told of new messages at most, and how long a loss is not shown. */
+/** The shortest time between two announcements of new messages to a screen reader, and how long a loss is not shown. */
 const SAID_PERIOD = 3_000;
 const GRACE = 1_000;
 

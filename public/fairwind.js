@@ -99,7 +99,7 @@ export function subscribe(what, listener, options = {}) {
 export async function publish(topic, data, options = {}) {
   const { server = home(), key = random(), tries = 8, signal, withCredentials, headers, ...rest } = options;
   const named = Object.entries(rest).filter(([, value]) => value !== undefined);
-  const query = new URLSearchParams(named.map(([key, value]) => [key, String(value)]));
+  const query = new URLSearchParams(/** @type {string[][]} */ (named));
   const url = `${server}/topics/${encodeURIComponent(topic)}${String(query) && `?${query}`}`;
   const body = typeof data === 'string' ? data : JSON.stringify(data);
   for (let attempt = 1; ; attempt += 1) {
@@ -120,7 +120,7 @@ export async function publish(topic, data, options = {}) {
     }
     if (response && (attempt >= tries || !(response.ok || passes(response.status)))) {
       const { status } = response;
-      throw Object.assign(new Error(problem?.detail ?? `the server answered with status ${status}`), { status, problem });
+      throw Object.assign(new Error(problem?.detail ?? `status ${status}`), { status, problem });
     }
     const asked = Number(response?.headers.get('retry-after')) * 1_000;
     await sleep(Math.max(asked || 0, wait(attempt - 1)));
@@ -156,7 +156,7 @@ class Subscription {
     const { server = home(), withCredentials = false, slowReader = '', from, last, since, as } = options;
     this.consumers = Boolean(this.#listener.consumers || options.consumers);
     const want = [...topics.map((topic) => name('topic', topic)), ...match.map((pattern) => name('match', pattern))];
-    if (!want.length) throw new TypeError('subscribe() needs a topic or a pattern');
+    if (!want.length) throw new TypeError('a topic is needed');
     // Each name goes with its topic, since other pages have other names elsewhere.
     if (as !== undefined) want.push(...topics.map((topic) => name('name', `${topic}/${as}`)));
     if (this.#listener.presence) want.push('presence=event');
@@ -254,10 +254,7 @@ class Subscription {
   }
 
   #give(item) {
-    if (item.kind === 'presence') {
-      if (this.#listener.presence && this.#concerns(item)) this.#tell(item);
-      return;
-    }
+    if (item.kind === 'presence') return this.#listener.presence && this.#concerns(item) && this.#tell(item);
     const isNew = !this.position?.startsWith('#') || offsetOf(item.position) > offsetOf(this.position);
     if (isNew) this.position = item.position;
     if (item.kind !== 'event' || !this.#concerns(item)) return;

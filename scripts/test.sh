@@ -69,5 +69,7 @@ step "Size over the wire" node scripts/sizes.mjs
 step "Types of the end-to-end tests" in_end2end npx --no-install tsc
 step "Types of the packages for npm" in_end2end types_of_packages
 step "Tests of the packages for npm" node --test clients/packages.test.mjs clients/ai/tests/*.test.mjs
-step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test
+step "End-to-end tests in Chromium" in_end2end npx --no-install playwright test --grep-invert @measured
+# What is measured in milliseconds has the machine for itself.
+step "Long tasks in Chromium" in_end2end npx --no-install playwright test --grep @measured --workers 1
 step "End-to-end tests in Firefox and WebKit" in_end2end npx --no-install playwright test --config engines.config.ts

@@ -167,7 +167,7 @@ test('a reader who has scrolled up stays there, and is led to what is new', asyn
   await expect(jump).toBeHidden();
 });
 
-test('a room of 500 people who all talk stays quick', async ({ page, server }) => {
+test('a room of 500 people who all talk stays quick', { tag: '@measured' }, async ({ page, server }) => {
   test.setTimeout(120_000);
   // While a response is held, its stream stays open.
   const streams: Response[] = [];

@@ -52,7 +52,7 @@ test('a symbol shows its chart, and the chart follows the price', async ({ page 
   await expect(quotes.chart.locator('path')).not.toHaveAttribute('d', before ?? '');
 });
 
-test('all symbols at a hundred prices a second cause no long task', async ({ page }) => {
+test('all symbols at a hundred prices a second cause no long task', { tag: '@measured' }, async ({ page }) => {
   const quotes = new QuotesPage(page);
   await page.goto('/quotes');
   const all = await page.locator('.choice input[name="symbol"]').evaluateAll((boxes) =>
