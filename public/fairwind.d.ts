@@ -149,6 +149,9 @@ export interface PublishOptions {
   /** Whether the event is kept for readers that come later. */
   keep?: boolean;
   private?: boolean;
+  /** When it is published, if later: after a duration such as `30s`, or at a time. */
+  in?: string;
+  at?: string;
   /** How long readers wait before they reconnect, in milliseconds. */
   retry?: number;
   /** The idempotency key: a random one unless the page has its own. */
@@ -161,9 +164,14 @@ export interface PublishOptions {
 }
 
 export interface Receipt {
-  id: string;
   topic: string;
-  subscribers: number;
+  /** The event's id and how many subscribers it reached, unless it is published later. */
+  id?: string;
+  subscribers?: number;
+  /** What is published later: its name, its time, and the URL that `DELETE` cancels. */
+  scheduled?: string;
+  at?: string;
+  url?: string;
   /** The event had been published before under this key. */
   repeated?: boolean;
 }

@@ -10,7 +10,9 @@ import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 const BINARY = process.argv[2] ?? 'target/release/fairwind';
 /** Of the page `/`, which every reader loads first, and of any other, in bytes. */
 const [LIMIT, LIMIT_OF_OTHERS] = [90_000, 130_000];
-const PAGES = ['/', '/topics', '/topics/x', '/help', '/compare', '/quotes', '/chat', '/chat/x'];
+const PAGES = [
+  '/', '/topics', '/topics/x', '/help', '/compare', '/quotes', '/chat', '/chat/x', '/notifications',
+];
 /** Pages that come alive by WebAssembly. */
 const HYDRATED = ['/', '/topics/x', '/compare', '/quotes'];
 

@@ -39,6 +39,7 @@ use pages::chat::{ChatDoorPage, ChatPage};
 use pages::compare::ComparePage;
 use pages::help::HelpPage;
 use pages::live::LivePage;
+use pages::notifications::NotificationsPage;
 use pages::older::OlderPage;
 use pages::problem::ProblemPage;
 use pages::quotes::QuotesPage;
@@ -114,6 +115,12 @@ pub fn document(
             <script type="module" src="/chat.js"></script>
         }
         .into_any(),
+        Page::Notifications(_) => view! {
+            <link rel="stylesheet" href="/notifications.css" />
+            <link rel="modulepreload" href="/fairwind.js" />
+            <script type="module" src="/notifications.js"></script>
+        }
+        .into_any(),
         Page::Older(_) | Page::Topics(_) | Page::Help { .. } => ().into_any(),
     };
     let (live, still) = match page {
@@ -123,6 +130,10 @@ pub fn document(
         Page::Help { origin, refusal } => (
             None,
             Some(view! { <HelpPage origin refusal texts /> }.into_any()),
+        ),
+        Page::Notifications(inbox) => (
+            None,
+            Some(view! { <NotificationsPage inbox texts /> }.into_any()),
         ),
         Page::Compare(page) => {
             provide_context(ComparePageData { page, texts });
@@ -170,6 +181,7 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Quotes(_) => titled(texts.quotes_document.title()),
         Page::ChatDoor(_) => titled(ChatTexts::of(texts.locale).title()),
         Page::Chat(room) => titled(&room.room),
+        Page::Notifications(_) => titled(texts.site.notifications()),
         Page::Problem(problem) => titled(heading(texts.locale, problem.code)),
     }
 }

@@ -11,6 +11,7 @@ pub mod event_stream;
 pub mod event_stream_parser;
 pub mod gap;
 pub mod locale;
+pub mod notifications;
 pub mod page;
 pub mod problem;
 pub mod quotes;

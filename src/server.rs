@@ -10,6 +10,7 @@
 //!   one of them; `state` is what routes share
 //! * `comparisons`: what the page that compares an EventSource with a WebSocket has at the server
 //! * `slow_readers`: what a slow reader sees under each policy, for the page of quotes
+//! * `random_id`: names that a client cannot guess
 //! * `site`: what browsers show
 //! * `mount`: Fairwind as a part of another axum program
 //! * `ops`: the log, metrics, signals and supervision
@@ -27,6 +28,7 @@ mod limits;
 mod mount;
 mod net;
 mod ops;
+mod random_id;
 mod router;
 mod routes;
 mod site;
@@ -314,6 +316,7 @@ impl Server {
             answers: self.answers.clone(),
             answer_places: settings.answer_places(),
             slow_readers: slow_readers::places(),
+            has_notifications: settings.has_notifications(),
             comparisons: settings
                 .has_comparisons()
                 .then(|| Comparisons::new(self.shutdown.clone())),

@@ -48,6 +48,16 @@ export class QuotesPage {
     await expect.poll(() => this.received(), { timeout }).toBeGreaterThanOrEqual(before + count);
   }
 
+  /** Waits until the server publishes the next price of a symbol, whatever the page shows. */
+  async isPublished(symbol: string): Promise<void> {
+    const newest = async (): Promise<string> => {
+      const snapshot = await this.page.request.get(`/topics/quotes/${symbol}`, { headers: { accept: 'application/json' } });
+      return (await snapshot.json()).last_event_id;
+    };
+    const before = await newest();
+    await expect.poll(newest).not.toBe(before);
+  }
+
   button(name: string): Locator {
     return this.page.getByRole('button', { name, exact: true });
   }

@@ -12,6 +12,7 @@ pub mod filter_field;
 pub mod masthead;
 pub mod message_log;
 pub mod message_row;
+pub mod open_form;
 pub mod programs;
 pub mod publish_form;
 pub mod quotes;

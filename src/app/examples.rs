@@ -56,6 +56,22 @@ curl -N {whole}
     )
 }
 
+/// Shows what comes to a topic as the system's notifications, and schedules one.
+pub fn notifications(origin: &str, topic: &str) -> String {
+    let (script, topic) = (literal(&format!("{origin}/fairwind.js")), literal(topic));
+    format!(
+        "import {{ subscribe, publish }} from {script};
+
+const inbox = {topic};
+allow.onclick = () => Notification.requestPermission(); // a button with the id 'allow'
+subscribe(inbox, ({{ data, position }}) => {{
+  if (document.hidden) new Notification(data, {{ tag: position }});
+}});
+await publish(inbox, 'The tea has drawn', {{ in: '10s' }});
+"
+    )
+}
+
 /// Reads two topics on one connection.
 pub fn several(origin: &str) -> String {
     format!(

@@ -1,10 +1,12 @@
 //! Every page that the server renders, as data: [`super::document`] makes the HTML of each.
 
 use super::pages::chat::{ChatDoor, ChatRoom};
+use super::pages::notifications::Inbox;
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::page::{PageData, Refusal, TopicPage};
 use crate::protocol::quotes::{QUOTES_PATH, QuotesPage};
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
@@ -33,6 +35,8 @@ pub enum Page {
     ChatDoor(ChatDoor),
     /// A chat room.
     Chat(ChatRoom),
+    /// A browser's notifications.
+    Notifications(Inbox),
     /// The answer to a request that was refused.
     Problem(RefusedRequest),
 }
@@ -48,6 +52,8 @@ pub struct SitePages {
     pub comparisons: bool,
     /// Those of chat rooms.
     pub chat: bool,
+    /// That of a browser's notifications.
+    pub notifications: bool,
 }
 
 impl Page {
@@ -58,6 +64,7 @@ impl Page {
             Self::Topics(_) => Some(TOPICS_PATH),
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
+            Self::Notifications(_) => Some(NOTIFICATIONS_PATH),
             Self::Quotes(_) => Some(QUOTES_PATH),
             Self::ChatDoor(_) => Some(CHAT_PATH),
             Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Chat(_) | Self::Problem(_) => {

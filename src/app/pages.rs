@@ -4,6 +4,7 @@ pub mod chat;
 pub mod compare;
 pub mod help;
 pub mod live;
+pub mod notifications;
 pub mod older;
 pub mod problem;
 pub mod quotes;

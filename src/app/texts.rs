@@ -30,6 +30,7 @@ pub mod compare;
 pub mod head;
 pub mod help;
 mod live;
+pub mod notifications;
 pub mod older;
 pub mod problems;
 pub mod quotes;
@@ -290,6 +291,7 @@ mod tests {
     use super::chat::ChatTexts;
     use super::head::HeadTexts;
     use super::help::HelpTexts;
+    use super::notifications::NotificationsTexts;
     use super::older::OlderTexts;
     use super::problems::ProblemTexts;
     use super::topics::TopicsTexts;
@@ -311,6 +313,7 @@ mod tests {
             ChatTexts::of(locale).lines(),
             HeadTexts::of(locale).lines(),
             HelpTexts::of(locale).lines(),
+            NotificationsTexts::of(locale).lines(),
             OlderTexts::of(locale).lines(),
             ProblemTexts::of(locale).lines(),
             TopicsTexts::of(locale).lines(),

@@ -21,7 +21,6 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_util::sync::CancellationToken;
 
 use crate::feeds::compare::{self, FeedProgress};
@@ -33,6 +32,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::problem::Problem;
 use crate::server::limits::shares::{Exhausted, Share, Shares};
+use crate::server::random_id;
 use crate::server::stream::observer::{Counts, Handshake, Observer};
 
 /// How many comparisons there are at once, in all and of one client.
@@ -55,10 +55,6 @@ const LIMITS: Limits = Limits {
     topics: 1_000,
     subscriptions: 1_000,
 };
-
-/// An id has 128 bits of chance, six in each character.
-const ID_CHARACTERS: usize = 22;
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Names a comparison. A client that does not have the page cannot guess it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -116,30 +112,12 @@ impl ComparisonId {
     ///
     /// A problem if the system gives no chance.
     pub(in crate::server) fn random() -> Result<Self, Problem> {
-        let mut bytes = [0; 16];
-        ring::default_provider()
-            .secure_random
-            .fill(&mut bytes)
-            .map_err(|_| {
-                Problem::new(
-                    ProblemCode::Unavailable,
-                    "the system gives the server no random bytes; try again",
-                )
-            })?;
-        let mut number = u128::from_le_bytes(bytes);
-        let mut text = String::with_capacity(ID_CHARACTERS);
-        for _ in 0..ID_CHARACTERS {
-            text.push(ALPHABET[(number % 64) as usize].into());
-            number /= 64;
-        }
-        Ok(Self(text.into()))
+        Ok(Self(random_id::new()?.into()))
     }
 
     /// Takes a text as an id; `None` if it cannot be one.
     pub(in crate::server) fn read(text: &str) -> Option<Self> {
-        let is_id =
-            text.len() == ID_CHARACTERS && text.bytes().all(|byte| ALPHABET.contains(&byte));
-        is_id.then(|| Self(text.into()))
+        random_id::is_one(text).then(|| Self(text.into()))
     }
 
     pub(in crate::server) fn as_str(&self) -> &str {

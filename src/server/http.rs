@@ -10,6 +10,7 @@
 //! * `negotiation`: which representation it accepts (RFC 9110, section 12)
 //! * `pieces`: bodies that are written piece by piece
 //! * `problem`: problem documents
+//! * `referer`: the page that it comes from
 
 pub(crate) mod answers;
 pub(crate) mod client_address;
@@ -20,5 +21,6 @@ pub(crate) mod negotiation;
 pub(crate) mod pieces;
 pub(crate) mod problem;
 pub(crate) mod query;
+pub(crate) mod referer;
 pub(crate) mod request_body;
 pub(crate) mod request_head;

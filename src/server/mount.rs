@@ -18,8 +18,8 @@ use super::settings::values::Switch;
 use super::{Server, router};
 use crate::hub::Hub;
 
-/// A hub, and the routes that read it and publish to it: `/topics`, `/topics/{topic}`, `/events` for the clock, `/help`,
-/// `/language/{tag}`, and the files that their pages load.
+/// A hub, and the routes that read it and publish to it: `/topics`, `/topics/{topic}`, `/scheduled`, `/events` for the clock,
+/// `/help`, `/language/{tag}`, and the files that their pages load.
 ///
 /// The program serves with [`axum::extract::ConnectInfo`] of a socket address, since limits and local access go by the
 /// client's address:
@@ -64,6 +64,8 @@ impl Mount {
         // The topics are the program's own.
         settings.quotes = Switch::Off;
         settings.answers = Switch::Off;
+        // Its page is not among what is mounted.
+        settings.notifications = Switch::Off;
         let shutdown = CancellationToken::new();
         let server = Server::new(settings, shutdown.clone()).await?;
         let state = server.state(server.settings.addr);

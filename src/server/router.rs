@@ -19,13 +19,15 @@ use super::{assets, pages};
 use crate::protocol::answers::{ANSWERS_PATH, DOCS_PATH, STOP};
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::quotes::{QUOTES_PATH, SLOW_PATH};
 use crate::protocol::{CLOCK_PATH, HELP_PATH, LANGUAGE_PATH, SCHEDULED_PATH, TOPICS_PATH};
 use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
 use crate::server::routes::{
-    answers, chat, clock, compare, health, language, metrics, quotes, scheduled, topic, topics,
+    answers, chat, clock, compare, health, language, metrics, notifications, quotes, scheduled,
+    topic, topics,
 };
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
@@ -84,6 +86,10 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route(SLOW_PATH, get(quotes::slow).fallback(wrong_method))
         .route(CHAT_PATH, get(chat::door).fallback(wrong_method))
         .route(&format!("{CHAT_PATH}/{{*room}}"), any(chat::room))
+        .route(
+            NOTIFICATIONS_PATH,
+            get(notifications::page).fallback(wrong_method),
+        )
         .fallback(any(assets::file_or_not_found));
     topics_router(&state, config)
         .merge(comparison_router(&state, config))
@@ -145,6 +151,10 @@ fn topics_router(state: &AppState, config: &RouterConfig) -> Router<AppState> {
     let scheduled = Router::new()
         .route(SCHEDULED_PATH, get(scheduled::list).fallback(wrong_method))
         .route(&format!("{SCHEDULED_PATH}/{{id}}"), any(scheduled::one))
+        .route(
+            &format!("{SCHEDULED_PATH}/{{id}}/cancel"),
+            any(scheduled::cancel_by_form),
+        )
         .layer(
             ServiceBuilder::new()
                 .layer(common)

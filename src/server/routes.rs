@@ -8,6 +8,7 @@ pub(super) mod compare;
 pub(super) mod health;
 pub(super) mod language;
 pub(super) mod metrics;
+pub(super) mod notifications;
 pub(super) mod quotes;
 pub(super) mod scheduled;
 pub(super) mod topic;

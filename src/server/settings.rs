@@ -127,6 +127,10 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
     pub max_kept_answers: usize,
 
+    /// The page /notifications, which gives each browser a topic of its own
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub notifications: Switch,
+
     /// Maximum number of events kept per topic, at least 1
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
     pub history_events: usize,

@@ -53,6 +53,8 @@ pub(super) struct Shared {
     pub(super) quotes: Option<Arc<Quotes>>,
     /// Places of runs with slow readers.
     pub(super) slow_readers: Shares,
+    /// Whether the page of notifications exists.
+    pub(super) has_notifications: bool,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
 }

@@ -119,9 +119,20 @@ async fn socket(server: &TestServer, id: &str) -> Raw<TcpStream> {
     Raw::open(tcp(server).await, &socket_request(id)).await
 }
 
+/// Asks for an experiment, again and again while the one before it was a moment ago.
 async fn post(server: &TestServer, id: &str, what: &str) -> Value {
     let target = format!("/compare/{id}/{what}");
-    let answer = client::send(server.address, "POST", &target, &["Content-Length: 0"]).await;
+    let asking = async {
+        loop {
+            let answer =
+                client::send(server.address, "POST", &target, &["Content-Length: 0"]).await;
+            if answer.status != 429 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = timeout(PATIENCE, asking).await.expect("its turn");
     assert_eq!(answer.status, 200, "{what}");
     serde_json::from_str(&answer.text().await).expect("JSON")
 }

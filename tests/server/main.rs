@@ -20,6 +20,7 @@ mod language;
 mod limits;
 mod log_command;
 mod metrics;
+mod notifications;
 mod presence;
 mod problems;
 mod process;

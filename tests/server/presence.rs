@@ -1,7 +1,7 @@
 //! Who reads a topic, by name: on streams, on a WebSocket and in the snapshot. And events for those who are there now.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,10 @@ async fn a_second_tab_and_a_reader_that_reconnects_are_one_presence() {
     let second = events(&server, "/topics/a?name=Ada").await;
     drop(first);
     drop(second);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let watched = fairwind::hub::topic::Topic::new("a").expect("a topic");
+    server
+        .until(|server| server.hub.subscribers(&watched) == 1)
+        .await;
     let _again = events(&server, "/topics/a?name=Ada").await;
     let _bob = events(&server, "/topics/a?name=Bob").await;
     assert_eq!(

@@ -6,6 +6,7 @@ use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
+use crate::app::components::open_form::OpenForm;
 use crate::app::curl;
 use crate::app::links::Piece;
 use crate::app::texts::chat::ChatTexts;
@@ -76,39 +77,20 @@ pub fn ChatDoorPage(
     texts: &'static Texts,
 ) -> impl IntoView {
     let words = ChatTexts::of(texts.locale);
-    let (name, wrong) = door.refused.unzip();
-    let is_wrong = wrong.is_some();
     view! {
         <Masthead texts is_heading=false />
         <main id="main" class="chat-door">
             <h1>{words.title()}</h1>
             <p class="lead">{words.lede()}</p>
-            <form class="open" method="get" action=CHAT_PATH>
-                <label for="room">{words.room_label()}</label>
-                <div class="open-line">
-                    <input
-                        id="room"
-                        name=ROOM
-                        type="text"
-                        required
-                        autocomplete="off"
-                        autocapitalize="none"
-                        spellcheck="false"
-                        value=name
-                        aria-invalid=is_wrong.then_some("true")
-                        aria-describedby=is_wrong.then_some("room-wrong")
-                    />
-                    <button type="submit" class="main">{words.enter()}</button>
-                </div>
-                {wrong.map(|refusal| {
-                    let why = words.not_entered(&texts.refusal(&refusal));
-                    view! {
-                        <p id="room-wrong" class="hint wrong">
-                            {why} " " <span lang="en">{texts.server_words(&refusal)}</span>
-                        </p>
-                    }
-                })}
-            </form>
+            <OpenForm
+                action=CHAT_PATH
+                parameter=ROOM
+                label=words.room_label()
+                button=words.enter()
+                refused=door.refused
+                wrong=move |why: &str| ChatTexts::of(texts.locale).not_entered(why)
+                texts
+            />
         </main>
     }
 }

@@ -5,6 +5,7 @@
 use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
+use crate::app::components::open_form::OpenForm;
 use crate::app::texts::topics::TopicsTexts;
 use crate::app::texts::{Texts, number_of};
 use crate::protocol::page::Refusal;
@@ -69,8 +70,6 @@ pub fn TopicsPage(
         .into_iter()
         .map(|topic| view! { <TopicRow topic texts /> })
         .collect_view();
-    let (name, wrong) = list.refused.unzip();
-    let is_wrong = wrong.is_some();
     let refreshing = format!("{TOPICS_PATH}?{REFRESH}={REFRESH_SECONDS}");
     let live = (!list.is_refreshing).then(|| view! { <LiveStatus texts /> });
     let (ways, other_words) = if list.is_refreshing {
@@ -97,32 +96,15 @@ pub fn TopicsPage(
                 </p>
                 {live}
             </div>
-            <form class="open" method="get" action=TOPICS_PATH>
-                <label for="open">{words.open_label()}</label>
-                <div class="open-line">
-                    <input
-                        id="open"
-                        name=OPEN
-                        type="text"
-                        required
-                        autocomplete="off"
-                        autocapitalize="none"
-                        spellcheck="false"
-                        value=name
-                        aria-invalid=is_wrong.then_some("true")
-                        aria-describedby=is_wrong.then_some("open-wrong")
-                    />
-                    <button type="submit" class="main">{words.open()}</button>
-                </div>
-                {wrong.map(|refusal| {
-                    let why = words.not_opened(&texts.refusal(&refusal));
-                    view! {
-                        <p id="open-wrong" class="hint wrong">
-                            {why} " " <span lang="en">{texts.server_words(&refusal)}</span>
-                        </p>
-                    }
-                })}
-            </form>
+            <OpenForm
+                action=TOPICS_PATH
+                parameter=OPEN
+                label=words.open_label()
+                button=words.open()
+                refused=list.refused
+                wrong=move |why: &str| TopicsTexts::of(texts.locale).not_opened(why)
+                texts
+            />
             <div id="topics-list">
                 {if let Some(refusal) = list.closed {
                     let why = words.closed(&texts.refusal(&refusal));

@@ -4,6 +4,7 @@ use super::{Texts, texts};
 use crate::app::page::SitePages;
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
+use crate::protocol::notifications::NOTIFICATIONS_PATH;
 use crate::protocol::quotes::QUOTES_PATH;
 use crate::protocol::{CLOCK_PAGE_PATH, HELP_PATH, TOPICS_PATH};
 
@@ -27,6 +28,8 @@ texts! {
         compare: "Compare", "对比";
         /// Link to the page that leads to chat rooms.
         chat: "Chat", "聊天";
+        /// Link to a browser's notifications, and that page's heading.
+        notifications: "Notifications", "通知";
         /// Link to the page that says what this server can do, and that page's heading.
         help: "Help", "帮助";
     }
@@ -42,6 +45,11 @@ impl Texts {
             (pages.quotes, QUOTES_PATH, self.site.quotes()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
             (pages.chat, CHAT_PATH, self.site.chat()),
+            (
+                pages.notifications,
+                NOTIFICATIONS_PATH,
+                self.site.notifications(),
+            ),
             (true, HELP_PATH, self.site.help()),
         ];
         let mut html = String::new();
@@ -72,6 +80,7 @@ mod tests {
                 quotes: clock,
                 comparisons: others,
                 chat: others,
+                notifications: others,
             };
             Texts::of(Locale::English).site_links_html(current, pages)
         };
@@ -80,10 +89,12 @@ mod tests {
         assert!(all.contains("<a href=\"/help\" aria-current=\"page\">Help</a>"));
         assert!(all.contains("<a href=\"/chat\">Chat</a>"));
         assert!(all.contains("hreflang=\"zh-CN\">中文</a>"));
+        assert!(all.contains("<a href=\"/notifications\">Notifications</a>"));
         let few = links(None, false, false);
         assert!(
             !few.contains("/compare")
                 && !few.contains("/chat")
+                && !few.contains("/notifications")
                 && !few.contains("Clock")
                 && !few.contains("aria-current")
         );

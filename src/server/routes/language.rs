@@ -2,7 +2,7 @@
 //! page. It works without JavaScript, and the server has the cookie when it renders the next page.
 
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
@@ -11,6 +11,7 @@ use crate::protocol::locale::Locale;
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::{LANGUAGE_COOKIE, LANGUAGE_PATH};
 use crate::server::http::problem::Problem;
+use crate::server::http::referer::referring_page;
 
 /// How long a browser keeps the choice.
 const YEAR: Duration = Duration::days(365);
@@ -47,20 +48,11 @@ pub(crate) async fn choose(
     Ok(response)
 }
 
-/// The path and query of the page that the request comes from. Never another server: what a `Referer` says of it is left
-/// out, so that a link elsewhere leads to a page of this server at most. `/` without a `Referer`.
+/// Where the reader goes back to; `/` without a `Referer`.
 fn way_back(headers: &HeaderMap) -> HeaderValue {
-    let from = headers
-        .get(header::REFERER)
-        .and_then(|referer| Uri::try_from(referer.as_bytes()).ok());
-    let path_and_query = from.as_ref().and_then(Uri::path_and_query);
-    path_and_query
-        .map(|path_and_query| path_and_query.as_str())
-        .filter(|path| path.starts_with('/'))
-        // A browser takes these for another server, and the last would lead back to itself.
-        .filter(|path| !path.starts_with("//") && !path.starts_with("/\\"))
-        .filter(|path| !path.starts_with(LANGUAGE_PATH))
-        .and_then(|path| HeaderValue::from_str(path).ok())
+    referring_page(headers)
+        // It would lead back to itself.
+        .filter(|path| !path.as_bytes().starts_with(LANGUAGE_PATH.as_bytes()))
         .unwrap_or(HeaderValue::from_static("/"))
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,7 @@ use crate::server::http::media_type::JSON;
 use crate::server::http::pieces;
 use crate::server::http::problem::Problem;
 use crate::server::http::query;
+use crate::server::http::referer::referring_page;
 use crate::server::state::AppState;
 
 /// What can be done with scheduled publications, beside asking for that.
@@ -172,12 +173,13 @@ pub(crate) async fn list(
 /// Every method of `/scheduled/{id}` but `OPTIONS`.
 pub(crate) async fn one(
     State(state): State<AppState>,
+    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     match parts.method {
         Method::GET | Method::HEAD => {
-            let (scheduled, publisher) = find(&state, &parts).await?;
+            let (scheduled, publisher) = find(&state, &id, &parts).await?;
             if !is_shown(&scheduled, &publisher) {
                 return Err(refused_cancel(CancelError::Unknown));
             }
@@ -186,19 +188,39 @@ pub(crate) async fn one(
         Method::DELETE => {
             let client = ClientAddress::of_request(&parts.extensions);
             state.rates.check_publish(client)?;
-            let (scheduled, _) = find(&state, &parts).await?;
+            let (scheduled, _) = find(&state, &id, &parts).await?;
             cancel(&state, &scheduled).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        _ => Err(Problem::new(
-            ProblemCode::MethodNotAllowed,
-            format!(
-                "{} is not for a scheduled publication; it has {ALLOW}",
-                parts.method
-            ),
-        )
-        .with_header(header::ALLOW, HeaderValue::from_static(ALLOW))),
+        _ => Err(not_for_it(&parts, ALLOW)),
     }
+}
+
+/// `POST /scheduled/{id}/cancel`: as `DELETE`, for a form, which leads back to its page.
+pub(crate) async fn cancel_by_form(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    if parts.method != Method::POST {
+        return Err(not_for_it(&parts, "POST"));
+    }
+    state
+        .rates
+        .check_publish(ClientAddress::of_request(&parts.extensions))?;
+    let (scheduled, _) = find(&state, &id, &parts).await?;
+    cancel(&state, &scheduled).await?;
+    match referring_page(&parts.headers) {
+        Some(page) => Ok((StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()),
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+fn not_for_it(parts: &Parts, allow: &'static str) -> Problem {
+    let detail = format!("{} is not for this; it has {allow}", parts.method);
+    Problem::new(ProblemCode::MethodNotAllowed, detail)
+        .with_header(header::ALLOW, HeaderValue::from_static(allow))
 }
 
 /// Cancels a publication for a client that may publish it.
@@ -206,14 +228,17 @@ pub(crate) async fn one(
 /// # Errors
 ///
 /// A problem if it is over by now, or the disk cannot take it.
-pub(super) async fn cancel(state: &AppState, scheduled: &Scheduled) -> Result<(), Problem> {
+async fn cancel(state: &AppState, scheduled: &Scheduled) -> Result<(), Problem> {
     let cancelled = schedule_of(state)?.cancel(&scheduled.id).await;
     cancelled.map_err(refused_cancel)
 }
 
-/// The publication that a URL names, if the client may publish to its topic.
-async fn find(state: &AppState, parts: &Parts) -> Result<(Arc<Scheduled>, Publisher), Problem> {
-    let id = parts.uri.path().rsplit('/').next().unwrap_or_default();
+/// The publication with this name, if the client may publish to its topic.
+async fn find(
+    state: &AppState,
+    id: &str,
+    parts: &Parts,
+) -> Result<(Arc<Scheduled>, Publisher), Problem> {
     let found = schedule_of(state)?.get(id).await;
     let scheduled = found.ok_or_else(|| refused_cancel(CancelError::Unknown))?;
     let caller = Caller::of(parts);
@@ -226,7 +251,7 @@ async fn find(state: &AppState, parts: &Parts) -> Result<(Arc<Scheduled>, Publis
 /// # Errors
 ///
 /// A problem if the log is one that several servers share.
-pub(super) fn schedule_of(state: &AppState) -> Result<&Schedule, Problem> {
+fn schedule_of(state: &AppState) -> Result<&Schedule, Problem> {
     state.schedule.as_ref().ok_or_else(|| {
         Problem::new(
             ProblemCode::NoSchedule,

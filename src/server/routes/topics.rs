@@ -6,13 +6,12 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::clock;
 use super::subscribe::{self, StreamQuery};
 use super::topic::read_topic;
-use crate::app::pages::topics::{ListedTopic, Moment, TopicList};
+use crate::app::pages::topics::{ListedTopic, TopicList};
 use crate::hub::TopicSummary;
 use crate::protocol::page::Refusal;
 use crate::protocol::problem::ProblemCode;
@@ -122,7 +121,7 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     let left_out = topics.len() - listed;
     topics.truncate(listed);
     let list = TopicList {
-        moment: moment(SystemTime::now()),
+        moment: pages::moment(SystemTime::now()),
         topics: topics.into_iter().map(ListedTopic::from).collect(),
         left_out,
         closed,
@@ -133,22 +132,13 @@ async fn page(state: &AppState, parts: &Parts) -> Result<Response, Problem> {
     Ok(pages::topics(state, status, held, list, language::of(&parts.headers)).await)
 }
 
-fn moment(at: SystemTime) -> Moment {
-    Moment {
-        datetime: rfc3339(at),
-        text: DateTime::<Utc>::from(at)
-            .format("%Y-%m-%d %H:%M:%S UTC")
-            .to_string(),
-    }
-}
-
 impl From<TopicSummary> for ListedTopic {
     fn from(summary: TopicSummary) -> Self {
         Self {
             name: summary.topic.to_string(),
             events: summary.events,
             subscribers: summary.subscribers,
-            newest: summary.published_at.map(moment),
+            newest: summary.published_at.map(pages::moment),
             has_ended: summary.has_ended,
         }
     }

@@ -263,6 +263,10 @@ impl Settings {
         self.chat == Switch::On
     }
 
+    pub(in crate::server) fn has_notifications(&self) -> bool {
+        self.notifications == Switch::On
+    }
+
     pub(in crate::server) fn has_comparisons(&self) -> bool {
         self.compare == Switch::On
     }

@@ -23,8 +23,9 @@ use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
 use crate::app::page::{Page, SitePages};
 use crate::app::pages::chat::{ChatDoor, ChatRoom};
+use crate::app::pages::notifications::{Inbox, Note, ScheduledNote};
 use crate::app::pages::problem::RefusedRequest;
-use crate::app::pages::topics::{REFRESH_SECONDS, TopicList};
+use crate::app::pages::topics::{Moment, REFRESH_SECONDS, TopicList};
 use crate::app::quotes::{CHART_STEP, SPARK_STEP, Series, Tick, seconds_since_1970};
 use crate::feeds::quotes::Quotes;
 use crate::hub::topic::Topic;
@@ -32,7 +33,7 @@ use crate::hub::{self, HistoryQuery};
 use crate::protocol::compare::ComparePage;
 use crate::protocol::event::EventId;
 use crate::protocol::locale::Locale;
-use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage};
+use crate::protocol::page::{MAX_OLDER, PageData, PageEvent, Refusal, TopicPage, start_of};
 use crate::protocol::quotes::{CHART, Quote, QuotesPage, SYMBOL, SymbolPage, ten_thousandths};
 use crate::protocol::{BEFORE, CLOCK_PATH, FILTER, TOPICS_PATH, topic_path};
 use crate::server::auth::Caller;
@@ -52,6 +53,10 @@ const CHOSEN_FIRST: [&str; 8] = [
 
 /// How many of a symbol's prices that page reads: one in four seconds is more than an hour.
 const MAX_TICKS: usize = 1_000;
+
+/// How many notifications the page has at most, and how much of each, in bytes.
+const RENDERED_NOTES: usize = 50;
+const MAX_NOTE_BYTES: usize = 1_000;
 
 /// What a page takes until its reader has taken it, in bytes: a few hundred KiB at most, and its compression.
 pub(crate) const PAGE_BYTES: usize = 512 * 1_024;
@@ -294,6 +299,93 @@ fn series(step: u64, ticks: &[Tick]) -> Vec<(u64, i64)> {
     series.points().collect()
 }
 
+/// The page of a browser's notifications, which are the events of its own topic.
+///
+/// # Errors
+///
+/// A problem if the reader may not read the topic, or the server holds too much for the client already.
+pub(crate) async fn notifications(
+    state: &AppState,
+    topic: &Topic,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let reader = state.access.reader(&Caller::of(parts))?;
+    state.access.authorize_read(&reader, topic)?;
+    let with_private = reader.may_read_private(topic);
+    let held = state.hold(parts, PAGE_BYTES)?;
+    let wanted = hub::HistoryQuery {
+        count: RENDERED_NOTES,
+        max_bytes: usize::MAX,
+        before: None,
+        with_private,
+    };
+    let snapshot = state.hub.snapshot(topic, &wanted);
+    let notes = snapshot.events.iter().rev().map(|entry| Note {
+        position: state.hub.id(entry.offset).to_string(),
+        at: moment(entry.published_at),
+        text: note_text(&entry.event.data),
+    });
+    let older = snapshot.older_than.as_ref().map(|id| {
+        let query = serde_html_form::to_string([(BEFORE, id.as_str())]);
+        let path = topic_path(topic.as_str());
+        format!("{path}?{}", query.unwrap_or_default())
+    });
+    let refusal = refusal(state, topic, parts);
+    let scheduled = match &state.schedule {
+        // Those who may publish may see what is scheduled.
+        Some(schedule) if refusal.is_none() => Some(schedule.of_topic(topic).await),
+        Some(_) => Some(Vec::new()),
+        None => None,
+    };
+    let scheduled = scheduled.map(|mut scheduled| {
+        scheduled.retain(|one| with_private || !one.publication.is_private);
+        let more = scheduled.len().saturating_sub(RENDERED_NOTES);
+        let shown = scheduled.iter().take(RENDERED_NOTES);
+        let shown = shown.map(|one| ScheduledNote {
+            id: one.id.to_string(),
+            at: moment(one.at),
+            text: note_text(&one.publication.data),
+        });
+        (shown.collect(), more)
+    });
+    let inbox = Inbox {
+        origin: origin(state, parts),
+        topic: topic.to_string(),
+        last_event_id: snapshot.last_event_id.to_string(),
+        notes: notes.collect(),
+        older,
+        scheduled,
+        refusal,
+    };
+    let locale = language::of(&parts.headers);
+    Ok(render(
+        state,
+        StatusCode::OK,
+        held,
+        Page::Notifications(inbox),
+        locale,
+    )
+    .await)
+}
+
+/// As much of a notification as the page shows.
+fn note_text(data: &str) -> String {
+    match start_of(data, MAX_NOTE_BYTES) {
+        (whole, false) => whole.to_owned(),
+        (beginning, true) => format!("{beginning}…"),
+    }
+}
+
+/// A moment as a page shows it.
+pub(crate) fn moment(at: SystemTime) -> Moment {
+    Moment {
+        datetime: rfc_3339(at),
+        text: DateTime::<Utc>::from(at)
+            .format("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
+    }
+}
+
 /// The list of topics, for a browser.
 pub(crate) async fn topics(
     state: &AppState,
@@ -381,6 +473,7 @@ async fn render(
         quotes: state.quotes.is_some(),
         comparisons: state.comparisons.is_some(),
         chat: state.has_chat,
+        notifications: state.has_notifications,
     };
     let modules = modules();
     let view = move || app::document(options.clone(), page.clone(), locale, modules, pages);
@@ -452,7 +545,7 @@ fn content_security_policy(nonce: &str) -> String {
 /// Scheme and authority under which the reader reached the server, as far as the request says. It is only shown: in
 /// commands and programs to copy.
 pub(crate) fn origin(state: &AppState, request: &Parts) -> String {
-    let scheme = if state.site_config.is_https || is_https_before_proxy(state, request) {
+    let scheme = if is_https(state, request) {
         "https"
     } else {
         "http"
@@ -466,6 +559,11 @@ pub(crate) fn origin(state: &AppState, request: &Parts) -> String {
         Some(host) => format!("{scheme}://{host}"),
         None => format!("{scheme}://{}", state.site_config.leptos_options.site_addr),
     }
+}
+
+/// Whether the reader reached the server over HTTPS, as far as the request says.
+pub(crate) fn is_https(state: &AppState, request: &Parts) -> bool {
+    state.site_config.is_https || is_https_before_proxy(state, request)
 }
 
 /// Whether a reverse proxy says that it was reached over HTTPS: a trusted proxy, or, where none is configured, a program

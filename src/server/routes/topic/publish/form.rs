@@ -2,7 +2,8 @@
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
 use super::{preconditions, receipt, text};
 use crate::hub::topic::Topic;
@@ -10,6 +11,7 @@ use crate::protocol::topic_path;
 use crate::server::auth::Caller;
 use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
+use crate::server::http::referer::referring_page;
 use crate::server::http::request_body;
 use crate::server::routes::event_fields::{EventFields, TextFields};
 use crate::server::routes::publish_service::publish;
@@ -22,7 +24,7 @@ const FORM_ALLOWANCE: usize = 16 * 1_024;
 /// How many fields a form may have: more than there are names.
 const MAX_FORM_FIELDS: usize = 16;
 
-/// Publishes the event of a form. A browser is sent back to the topic's page, a program gets the receipt.
+/// Publishes the event of a form. A browser is sent back to the page that the form is on, or to the topic's; a program gets the receipt.
 ///
 /// # Errors
 ///
@@ -77,7 +79,9 @@ pub(super) async fn post(
     let fields = by_request.or(fields.typed()?);
     let when = fields.when;
     let publication = fields.publication(data).map_err(Problem::invalid_event)?;
-    let page = topic_path(topic.as_str());
+    // A browser goes back to the page that the form is on.
+    let page =
+        referring_page(&parts.headers).or_else(|| topic_path(topic.as_str()).try_into().ok());
     let answer = match when {
         None => receipt(&publish(state, &topic, publication, conditions).await?),
         Some(when) => {
@@ -86,8 +90,10 @@ pub(super) async fn post(
             scheduled::receipt(&later)
         }
     };
-    if prefers_html(&parts.headers) {
-        return Ok(Redirect::to(&page).into_response());
+    if prefers_html(&parts.headers)
+        && let Some(page) = page
+    {
+        return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response());
     }
     Ok(answer)
 }
