@@ -68,3 +68,13 @@ pub fn hydrate_quotes() {
     }
     leptos::mount::hydrate_body(app::QuotesApp);
 }
+
+/// The same for the page of answers.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate_answers() {
+    if cfg!(debug_assertions) {
+        console_error_panic_hook::set_once();
+    }
+    leptos::mount::hydrate_body(app::AnswersApp);
+}

@@ -38,16 +38,13 @@ use crate::hub::publish::{
 use crate::hub::topic::Topic;
 use crate::hub::{HistoryQuery, Hub};
 use crate::protocol::answers::{
-    ANSWER_TOPICS, COMPLETE, FINISH_EVENT, FailureCode, Finish, QUESTION_EVENT, Question, STOPPED,
-    answer_topic,
+    ANSWER_TOPICS, COMPLETE, FINISH_EVENT, FailureCode, Finish, ID_CHARACTERS, QUESTION_EVENT,
+    Question, STOPPED, answer_topic, is_id,
 };
 use crate::protocol::event::EventType;
 
 /// How long a client that stops an answer waits until it has stopped.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The length of an id, in characters: as much chance as 128 bits have.
-const ID_CHARACTERS: usize = 22;
 
 /// How long and how large an answer may be.
 #[derive(Debug, Clone, Copy)]
@@ -315,11 +312,6 @@ pub fn new_id() -> std::io::Result<String> {
         char::from(digit)
     });
     Ok(digits.collect())
-}
-
-/// Whether a text can be the id of an answer.
-pub fn is_id(text: &str) -> bool {
-    text.len() == ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// What there is of an answer; `None` if there is none of this id.

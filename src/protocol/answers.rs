@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::page::Refusal;
+
 /// The page with the form; each answer is below it.
 pub const ANSWERS_PATH: &str = "/answers";
 
@@ -21,6 +23,9 @@ pub const FINISH_EVENT: &str = "finish";
 
 /// The last segment of the path to which a form that stops an answer is sent.
 pub const STOP: &str = "stop";
+
+/// The length of an answer's id, in characters: as much chance as 128 bits have.
+pub const ID_CHARACTERS: usize = 22;
 
 /// The longest question, in bytes.
 pub const MAX_QUESTION_BYTES: usize = 8 * 1_024;
@@ -90,6 +95,39 @@ impl Finish {
     pub fn is_complete(&self) -> bool {
         self.code == COMPLETE
     }
+}
+
+/// What the page of answers is rendered with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswersPage {
+    /// Scheme and authority of the server.
+    pub origin: String,
+    /// The model that answers questions; `None` if the documentation does.
+    pub model: Option<String>,
+    /// Why the reader may not ask; `None` if the reader may.
+    pub refusal: Option<Refusal>,
+    /// The answer that the page is about; `None` if it is the page with the form alone.
+    pub answer: Option<PageAnswer>,
+}
+
+/// An answer as its page shows it: what there is of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageAnswer {
+    /// Its id.
+    pub id: String,
+    /// What was asked.
+    pub question: Question,
+    /// The text up to now, without NUL.
+    pub text: String,
+    /// How it finished, if it did.
+    pub finish: Option<Finish>,
+    /// Where the stream goes on.
+    pub last_event_id: String,
+}
+
+/// Whether a text can be the id of an answer.
+pub fn is_id(text: &str) -> bool {
+    text.len() == ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The topic of an answer.

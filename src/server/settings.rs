@@ -37,7 +37,7 @@ use self::values::{
 use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
 use crate::hub::subscriber::LagPolicy;
 use crate::server::auth::VerificationKey;
-pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
+pub use crate::server::auth::{AnonymousPublish, AskAccess, OperatorAccess, ReadAccess};
 use crate::server::limits::request_rate::Rate;
 
 /// Live events from a server to every browser over EventSource, from one binary.
@@ -342,6 +342,10 @@ pub struct Settings {
     /// Clients that may read public events. The clock, quotes and answers are always public
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub read: ReadAccess,
+
+    /// Clients that may ask at /answers
+    #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
+    pub ask: AskAccess,
 
     /// Clients that may list the topics
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]

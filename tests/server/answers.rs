@@ -538,3 +538,63 @@ async fn answers_that_are_off_are_not_there() {
         assert_eq!(read(answer, 404).await["code"], "not-found");
     }
 }
+
+#[tokio::test]
+async fn a_browser_gets_a_page_that_shows_what_there_is_of_an_answer_safely() {
+    let text = chunk("# Tea\n\n<script>alert(1)</script> *rea");
+    let mut model = Model::start(format!("{STREAM}{text}"), true).await;
+    let server = with_model(&model.url(), &[]).await;
+    let page = async |target: &str| {
+        let answer = client::send(server.address, "GET", target, &["Accept: text/html"]).await;
+        assert_eq!(answer.status, 200);
+        answer.text().await
+    };
+    let door = page("/answers").await;
+    assert!(door.contains("Written by the model m") && door.contains("name=\"question\""));
+    let id = ask(&server, "question=%3Cb%3Etea").await;
+    model.request().await;
+    let target = format!("/answers/{id}");
+    let waiting = async {
+        while shown(&server, &id).await["text"] == "" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("some text");
+    let answer = page(&target).await;
+    assert!(answer.contains("&lt;b&gt;tea"), "the question");
+    assert!(answer.contains("<h3>Tea</h3>"));
+    assert!(answer.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(!answer.contains("<script>alert"));
+    assert!(answer.contains("aria-busy=\"true\"") && answer.contains("data-state=\"writing\""));
+    post(&server, &format!("{target}/stop"), &[], "").await;
+    let answer = page(&target).await;
+    assert!(answer.contains("aria-busy=\"false\"") && answer.contains("data-state=\"stopped\""));
+}
+
+#[tokio::test]
+async fn a_model_is_asked_only_for_clients_that_may_publish_where_that_needs_a_token() {
+    let model = Model::start(format!("{STREAM}{}", chunk("tea")), false).await;
+    let closed = ["--anonymous-publish=off"];
+    let server = with_model(&model.url(), &closed).await;
+    let refused = post(&server, "/answers", &[FORM], "question=tea").await;
+    assert_eq!(read(refused, 403).await["code"], "forbidden");
+    let html = ["Accept: text/html"];
+    let page = client::send(server.address, "GET", "/answers", &html).await;
+    let page = page.text().await;
+    assert!(page.contains("You cannot ask here") && !page.contains("name=\"question\""));
+
+    let server = with_model(&model.url(), &["--anonymous-publish=off", "--ask", "on"]).await;
+    ask(&server, "question=tea").await;
+    let server = TestServer::start(&["--clock-interval", "1h", "--anonymous-publish=off"]).await;
+    ask(&server, "question=tokens").await;
+    let flags = [
+        "--clock-interval",
+        "1h",
+        "--anonymous-publish=off",
+        "--ask",
+        "publishers",
+    ];
+    let server = TestServer::start(&flags).await;
+    let refused = post(&server, "/answers", &[FORM], "question=tokens").await;
+    assert_eq!(read(refused, 403).await["code"], "forbidden");
+}

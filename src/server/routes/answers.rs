@@ -1,5 +1,6 @@
 //! Answers over HTTP: `POST /answers` asks, `/answers/{id}` is what there is of an answer, and `DELETE` stops it. The text itself is on
-//! the answer's topic, which is read like any other. Every client may ask; a client that has an answer's id may read and stop it.
+//! the answer's topic, which is read like any other. `--ask` says which clients may ask; a client that has an answer's id may read and
+//! stop it. Browsers get a page for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,15 @@ use serde::{Deserialize, Serialize};
 use super::publish_service;
 use super::topic::whole_text;
 use crate::feeds::answers::{self, Answers, Record};
+use crate::hub::topic::Topic;
 use crate::protocol::answers::{
-    ANSWER_TOPICS, Finish, MAX_CONVERSATION_BYTES, MAX_QUESTION_BYTES, MAX_TURNS, Question, Turn,
-    answer_path, answer_topic,
+    ANSWER_TOPICS, AnswersPage, Finish, MAX_CONVERSATION_BYTES, MAX_QUESTION_BYTES, MAX_TURNS,
+    PageAnswer, Question, Turn, answer_path, answer_topic,
 };
+use crate::protocol::page::Refusal;
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::topic_path;
+use crate::server::auth::Caller;
 use crate::server::http::answers::json;
 use crate::server::http::client_address::ClientAddress;
 use crate::server::http::media_type::JSON;
@@ -27,6 +31,7 @@ use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
 use crate::server::http::request_body;
 use crate::server::limits::shares::Exhausted;
+use crate::server::site::pages;
 use crate::server::state::AppState;
 
 /// The largest body: a conversation with the escapes of JSON or of a form.
@@ -74,7 +79,7 @@ struct Shown<'a> {
     last_event_id: &'a str,
 }
 
-/// `/answers`: `POST` asks.
+/// `/answers`: `GET` is the page with the form, `POST` asks.
 ///
 /// # Errors
 ///
@@ -86,8 +91,12 @@ pub(crate) async fn all(
     let answers = answers_of(&state)?;
     let (parts, body) = request.into_parts();
     match parts.method {
+        Method::GET | Method::HEAD => {
+            let page = page_of(&state, answers, None, &parts);
+            pages::answers(&state, page, &parts).await
+        }
         Method::POST => ask(&state, answers, &parts, body).await,
-        _ => Err(wrong_method(&parts.method, "POST")),
+        _ => Err(wrong_method(&parts.method, "GET, HEAD, POST")),
     }
 }
 
@@ -104,6 +113,11 @@ pub(crate) async fn one(
     let answers = answers_of(&state)?;
     let (parts, _) = request.into_parts();
     match parts.method {
+        Method::GET | Method::HEAD if prefers_html(&parts.headers) => {
+            let answer = page_answer(&id, find(&state, &id)?);
+            let page = page_of(&state, answers, Some(answer), &parts);
+            pages::answers(&state, page, &parts).await
+        }
         Method::GET | Method::HEAD => show(&state, &id, &parts),
         Method::DELETE => {
             stop_one(&state, answers, &id, &parts).await?;
@@ -191,6 +205,37 @@ fn show(state: &AppState, id: &str, parts: &Parts) -> Result<Response, Problem> 
     }))
 }
 
+fn page_of(
+    state: &AppState,
+    answers: &Answers,
+    answer: Option<PageAnswer>,
+    parts: &Parts,
+) -> AnswersPage {
+    AnswersPage {
+        origin: pages::origin(state, parts),
+        model: answers.model().map(str::to_owned),
+        refusal: check_may_ask(state, parts).err().map(Refusal::from),
+        answer,
+    }
+}
+
+fn page_answer(id: &str, record: Record) -> PageAnswer {
+    PageAnswer {
+        id: id.to_owned(),
+        question: record.question,
+        // It goes into the page as it is, and NUL cannot.
+        text: record.text.replace('\0', "\u{fffd}"),
+        finish: record.finish,
+        last_event_id: record.last_event_id,
+    }
+}
+
+/// The topics of answers are not known before they begin, so a token names them by a pattern.
+fn check_may_ask(state: &AppState, parts: &Parts) -> Result<(), Problem> {
+    let topic = Topic::new(&answer_topic("new")).map_err(|_| unknown())?;
+    state.access.authorize_ask(&Caller::of(parts), &topic)
+}
+
 async fn stop_one(
     state: &AppState,
     answers: &Answers,
@@ -219,6 +264,7 @@ async fn ask(
     body: Body,
 ) -> Result<Response, Problem> {
     state.access.check_origin(&parts.headers)?;
+    check_may_ask(state, parts)?;
     let client = ClientAddress::of_request(&parts.extensions);
     state.rates.check_publish(client)?;
     request_body::check_coding(&parts.headers)?;

@@ -188,6 +188,8 @@ impl Settings {
         AccessConfig {
             anonymous_publish: self.anonymous_publish,
             read: self.read,
+            ask: self.ask,
+            has_model: self.answers_upstream.is_some(),
             list_topics: self.list_topics,
             metrics: self.metrics,
             is_on_loopback: address.ip().to_canonical().is_loopback(),
