@@ -123,7 +123,7 @@ enum Source {
 }
 
 impl Source {
-    /// More of the text. Dropping the future and calling again loses nothing.
+    /// More of the text.
     async fn next(&mut self) -> Result<String, Stop> {
         match self {
             Self::Upstream(completion) => completion.next().await,
@@ -404,7 +404,8 @@ impl Answer<'_> {
         let mut pieces = Pieces::new(self.hub.limits().events, limits.time);
         let mut length = 0;
         // Only this loop waits for the log, so that no more is read from the model's server than is published.
-        let mut source = None;
+        let next = self.next(None, question, &begun);
+        tokio::pin!(next);
         let mut pending = begun.clone();
         let stop = loop {
             length += pending.len();
@@ -424,8 +425,12 @@ impl Answer<'_> {
                     self.publish_piece(&mut pieces).await?;
                 }
                 () = sleep_until(until) => break Stop::Failed(FailureCode::TookTooLong.into()),
-                next = self.next(&mut source, question, &begun) => match next {
-                    Ok(text) => pending = text.replace('\r', ""),
+                // Not dropped while a piece is published: the model would be asked once more.
+                (source, text) = &mut next => match text {
+                    Ok(text) => {
+                        pending = text.replace('\r', "");
+                        next.set(self.next(source, question, &begun));
+                    }
                     Err(stop) => break stop,
                 },
             }
@@ -442,30 +447,40 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// More of the text, from a source that is opened first.
+    /// More of the text, from a source that is opened if there is none.
     async fn next(
         &self,
-        source: &mut Option<Source>,
+        source: Option<Source>,
         question: &Question,
         begun: &str,
-    ) -> Result<String, Stop> {
-        let source = match source {
-            Some(source) => source,
-            None => source.insert(match &self.answers.responder {
-                Responder::Upstream(upstream) => {
-                    let silence = self.answers.limits.silence;
-                    let completion = upstream.complete(question, begun, silence).await;
-                    Source::Upstream(Box::new(completion.map_err(Stop::Failed)?))
-                }
-                Responder::Documentation(documentation) => {
-                    let answer = documentation.answer(&question.question);
-                    // A continued answer is the same text from where it was.
-                    let rest = answer.strip_prefix(begun).unwrap_or(&answer).to_owned();
-                    Source::Documentation(documentation::Words::new(rest))
-                }
-            }),
+    ) -> (Option<Source>, Result<String, Stop>) {
+        let opened = match source {
+            Some(source) => Ok(source),
+            None => self.open(question, begun).await,
         };
-        source.next().await
+        match opened {
+            Ok(mut source) => {
+                let text = source.next().await;
+                (Some(source), text)
+            }
+            Err(failure) => (None, Err(Stop::Failed(failure))),
+        }
+    }
+
+    async fn open(&self, question: &Question, begun: &str) -> Result<Source, Failure> {
+        match &self.answers.responder {
+            Responder::Upstream(upstream) => {
+                let silence = self.answers.limits.silence;
+                let completion = upstream.complete(question, begun, silence).await?;
+                Ok(Source::Upstream(Box::new(completion)))
+            }
+            Responder::Documentation(documentation) => {
+                let answer = documentation.answer(&question.question);
+                // A continued answer is the same text from where it was.
+                let rest = answer.strip_prefix(begun).unwrap_or(&answer).to_owned();
+                Ok(Source::Documentation(documentation::Words::new(rest)))
+            }
+        }
     }
 }
 

@@ -438,6 +438,49 @@ async fn an_answer_is_continued_from_its_text_or_asked_afresh() {
 }
 
 #[tokio::test]
+async fn a_model_that_takes_its_time_is_asked_once_to_continue_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("its address"));
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        // The first is cut in the middle, and the others wait.
+        let mut waiting = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = sender.send(read_request(&mut socket).await);
+            if waiting.is_empty() {
+                let text = format!("{STREAM}{}", chunk("tea "));
+                let _ = socket.write_all(text.as_bytes()).await;
+                let _ = socket.shutdown().await;
+            }
+            waiting.push(socket);
+        }
+    });
+    let server = with_model(&url, &[]).await;
+    let first = ask(&server, "question=tea").await;
+    finished(&server, &first).await;
+    let second = ask(&server, &format!("continue={first}")).await;
+    let waiting = async {
+        while shown(&server, &second).await["text"] != "tea " {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("what there was");
+    post(&server, &format!("/answers/{second}/stop"), &[], "").await;
+    finished(&server, &second).await;
+    // Whatever was asked before the next question has come before it.
+    ask(&server, "question=last").await;
+    let mut asked = Vec::new();
+    while !asked
+        .last()
+        .is_some_and(|request: &String| request.contains("last\""))
+    {
+        let request = timeout(PATIENCE, requests.recv()).await;
+        asked.push(request.expect("in time").expect("a request"));
+    }
+    assert_eq!(asked.len(), 3, "{asked:?}");
+}
+
+#[tokio::test]
 async fn questions_and_answers_are_bounded() {
     let model = Model::start(STREAM.to_owned(), true).await;
     let flags = ["--max-answers-per-address", "2", "--max-kept-answers", "30"];
