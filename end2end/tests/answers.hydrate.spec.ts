@@ -97,9 +97,13 @@ test('a reload in the middle, and a second browser by the link, go on where the 
 });
 
 test.describe('with a log on disk', () => {
-  const folder = mkdtemp(join(tmpdir(), 'fairwind-answers-'));
-  test.use({ moreArgs: async ({}, use) => use(['--data', await folder]) });
-  test.afterAll(async () => rm(await folder, { recursive: true }));
+  test.use({
+    moreArgs: async ({}, use) => {
+      const folder = await mkdtemp(join(tmpdir(), 'fairwind-answers-'));
+      await use(['--data', folder]);
+      await rm(folder, { recursive: true });
+    },
+  });
 
   test('a server that is killed in the middle: the answer is shown as broken off, and continues', async ({
     answers,
