@@ -26,6 +26,7 @@ const ENTRIES = [
   { module: undefined, call: 'hydrate' },
   { module: 'compare', call: 'hydrate_compare' },
   { module: 'quotes', call: 'hydrate_quotes' },
+  { module: 'answers', call: 'hydrate_answers' },
 ];
 
 /** Scripts that readers are to copy: they keep their comments. */

@@ -13,6 +13,7 @@ pub mod json_text;
 pub mod links;
 pub mod live;
 pub mod log_buffer;
+pub mod markdown;
 pub mod pace;
 pub mod page;
 pub mod page_text;
@@ -26,15 +27,17 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::protocol::locale::Locale;
-use crate::protocol::page::PageData;
+use crate::protocol::page::{PageData, start_of};
 use components::entry_scripts::{EntryPoint, EntryScripts, Modules};
 use components::masthead::SiteLinks;
 use components::programs::Programs;
 use components::wind::Wind;
 use page::{Page, SitePages};
 use page_text::{
-    ComparePageData, ComparePageText, LivePageData, PageText, QuotesPageData, QuotesPageText,
+    AnswersPageData, AnswersPageText, ComparePageData, ComparePageText, LivePageData, PageText,
+    QuotesPageData, QuotesPageText,
 };
+use pages::answers::AnswersPage;
 use pages::chat::{ChatDoorPage, ChatPage};
 use pages::compare::ComparePage;
 use pages::help::HelpPage;
@@ -49,6 +52,9 @@ use texts::chat::ChatTexts;
 use texts::head::{HeadTexts, titled};
 use texts::older::OlderTexts;
 use texts::problems::heading;
+
+/// The most of a question that stands in the title of its answer, in bytes.
+const MAX_TITLE_BYTES: usize = 80;
 
 /// The whole HTML document of a page, in one language. Only the server calls it; of a live page the browser hydrates the
 /// [`App`].
@@ -108,6 +114,25 @@ pub fn document(
             )
                 .into_any()
         }
+        Page::Answers(page) => {
+            let head = match page.answer {
+                // Only those who have the link know of it.
+                Some(_) => view! { <meta name="robots" content="noindex" /> }.into_any(),
+                None => {
+                    let lede = texts.answers_document.lede();
+                    view! { <meta name="description" content=lede /> }.into_any()
+                }
+            };
+            let entry = EntryPoint::Answers;
+            (
+                head,
+                view! { <link rel="stylesheet" href="/answers.css" /> },
+                // The glue imports it.
+                view! { <link rel="modulepreload" href="/fairwind.js" /> },
+                view! { <EntryScripts entry folder modules /> },
+            )
+                .into_any()
+        }
         Page::ChatDoor(_) => view! { <link rel="stylesheet" href="/chat.css" /> }.into_any(),
         Page::Chat(_) => view! {
             <link rel="stylesheet" href="/chat.css" />
@@ -142,6 +167,10 @@ pub fn document(
         Page::Quotes(page) => {
             provide_context(QuotesPageData { page, texts });
             (Some(QuotesApp().into_any()), None)
+        }
+        Page::Answers(page) => {
+            provide_context(AnswersPageData { page, texts });
+            (Some(AnswersApp().into_any()), None)
         }
         Page::ChatDoor(door) => (None, Some(view! { <ChatDoorPage door texts /> }.into_any())),
         Page::Chat(room) => (None, Some(view! { <ChatPage room texts /> }.into_any())),
@@ -179,6 +208,10 @@ fn title(page: &Page, texts: &Texts) -> String {
         Page::Help { .. } => titled(texts.site.help()),
         Page::Compare(_) => titled(texts.compare_document.title()),
         Page::Quotes(_) => titled(texts.quotes_document.title()),
+        Page::Answers(page) => match &page.answer {
+            Some(answer) => titled(start_of(&answer.question.question, MAX_TITLE_BYTES).0),
+            None => titled(texts.answers_document.title()),
+        },
         Page::ChatDoor(_) => titled(ChatTexts::of(texts.locale).title()),
         Page::Chat(room) => titled(&room.room),
         Page::Notifications(_) => titled(texts.site.notifications()),
@@ -222,6 +255,14 @@ pub fn CompareApp() -> impl IntoView {
 pub fn QuotesApp() -> impl IntoView {
     let QuotesPageText(page) = SharedValue::new_str(|| QuotesPageText(use_context())).into_inner();
     page.map(|QuotesPageData { page, texts }| view! { <QuotesPage page texts /> })
+}
+
+/// What the browser hydrates of the page of answers, which has an entry point of its own too.
+#[component]
+pub fn AnswersApp() -> impl IntoView {
+    let AnswersPageText(page) =
+        SharedValue::new_str(|| AnswersPageText(use_context())).into_inner();
+    page.map(|AnswersPageData { page, texts }| view! { <AnswersPage page texts /> })
 }
 
 /// What stands in the head of every document.

@@ -13,5 +13,6 @@ pub(crate) mod fairwind;
 pub(crate) mod json;
 pub(crate) mod location;
 pub(crate) mod request;
+pub(crate) mod storage;
 pub(crate) mod timer;
 pub(crate) mod web_socket;

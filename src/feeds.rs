@@ -7,11 +7,13 @@
 //! for feed in feeds { tokio::spawn(feed.run(hub.clone(), shutdown.clone())); }
 //! ```
 //!
+//! * [`answers`]: answers to questions, from a model or the documentation
 //! * [`clock`]: the time
 //! * [`compare`]: the numbered events of one comparison; no [`Feed`], since it has a hub of its own
 //! * [`quotes`]: the prices of a simulated market, or those of a file
 //! * `turn`: which of several servers that share a log publishes
 
+pub mod answers;
 pub mod clock;
 pub mod compare;
 pub mod quotes;
@@ -48,6 +50,8 @@ pub enum FeedTopics {
     One(Topic),
     /// All that a pattern matches.
     Matching(Pattern),
+    /// All unlisted ones that begin with a text, which no pattern matches.
+    Unlisted(&'static str),
 }
 
 /// Which topics belong to a feed of this server, and to which. Cheap to clone.
@@ -68,6 +72,7 @@ impl FeedTopics {
         match self {
             Self::One(own) => own == topic,
             Self::Matching(pattern) => pattern.matches(topic),
+            Self::Unlisted(beginning) => topic.as_str().starts_with(beginning),
         }
     }
 
@@ -76,6 +81,7 @@ impl FeedTopics {
         match self {
             Self::One(own) => pattern.matches(own),
             Self::Matching(own) => own.covers(pattern) || pattern.covers(own),
+            Self::Unlisted(_) => false,
         }
     }
 }
@@ -162,5 +168,14 @@ mod tests {
         for text in ["clock/*", "prices-*", "a*"] {
             assert!(!owners.own_any_of(&pattern(text)), "{text}");
         }
+    }
+
+    #[test]
+    fn an_unlisted_topic_belongs_to_a_feed_and_no_pattern_meets_it() {
+        let answers: Arc<dyn Feed> = Arc::new(Named("answers", FeedTopics::Unlisted("~answers/")));
+        let owners = TopicOwners::of(&[answers]);
+        assert!(owners.own(&topic("~answers/a")));
+        assert!(!owners.own(&topic("~inbox/a")) && !owners.own(&topic("answers/a")));
+        assert!(!owners.own_any_of(&pattern("*")) && !owners.own_any_of(&pattern("~answers/*")));
     }
 }

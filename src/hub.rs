@@ -574,6 +574,18 @@ impl Hub {
         listed
     }
 
+    /// The topics whose names begin with a text, unlisted ones too. For feeds, which look for their own.
+    pub fn topics_below(&self, beginning: &str) -> Vec<Topic> {
+        let state = self.0.state.lock();
+        let names = state.names.range::<str, _>((
+            std::ops::Bound::Included(beginning),
+            std::ops::Bound::Unbounded,
+        ));
+        let names = names.map(|(topic, _)| topic);
+        let below = names.take_while(|topic| topic.as_str().starts_with(beginning));
+        below.cloned().collect()
+    }
+
     /// How much there is, within the limits.
     pub fn totals(&self) -> Totals {
         self.retain();

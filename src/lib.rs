@@ -8,7 +8,7 @@
 //! | [`app`] | everywhere | the pages and their components; `app/live.rs`, with its parts, is the one seam to the browser |
 //! | `browser` | browser | one browser API per file: EventSource, clipboard, frames, timers |
 //! | `hub` | server | topics, their log, subscribers as cursors into it; knows no HTTP |
-//! | `feeds` | server | what publishes by itself (the clock, quotes, the comparisons); uses the hub like any publisher |
+//! | `feeds` | server | what publishes by itself (the clock, quotes, answers, the comparisons); uses the hub like any publisher |
 //! | `server` | server | settings, router, routes, stream encoding, assets, shutdown |
 //!
 //! # Invariants (`scripts/check-rooms.sh` holds them)
@@ -67,4 +67,14 @@ pub fn hydrate_quotes() {
         console_error_panic_hook::set_once();
     }
     leptos::mount::hydrate_body(app::QuotesApp);
+}
+
+/// The same for the page of answers.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate_answers() {
+    if cfg!(debug_assertions) {
+        console_error_panic_hook::set_once();
+    }
+    leptos::mount::hydrate_body(app::AnswersApp);
 }

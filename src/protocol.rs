@@ -3,6 +3,7 @@
 use page::TopicPage;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+pub mod answers;
 pub mod chat;
 pub mod compare;
 pub mod event;

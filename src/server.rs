@@ -65,6 +65,7 @@ use self::ops::{notices, signals, telemetry};
 use self::settings::{Settings, log_command, token_command};
 use self::site::{assets, pages};
 use self::state::AppState;
+use crate::feeds::answers::Answers;
 use crate::feeds::quotes::Quotes;
 use crate::feeds::{Feed, TopicOwners};
 use crate::hub::Hub;
@@ -196,6 +197,7 @@ pub struct Server {
     settings: Settings,
     hub: Hub,
     quotes: Option<Arc<Quotes>>,
+    answers: Option<Arc<Answers>>,
     feeds: Vec<Arc<dyn Feed>>,
     schedule: Option<Schedule>,
     streams: StreamRegistry,
@@ -211,16 +213,18 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the certificate or its key, or the file of quotes, cannot be used, or the log cannot be opened.
+    /// When the certificate or its key, the file of quotes or the server of answers cannot be used, or the log cannot be opened.
     pub async fn new(settings: Settings, shutdown: CancellationToken) -> io::Result<Self> {
         let metrics = Metrics::default();
         let quotes = settings.quotes()?;
-        let feeds = settings.feeds(quotes.as_ref());
+        let answers = settings.answers()?;
+        let feeds = settings.feeds(quotes.as_ref(), answers.as_ref());
         let (hub, schedule) = open_hub(&settings).await?;
         Ok(Self {
             hub,
             schedule,
             quotes,
+            answers,
             feeds,
             streams: StreamRegistry::new(
                 settings.stream_limits(),
@@ -309,6 +313,8 @@ impl Server {
             has_clock: settings.has_clock(),
             has_chat: settings.has_chat(),
             quotes: self.quotes.clone(),
+            answers: self.answers.clone(),
+            answer_places: settings.answer_places(),
             slow_readers: slow_readers::places(),
             has_notifications: settings.has_notifications(),
             comparisons: settings

@@ -2,6 +2,7 @@
 //! call controls; they know no sockets and no timers.
 
 pub mod announcer;
+pub mod answers;
 pub mod button;
 pub mod clock_face;
 pub mod compare;

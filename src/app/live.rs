@@ -13,7 +13,8 @@
 //!
 //! The page that compares an EventSource with a WebSocket has a seam of its own: [`compare`], and behind it `compare_client`.
 //!
-//! The page of quotes has one too: [`quotes`], and behind it `quotes_client`, which uses `client`.
+//! The pages of quotes and of answers have one too: [`quotes`] and [`answers`], and behind them `quotes_client` and
+//! `answers_client`, which use `client`.
 //!
 //! Leaves the states to [`super::connection`], the list to [`super::log_buffer`], how often it is rendered to
 //! [`super::pace`], and every browser API to `browser`.
@@ -26,20 +27,27 @@ use super::components::masthead::SiteLinks;
 use super::connection::{Connection, ReadyState};
 use super::curl;
 use super::log_buffer::{LogBuffer, MessageTime, Row};
+#[cfg(not(feature = "hydrate"))]
+use super::markdown::Document;
 use super::publishing::Publishing;
 use super::snippets::Language;
 use super::texts::Texts;
 #[cfg(feature = "hydrate")]
 use crate::browser::json::Object;
+#[cfg(not(feature = "hydrate"))]
+use crate::protocol::answers::AnswersPage;
 #[cfg(feature = "hydrate")]
 use crate::protocol::page::Refusal;
 use crate::protocol::page::{TopicPage, start_of};
 #[cfg(not(feature = "hydrate"))]
 use crate::protocol::quotes::QuotesPage;
 
+pub mod answers;
 pub mod compare;
 pub mod quotes;
 
+#[cfg(feature = "hydrate")]
+mod answers_client;
 #[cfg(feature = "hydrate")]
 mod client;
 #[cfg(feature = "hydrate")]
@@ -55,6 +63,8 @@ mod quotes_client;
 #[cfg(feature = "hydrate")]
 mod subscription;
 
+#[cfg(feature = "hydrate")]
+use answers_client::connect as connect_answers;
 #[cfg(feature = "hydrate")]
 use compare_client::connect as connect_comparison;
 #[cfg(feature = "hydrate")]
@@ -264,6 +274,10 @@ pub fn site_links() -> String {
 pub fn site_links() -> String {
     String::new()
 }
+
+/// On the server nothing happens after rendering.
+#[cfg(not(feature = "hydrate"))]
+fn connect_answers(_answers: answers::Answers, _page: &AnswersPage, _document: Document) {}
 
 /// On the server nothing happens after rendering.
 #[cfg(not(feature = "hydrate"))]

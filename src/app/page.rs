@@ -4,6 +4,7 @@ use super::pages::chat::{ChatDoor, ChatRoom};
 use super::pages::notifications::Inbox;
 use super::pages::problem::RefusedRequest;
 use super::pages::topics::TopicList;
+use crate::protocol::answers::{ANSWERS_PATH, AnswersPage};
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::{COMPARE_PATH, ComparePage};
 use crate::protocol::notifications::NOTIFICATIONS_PATH;
@@ -29,6 +30,8 @@ pub enum Page {
     },
     /// An EventSource beside a WebSocket.
     Compare(ComparePage),
+    /// A question, or the answer to one.
+    Answers(AnswersPage),
     /// Prices.
     Quotes(QuotesPage),
     /// The way to a chat room.
@@ -48,6 +51,8 @@ pub struct SitePages {
     pub clock: bool,
     /// That of quotes.
     pub quotes: bool,
+    /// Those of answers.
+    pub answers: bool,
     /// That of comparisons.
     pub comparisons: bool,
     /// Those of chat rooms.
@@ -65,6 +70,7 @@ impl Page {
             Self::Help { .. } => Some(HELP_PATH),
             Self::Compare(_) => Some(COMPARE_PATH),
             Self::Notifications(_) => Some(NOTIFICATIONS_PATH),
+            Self::Answers(_) => Some(ANSWERS_PATH),
             Self::Quotes(_) => Some(QUOTES_PATH),
             Self::ChatDoor(_) => Some(CHAT_PATH),
             Self::Live(PageData::Topic(_)) | Self::Older(_) | Self::Chat(_) | Self::Problem(_) => {

@@ -7,9 +7,10 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use super::texts::{
-    ClockTexts, CompareDocumentTexts, CompareTexts, LiveTexts, ProblemSentences,
-    QuotesDocumentTexts, QuotesTexts, SiteTexts, Texts, TopicTexts,
+    AnswersDocumentTexts, AnswersTexts, ClockTexts, CompareDocumentTexts, CompareTexts, LiveTexts,
+    ProblemSentences, QuotesDocumentTexts, QuotesTexts, SiteTexts, Texts, TopicTexts,
 };
+use crate::protocol::answers::{AnswersPage, Finish, PageAnswer, Question};
 use crate::protocol::compare::ComparePage;
 use crate::protocol::event::{Event, EventId, EventType};
 use crate::protocol::locale::Locale;
@@ -51,6 +52,19 @@ pub struct QuotesPageText(pub Option<QuotesPageData>);
 pub struct QuotesPageData {
     /// What it is rendered with.
     pub page: QuotesPage,
+    /// What it says.
+    pub texts: &'static Texts,
+}
+
+/// What the page of answers is rendered with and what it says, as text; or none if the text was none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswersPageText(pub Option<AnswersPageData>);
+
+/// What the page of answers is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswersPageData {
+    /// What it is rendered with.
+    pub page: AnswersPage,
     /// What it says.
     pub texts: &'static Texts,
 }
@@ -145,6 +159,46 @@ impl Display for QuotesPageText {
     }
 }
 
+impl Display for AnswersPageText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(AnswersPageData { page, texts }) = &self.0 else {
+            return Ok(());
+        };
+        write_number(f, u8::from(texts.locale == Locale::Chinese))?;
+        write_text(f, texts.site.lines())?;
+        write_text(f, texts.live.lines())?;
+        write_text(f, texts.answers.lines())?;
+        write_text(f, texts.problems.lines())?;
+        write_text(f, &page.origin)?;
+        write_text(f, page.model.as_deref().unwrap_or_default())?;
+        write_refusal(f, page.refusal.as_ref())?;
+        let Some(answer) = &page.answer else {
+            return Ok(());
+        };
+        // Earlier turns are not shown.
+        let question = &answer.question;
+        write_text(f, &answer.id)?;
+        write_text(f, &question.question)?;
+        write_text(f, question.model.as_deref().unwrap_or_default())?;
+        write_text(f, question.continues.as_deref().unwrap_or_default())?;
+        write_text(f, &answer.text)?;
+        let finish = answer.finish.as_ref();
+        write_text(f, finish.map_or("", |finish| &finish.code))?;
+        write_text(f, finish.map_or("", |finish| &finish.detail))?;
+        let wait = finish.and_then(|finish| finish.retry_after);
+        write_text(f, &wait.map_or_else(String::new, |wait| wait.to_string()))?;
+        write_text(f, &answer.last_event_id)
+    }
+}
+
+impl FromStr for AnswersPageText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(read_answers(&mut Reader { rest: text })))
+    }
+}
+
 impl FromStr for QuotesPageText {
     type Err = Infallible;
 
@@ -227,6 +281,48 @@ fn write_prices(f: &mut fmt::Formatter<'_>, prices: &[(u64, i64)]) -> fmt::Resul
     write_text(f, text.trim_end())
 }
 
+fn write_refusal(f: &mut fmt::Formatter<'_>, refusal: Option<&Refusal>) -> fmt::Result {
+    // No answer has status 0.
+    write_number(f, refusal.map_or(0, |refusal| refusal.status))?;
+    write_text(f, refusal.map_or("", |refusal| &refusal.code))?;
+    write_text(f, refusal.map_or("", |refusal| &refusal.detail))
+}
+
+fn read_answers(reader: &mut Reader<'_>) -> Option<AnswersPageData> {
+    let locale = reader.locale()?;
+    let site = SiteTexts::from_lines(reader.lasting_text()?);
+    let live = LiveTexts::from_lines(reader.lasting_text()?);
+    let answers = AnswersTexts::from_lines(reader.lasting_text()?);
+    let problems = ProblemSentences::from_lines(reader.lasting_text()?);
+    let mut page = AnswersPage {
+        origin: reader.text()?,
+        model: reader.some_text()?,
+        refusal: reader.refusal()?,
+        answer: None,
+    };
+    if !reader.rest.is_empty() {
+        page.answer = Some(PageAnswer {
+            id: reader.text()?,
+            question: Question {
+                question: reader.text()?,
+                model: reader.some_text()?,
+                continues: reader.some_text()?,
+                ..Question::default()
+            },
+            text: reader.text()?,
+            finish: reader.finish()?,
+            last_event_id: reader.text()?,
+        });
+    }
+    // A browser reads one page, whose texts live as long as the page does.
+    let texts = Box::leak(Box::new(Texts {
+        live,
+        answers,
+        ..texts_of_page(locale, site, problems)
+    }));
+    Some(AnswersPageData { page, texts })
+}
+
 fn read_quotes(reader: &mut Reader<'_>) -> Option<QuotesPageData> {
     let locale = reader.locale()?;
     let site = SiteTexts::from_lines(reader.lasting_text()?);
@@ -295,6 +391,8 @@ fn texts_of_page(locale: Locale, site: SiteTexts, problems: ProblemSentences) ->
         compare_document: CompareDocumentTexts::from_lines(""),
         quotes: QuotesTexts::from_lines(""),
         quotes_document: QuotesDocumentTexts::from_lines(""),
+        answers: AnswersTexts::from_lines(""),
+        answers_document: AnswersDocumentTexts::from_lines(""),
     }
 }
 
@@ -383,6 +481,29 @@ impl Reader<'_> {
         Some(read_text(text))
     }
 
+    /// A text, unless it is empty.
+    fn some_text(&mut self) -> Option<Option<String>> {
+        Some(Some(self.text()?).filter(|text| !text.is_empty()))
+    }
+
+    fn refusal(&mut self) -> Option<Option<Refusal>> {
+        let refusal = Refusal {
+            status: self.number()?,
+            code: self.text()?,
+            detail: self.text()?,
+        };
+        Some(Some(refusal).filter(|refusal| refusal.status != 0))
+    }
+
+    fn finish(&mut self) -> Option<Option<Finish>> {
+        let finish = Finish {
+            code: self.text()?,
+            detail: self.text()?,
+            retry_after: self.text()?.parse().ok(),
+        };
+        Some(Some(finish).filter(|finish| !finish.code.is_empty()))
+    }
+
     /// A text that lives as long as the program.
     fn lasting_text(&mut self) -> Option<&'static str> {
         Some(self.text()?.leak())
@@ -468,6 +589,8 @@ mod tests {
         texts.compare_document = CompareDocumentTexts::from_lines("");
         texts.quotes = QuotesTexts::from_lines("");
         texts.quotes_document = QuotesDocumentTexts::from_lines("");
+        texts.answers = AnswersTexts::from_lines("");
+        texts.answers_document = AnswersDocumentTexts::from_lines("");
         if is_clock {
             texts.topic = TopicTexts::from_lines("");
         } else {
@@ -531,6 +654,56 @@ mod tests {
             assert_eq!(data.to_string().parse(), Ok(data));
         }
         assert_eq!("".parse(), Ok(QuotesPageText(None)));
+    }
+
+    #[test]
+    fn the_page_of_answers_comes_back() {
+        let answer = PageAnswer {
+            id: "0123456789abcdefghijkl".to_owned(),
+            question: Question {
+                question: "why <b>?".to_owned(),
+                model: Some("m".to_owned()),
+                continues: Some("abc".to_owned()),
+                ..Question::default()
+            },
+            text: "# Because\n<script>".to_owned(),
+            finish: Some(Finish {
+                code: "upstream-busy".to_owned(),
+                detail: "later".to_owned(),
+                retry_after: Some(20),
+            }),
+            last_event_id: "#a-3".to_owned(),
+        };
+        let running = PageAnswer {
+            question: Question::default(),
+            finish: None,
+            ..answer.clone()
+        };
+        let refusal = Refusal {
+            status: 403,
+            code: "forbidden".to_owned(),
+            detail: "not you".to_owned(),
+        };
+        for locale in Locale::ALL {
+            for answer in [None, Some(answer.clone()), Some(running.clone())] {
+                let all = Texts::of(locale);
+                let page = AnswersPage {
+                    origin: "http://127.0.0.1:8080".to_owned(),
+                    model: answer.as_ref().map(|_| "m".to_owned()),
+                    refusal: answer.is_none().then(|| refusal.clone()),
+                    answer,
+                };
+                let texts = Texts {
+                    live: all.live,
+                    answers: all.answers,
+                    ..texts_of_page(locale, all.site, all.problems)
+                };
+                let texts = Box::leak(Box::new(texts));
+                let data = AnswersPageText(Some(AnswersPageData { page, texts }));
+                assert_eq!(data.to_string().parse(), Ok(data));
+            }
+        }
+        assert_eq!("".parse(), Ok(AnswersPageText(None)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The pages, one file each. Which URL shows which is decided by the server's router.
 
+pub mod answers;
 pub mod chat;
 pub mod compare;
 pub mod help;

@@ -24,6 +24,7 @@
 //!
 //! A new language is a variant of [`Locale`] and one more text in each line of the catalogues.
 
+mod answers;
 pub mod chat;
 mod clock;
 pub mod compare;
@@ -38,6 +39,7 @@ mod site;
 mod topic;
 pub mod topics;
 
+pub use answers::{AnswersDocumentTexts, AnswersTexts};
 pub use clock::ClockTexts;
 pub use compare::{CompareDocumentTexts, CompareTexts};
 pub use live::LiveTexts;
@@ -73,6 +75,10 @@ pub struct Texts {
     pub quotes: QuotesTexts,
     /// What never changes there.
     pub quotes_document: QuotesDocumentTexts,
+    /// What changes on the page of answers.
+    pub answers: AnswersTexts,
+    /// What never changes there.
+    pub answers_document: AnswersDocumentTexts,
     /// What a refusal means, by its code.
     pub problems: ProblemSentences,
 }
@@ -100,6 +106,8 @@ impl Texts {
             compare_document: CompareDocumentTexts::of(locale),
             quotes: QuotesTexts::of(locale),
             quotes_document: QuotesDocumentTexts::of(locale),
+            answers: AnswersTexts::of(locale),
+            answers_document: AnswersDocumentTexts::of(locale),
             problems: ProblemSentences::of(locale),
         }
     }
@@ -309,6 +317,8 @@ mod tests {
             texts.compare_document.lines(),
             texts.quotes.lines(),
             texts.quotes_document.lines(),
+            texts.answers.lines(),
+            texts.answers_document.lines(),
             texts.problems.lines(),
             ChatTexts::of(locale).lines(),
             HeadTexts::of(locale).lines(),

@@ -48,6 +48,14 @@ impl Wanted {
         }
     }
 
+    /// The events of a topic.
+    pub(crate) fn events_of(topic: &str) -> Self {
+        Self {
+            consumers: false,
+            ..Self::topic(topic)
+        }
+    }
+
     /// The newest events of topics: a reader that is too slow goes on with those.
     pub(crate) fn newest_of(topics: Vec<String>) -> Self {
         Self {

@@ -2,6 +2,14 @@
 
 use wasm_bindgen::JsValue;
 
+/// Goes to another page of the site.
+pub(crate) fn go_to(path: &str) {
+    if let Some(window) = web_sys::window() {
+        // Fails for what is no URL.
+        let _ = window.location().set_href(path);
+    }
+}
+
 /// Sets a parameter of the query, or takes it away if its value is empty. The reader's history gets no new entry.
 pub(crate) fn replace_parameter(name: &str, value: &str) {
     // Fails where a page has no URL of its own, and when it is changed far too often: the page works without.

@@ -34,6 +34,19 @@ pub(crate) fn post(
     perform(request, on_response);
 }
 
+/// Posts JSON. `on_response` gets `None` if there was no response at all.
+pub(crate) fn post_json(
+    path: &str,
+    json: &str,
+    on_response: impl FnOnce(Option<TextResponse>) + 'static,
+) {
+    let request = Request::post(path)
+        .header("Accept", "application/json")
+        .header("Content-Type", "application/json")
+        .body(json);
+    perform(request, on_response);
+}
+
 fn perform(
     request: Result<Request, gloo_net::Error>,
     on_response: impl FnOnce(Option<TextResponse>) + 'static,

@@ -67,6 +67,8 @@ problem_codes! {
     NoClock = 404 "no-clock",
     /// The comparison has no connection.
     NoComparison = 404 "no-comparison",
+    /// There is no such answer, or its history has expired.
+    UnknownAnswer = 404 "unknown-answer",
     /// The scheduled publication has been published or cancelled, or never was.
     NotScheduled = 404 "not-scheduled",
     /// The resource does not have this method.
@@ -75,6 +77,8 @@ problem_codes! {
     NotAcceptable = 406 "not-acceptable",
     /// The body took too long to arrive.
     BodyTimeout = 408 "body-timeout",
+    /// The answer is under way, so there is nothing to continue.
+    AnswerRunning = 409 "answer-running",
     /// The topic has ended.
     TopicEnded = 409 "topic-ended",
     /// The topic has an event with this id already.
@@ -105,6 +109,8 @@ problem_codes! {
     TooManyStreams = 503 "too-many-streams",
     /// There are as many comparisons as there may be, in all or of the client's address.
     TooManyComparisons = 503 "too-many-comparisons",
+    /// There are as many answers under way, or kept, as there may be, in all or of the client's address.
+    TooManyAnswers = 503 "too-many-answers",
     /// There are as many scheduled publications as there may be, in all, of the topic or of the client's address.
     TooManyScheduled = 503 "too-many-scheduled",
     /// The server would have to hold more memory than it may.

@@ -23,7 +23,7 @@ pub(super) use self::identity::Caller;
 pub(super) use self::identity::Claims;
 pub(super) use self::keys::Keys;
 pub(super) use self::policy::{AccessConfig, AccessPolicy, Publisher, Reader};
-pub use self::policy::{AnonymousPublish, OperatorAccess, ReadAccess};
+pub use self::policy::{AnonymousPublish, AskAccess, OperatorAccess, ReadAccess};
 pub(super) use self::signing::SigningKey;
 pub(super) use self::token::VerificationKey;
 

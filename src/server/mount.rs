@@ -63,6 +63,7 @@ impl Mount {
         settings.chat = Switch::Off;
         // The topics are the program's own.
         settings.quotes = Switch::Off;
+        settings.answers = Switch::Off;
         // Its page is not among what is mounted.
         settings.notifications = Switch::Off;
         let shutdown = CancellationToken::new();

@@ -16,6 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::{assets, pages};
+use crate::protocol::answers::{ANSWERS_PATH, DOCS_PATH, STOP};
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::notifications::NOTIFICATIONS_PATH;
@@ -25,8 +26,8 @@ use crate::server::http::client_address::{self, TrustedProxies};
 use crate::server::http::problem::{READ_ONLY, wrong_method};
 use crate::server::http::request_body::{self, BodyTimes};
 use crate::server::routes::{
-    chat, clock, compare, health, language, metrics, notifications, quotes, scheduled, topic,
-    topics,
+    answers, chat, clock, compare, health, language, metrics, notifications, quotes, scheduled,
+    topic, topics,
 };
 use crate::server::site::problem_pages::ProblemPages;
 use crate::server::state::AppState;
@@ -74,6 +75,13 @@ pub(super) fn router(state: AppState, config: &RouterConfig) -> Router {
         .route("/metrics", get(metrics::metrics).fallback(wrong_method))
         .route("/", get(pages::clock).fallback(wrong_method))
         .route(COMPARE_PATH, get(compare::page).fallback(wrong_method))
+        .route(ANSWERS_PATH, any(answers::all))
+        .route(&format!("{ANSWERS_PATH}/{{id}}"), any(answers::one))
+        .route(&format!("{ANSWERS_PATH}/{{id}}/{STOP}"), any(answers::stop))
+        .route(
+            &format!("{DOCS_PATH}/{{name}}"),
+            get(answers::document).fallback(wrong_method),
+        )
         .route(QUOTES_PATH, get(quotes::page).fallback(wrong_method))
         .route(SLOW_PATH, get(quotes::slow).fallback(wrong_method))
         .route(CHAT_PATH, get(chat::door).fallback(wrong_method))

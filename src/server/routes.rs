@@ -1,6 +1,7 @@
 //! One file for each resource; which URL leads to it stands in the router. `subscribe`, `websocket`, `event_fields` and
 //! `publish_service` are what several of them share.
 
+pub(super) mod answers;
 pub(super) mod chat;
 pub(super) mod clock;
 pub(super) mod compare;

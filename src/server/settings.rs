@@ -30,14 +30,14 @@ use ipnet::IpNet;
 
 pub use self::sources::SettingsError;
 use self::values::{
-    ClockInterval, LogFilter, StreamCompression, Switch, address, body_size, clock_interval, count,
-    disk_size, duration, extra_header, history_size, log_filter, nats_address, nats_replicas,
-    nats_stream, network, origin, sync_policy,
+    ClockInterval, LogFilter, Secret, StreamCompression, Switch, address, body_size,
+    clock_interval, count, disk_size, duration, extra_header, history_size, log_filter,
+    nats_address, nats_replicas, nats_stream, network, origin, sync_policy,
 };
 use crate::hub::log::disk::{DamagePolicy, SyncPolicy};
 use crate::hub::subscriber::LagPolicy;
 use crate::server::auth::VerificationKey;
-pub use crate::server::auth::{AnonymousPublish, OperatorAccess, ReadAccess};
+pub use crate::server::auth::{AnonymousPublish, AskAccess, OperatorAccess, ReadAccess};
 use crate::server::limits::request_rate::Rate;
 
 /// Live events from a server to every browser over EventSource, from one binary.
@@ -81,6 +81,51 @@ pub struct Settings {
     /// Seed of the simulated market: equal seeds give equal prices
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub quotes_seed: u64,
+
+    /// Answers at /answers: a question gets one piece by piece, from the documentation or from a model
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
+    pub answers: Switch,
+
+    /// Base URL of an OpenAI-compatible server whose model answers in place of the documentation, such as
+    /// http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL", requires = "answers_model")]
+    pub answers_upstream: Option<String>,
+
+    /// Name of the model
+    #[arg(long, value_name = "NAME")]
+    pub answers_model: Option<String>,
+
+    /// File with the key for that server. FAIRWIND_ANSWERS_KEY in the environment can hold the key itself
+    #[arg(long, value_name = "FILE")]
+    pub answers_key_file: Option<PathBuf>,
+
+    /// The key itself. Only for the environment: other programs see a command line
+    #[arg(long, value_name = "KEY", hide = true)]
+    pub answers_key: Option<Secret>,
+
+    /// Maximum size of an answer
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = body_size)]
+    pub answers_bytes: ByteSize,
+
+    /// Maximum time that an answer takes
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub answers_time: Duration,
+
+    /// Maximum time in which the model's server sends nothing
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub answers_silence: Duration,
+
+    /// Maximum number of answers under way
+    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = count)]
+    pub max_answers: usize,
+
+    /// The same per address
+    #[arg(long, value_name = "COUNT", default_value = "4", value_parser = count)]
+    pub max_answers_per_address: usize,
+
+    /// Maximum number of answers that are kept, under way or not. An address may have a tenth of it
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = count)]
+    pub max_kept_answers: usize,
 
     /// The page /notifications, which gives each browser a topic of its own
     #[arg(long, value_name = "SWITCH", default_value = "on", value_enum)]
@@ -294,9 +339,13 @@ pub struct Settings {
     #[arg(long, value_name = "WHO", default_value = "off", value_enum, num_args = 0..=1, default_missing_value = "on")]
     pub anonymous_publish: AnonymousPublish,
 
-    /// Clients that may read public events. The clock and quotes are always public
+    /// Clients that may read public events. The clock, quotes and answers are always public
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
     pub read: ReadAccess,
+
+    /// Clients that may ask at /answers
+    #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]
+    pub ask: AskAccess,
 
     /// Clients that may list the topics
     #[arg(long, value_name = "WHO", default_value = "auto", value_enum)]

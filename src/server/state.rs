@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::feeds::answers::Answers;
 use crate::feeds::quotes::Quotes;
 use crate::hub::Hub;
 use crate::hub::schedule::Schedule;
@@ -44,6 +45,10 @@ pub(super) struct Shared {
     pub(super) has_clock: bool,
     /// Whether there are pages of chat rooms.
     pub(super) has_chat: bool,
+    /// What `/answers` does, if it is there.
+    pub(super) answers: Option<Arc<Answers>>,
+    /// Places of answers.
+    pub(super) answer_places: AnswerPlaces,
     /// What `/quotes` shows, if it is there.
     pub(super) quotes: Option<Arc<Quotes>>,
     /// Places of runs with slow readers.
@@ -52,6 +57,16 @@ pub(super) struct Shared {
     pub(super) has_notifications: bool,
     /// What `/compare` shows, if it is there.
     pub(super) comparisons: Option<Comparisons>,
+}
+
+/// How many answers there may be.
+pub(super) struct AnswerPlaces {
+    /// Those under way.
+    pub(super) running: Shares,
+    /// Those whose topic is kept.
+    pub(super) kept: Shares,
+    /// Most topics of answers, those of an earlier run included.
+    pub(super) max_kept: usize,
 }
 
 /// How large a published event may be, and how long it may take to arrive.

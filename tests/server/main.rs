@@ -9,6 +9,7 @@ mod support;
 mod way;
 
 mod access;
+mod answers;
 mod chat;
 mod clock_stream;
 mod compare;

@@ -12,6 +12,8 @@ pub enum EntryPoint {
     Compare,
     /// Quotes.
     Quotes,
+    /// Answers.
+    Answers,
 }
 
 impl EntryPoint {
@@ -20,6 +22,7 @@ impl EntryPoint {
         match self {
             Self::Compare => "hydrate_compare",
             Self::Quotes => "hydrate_quotes",
+            Self::Answers => "hydrate_answers",
         }
     }
 
@@ -28,6 +31,7 @@ impl EntryPoint {
         match self {
             Self::Compare => "compare",
             Self::Quotes => "quotes",
+            Self::Answers => "answers",
         }
     }
 }

@@ -120,11 +120,13 @@ problem_texts! {
     NotFound: "There is nothing here", "这里什么也没有";
     UnknownTopic: "There is no such topic", "没有这个主题";
     NoClock: "This server has no clock", "本服务器没有时钟";
+    UnknownAnswer: "There is no such answer", "没有这个回答";
     NotScheduled: "This is not scheduled", "没有这项定时发布";
     NoComparison: "This comparison has no connection", "这项对比没有连接";
     MethodNotAllowed: "This method is not allowed here", "这里不允许使用该请求方法";
     NotAcceptable: "This is not available in that form", "无法以请求的格式提供";
     BodyTimeout wait: "The body took too long to arrive", "请求体传输超时";
+    AnswerRunning wait: "The answer is still under way", "回答仍在进行中";
     TopicEnded: "The topic has ended", "主题已结束";
     DuplicateId: "The topic has an event with this id", "主题中已有使用这个 ID 的事件";
     PreconditionFailed: "The topic’s newest event is another", "主题的最新事件与 If-Match 不符";
@@ -140,6 +142,7 @@ problem_texts! {
     TooManyTopics wait: "There are too many topics", "主题过多";
     TooManyStreams wait: "There are too many streams", "事件流过多";
     TooManyComparisons wait: "There are too many comparisons", "对比页面过多";
+    TooManyAnswers wait: "There are too many answers", "回答过多";
     TooManyScheduled wait: "Too much is scheduled", "定时发布过多";
     MemoryLimit wait: "The server has no memory to spare", "服务器内存不足";
     Stopping wait: "The server is stopping", "服务器正在停止";

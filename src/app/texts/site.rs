@@ -2,6 +2,7 @@
 
 use super::{Texts, texts};
 use crate::app::page::SitePages;
+use crate::protocol::answers::ANSWERS_PATH;
 use crate::protocol::chat::CHAT_PATH;
 use crate::protocol::compare::COMPARE_PATH;
 use crate::protocol::notifications::NOTIFICATIONS_PATH;
@@ -24,6 +25,8 @@ texts! {
         topics: "Topics", "主题";
         /// Link to the page of quotes.
         quotes: "Quotes", "行情";
+        /// Link to the page of answers.
+        answers: "Answers", "问答";
         /// Link to the page that compares an EventSource with a WebSocket.
         compare: "Compare", "对比";
         /// Link to the page that leads to chat rooms.
@@ -43,6 +46,7 @@ impl Texts {
             (pages.clock, CLOCK_PAGE_PATH, self.site.clock()),
             (true, TOPICS_PATH, self.site.topics()),
             (pages.quotes, QUOTES_PATH, self.site.quotes()),
+            (pages.answers, ANSWERS_PATH, self.site.answers()),
             (pages.comparisons, COMPARE_PATH, self.site.compare()),
             (pages.chat, CHAT_PATH, self.site.chat()),
             (
@@ -77,6 +81,7 @@ mod tests {
         let links = |current, clock, others| {
             let pages = SitePages {
                 clock,
+                answers: clock,
                 quotes: clock,
                 comparisons: others,
                 chat: others,

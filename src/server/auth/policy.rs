@@ -55,11 +55,26 @@ pub enum OperatorAccess {
     Off,
 }
 
+/// Clients that may ask questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AskAccess {
+    /// Every client where the documentation answers; where a model does, clients that may publish to the topics of answers, since
+    /// each question costs something.
+    Auto,
+    /// Every client.
+    On,
+    /// Clients that may publish to the topics of answers.
+    Publishers,
+}
+
 /// What the rules depend on.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct AccessConfig {
     pub(in crate::server) anonymous_publish: AnonymousPublish,
     pub(in crate::server) read: ReadAccess,
+    pub(in crate::server) ask: AskAccess,
+    /// Whether a model answers.
+    pub(in crate::server) has_model: bool,
     pub(in crate::server) list_topics: OperatorAccess,
     pub(in crate::server) metrics: OperatorAccess,
     /// Whether the server listens on a loopback address only.
@@ -270,6 +285,32 @@ impl AccessPolicy {
         if let Some(owner) = self.0.config.owners.owner(topic) {
             return Err(reserved(owner));
         }
+        self.authorize_write(caller, topic)
+    }
+
+    /// Authorizes a client to ask, whichever page sent the request. `topic` is that of the answer.
+    ///
+    /// # Errors
+    ///
+    /// A problem that says what is missing.
+    pub(in crate::server) fn authorize_ask(
+        &self,
+        caller: &Caller<'_>,
+        topic: &Topic,
+    ) -> Result<(), Problem> {
+        let is_open = match self.0.config.ask {
+            AskAccess::On => true,
+            AskAccess::Auto => !self.0.config.has_model,
+            AskAccess::Publishers => false,
+        };
+        if is_open {
+            return Ok(());
+        }
+        self.authorize_write(caller, topic).map(|_| ())
+    }
+
+    /// As [`Self::authorize_publish`], whoever owns the topic.
+    fn authorize_write(&self, caller: &Caller<'_>, topic: &Topic) -> Result<Publisher, Problem> {
         let identity = self.identify(caller)?;
         let has_grant = identity.may_publish(topic);
         if has_grant || self.may_publish_without_token(caller) {
@@ -387,6 +428,9 @@ fn reserved(owner: &Owner) -> Problem {
         ProblemCode::ReservedTopic,
         match &owner.topics {
             FeedTopics::One(_) => format!("only {name} publishes to its topic; choose another"),
+            FeedTopics::Unlisted(beginning) => {
+                format!("only {name} publishes to the topics {beginning}NAME; choose another")
+            }
             FeedTopics::Matching(pattern) => {
                 format!("only {name} publishes to the topics {pattern}; choose another")
             }

@@ -34,6 +34,8 @@ fn access_with(
     let mut config = AccessConfig {
         anonymous_publish: AnonymousPublish::Off,
         read: ReadAccess::Auto,
+        ask: AskAccess::Auto,
+        has_model: true,
         list_topics: OperatorAccess::Auto,
         metrics: OperatorAccess::Auto,
         is_on_loopback: address.ip().is_loopback(),
@@ -410,4 +412,34 @@ fn the_numbers_are_for_this_machine_and_for_tokens_that_read_everything() {
         ),
         401
     );
+}
+
+#[test]
+fn a_model_is_asked_by_clients_that_may_publish_and_the_documentation_by_every_client() {
+    let ask = |access: &AccessPolicy, headers: &HeaderMap| {
+        let topic = Topic::new("~answers/new").expect("a topic");
+        let asked = access.authorize_ask(&here(headers), &topic);
+        asked.map_or_else(|problem| problem.status.as_u16(), |()| 200)
+    };
+    let none = headers(&NONE);
+    let may = bearer(&json!({"exp": get_current_timestamp() + 60, "publish": ["~answers/*"]}));
+    let may_not = bearer(&json!({"exp": get_current_timestamp() + 60, "publish": ["kitchen"]}));
+    let model = with_keys(unchanged);
+    assert_eq!(ask(&model, &none), 401);
+    assert_eq!(ask(&model, &may), 200);
+    assert_eq!(ask(&model, &may_not), 403);
+    assert_eq!(ask(&access(unchanged, LOOPBACK), &none), 403, "no key");
+    let program = headers(&[("host", "localhost")]);
+    assert_eq!(ask(&access(local, LOOPBACK), &program), 200);
+    assert_eq!(ask(&access(open, "0.0.0.0:80"), &none), 200);
+    let documentation = with_keys(|config| config.has_model = false);
+    assert_eq!(ask(&documentation, &none), 200);
+    let closed = with_keys(|config| {
+        config.has_model = false;
+        config.ask = AskAccess::Publishers;
+    });
+    assert_eq!(ask(&closed, &none), 401);
+    assert_eq!(ask(&closed, &may), 200);
+    let opened = with_keys(|config| config.ask = AskAccess::On);
+    assert_eq!(ask(&opened, &none), 200);
 }

@@ -103,7 +103,7 @@ pub(super) async fn publish_frame(
     publish(state, topic, publication, Preconditions::default()).await
 }
 
-fn refusal(error: PublishError) -> Problem {
+pub(super) fn refusal(error: PublishError) -> Problem {
     let detail = error.to_string();
     match error {
         PublishError::Ended => Problem::new(ProblemCode::TopicEnded, detail),

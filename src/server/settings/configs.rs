@@ -9,6 +9,7 @@ use leptos::config::LeptosOptions;
 
 use super::Settings;
 use super::values::{ClockInterval, StreamCompression, Switch};
+use crate::feeds::answers::{AnswerLimits, Answers, Upstream};
 use crate::feeds::clock::Clock;
 use crate::feeds::quotes::Quotes;
 use crate::feeds::{Feed, TopicOwners};
@@ -21,10 +22,11 @@ use crate::server::http::client_address::TrustedProxies;
 use crate::server::http::request_body::BodyTimes;
 use crate::server::limits::connections::ConnectionLimits;
 use crate::server::limits::request_rate::RateLimits;
+use crate::server::limits::shares::Shares;
 use crate::server::limits::streams::StreamLimits;
 use crate::server::net::connections::ConnectionConfig;
 use crate::server::router::RouterConfig;
-use crate::server::state::{PublishConfig, SiteConfig};
+use crate::server::state::{AnswerPlaces, PublishConfig, SiteConfig};
 use crate::server::stream::config::StreamConfig;
 
 impl Settings {
@@ -117,14 +119,62 @@ impl Settings {
         Ok(Some(Arc::new(quotes)))
     }
 
-    /// The feeds of the server, of which that of quotes is one.
-    pub(in crate::server) fn feeds(&self, quotes: Option<&Arc<Quotes>>) -> Vec<Arc<dyn Feed>> {
+    /// The feed of answers, unless it is off.
+    ///
+    /// # Errors
+    ///
+    /// If the model's server or its key cannot be used.
+    pub(in crate::server) fn answers(&self) -> io::Result<Option<Arc<Answers>>> {
+        if self.answers == Switch::Off {
+            return Ok(None);
+        }
+        let limits = AnswerLimits {
+            bytes: bytes(self.answers_bytes),
+            time: self.answers_time,
+            silence: self.answers_silence,
+        };
+        let Some(upstream) = &self.answers_upstream else {
+            return Ok(Some(Arc::new(Answers::of_documentation(limits))));
+        };
+        let key = match (&self.answers_key_file, &self.answers_key) {
+            (Some(file), _) => Some(std::fs::read_to_string(file).map_err(|error| {
+                let message = format!("cannot read {} for the key: {error}", file.display());
+                io::Error::new(error.kind(), message)
+            })?),
+            (None, key) => key.as_ref().map(|key| key.reveal().to_owned()),
+        };
+        let key = key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let model = self.answers_model.as_deref().unwrap_or_default();
+        let upstream = Upstream::new(upstream, model, key)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Some(Arc::new(Answers::of_model(upstream, limits))))
+    }
+
+    /// How many answers are under way, and how many are kept, in all and for one client.
+    pub(in crate::server) fn answer_places(&self) -> AnswerPlaces {
+        let kept = self.max_kept_answers;
+        AnswerPlaces {
+            running: Shares::new(self.max_answers, self.max_answers_per_address),
+            kept: Shares::new(kept, (kept / 10).max(1)),
+            max_kept: kept,
+        }
+    }
+
+    /// The feeds of the server, of which those of quotes and answers are some.
+    pub(in crate::server) fn feeds(
+        &self,
+        quotes: Option<&Arc<Quotes>>,
+        answers: Option<&Arc<Answers>>,
+    ) -> Vec<Arc<dyn Feed>> {
         let mut feeds: Vec<Arc<dyn Feed>> = Vec::new();
         if let ClockInterval::Every(interval) = self.clock_interval {
             feeds.push(Arc::new(Clock::new(interval)));
         }
         if let Some(quotes) = quotes {
             feeds.push(Arc::<Quotes>::clone(quotes));
+        }
+        if let Some(answers) = answers {
+            feeds.push(Arc::<Answers>::clone(answers));
         }
         feeds
     }
@@ -138,6 +188,8 @@ impl Settings {
         AccessConfig {
             anonymous_publish: self.anonymous_publish,
             read: self.read,
+            ask: self.ask,
+            has_model: self.answers_upstream.is_some(),
             list_topics: self.list_topics,
             metrics: self.metrics,
             is_on_loopback: address.ip().to_canonical().is_loopback(),

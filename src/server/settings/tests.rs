@@ -280,3 +280,14 @@ fn the_documentation_names_every_setting() {
         }
     }
 }
+
+#[test]
+fn neither_the_help_nor_what_is_logged_of_the_settings_shows_the_key_for_answers() {
+    let environment = [("FAIRWIND_ANSWERS_KEY", "sk-secret")];
+    let settings = read(&[], &environment).expect("settings");
+    let key = settings.answers_key.as_ref().expect("the key");
+    assert_eq!(key.reveal(), "sk-secret");
+    assert!(!format!("{settings:?}").contains("sk-secret"));
+    let help = message(read(&["--help"], &environment));
+    assert!(help.contains("--answers-upstream") && !help.contains("sk-secret"));
+}

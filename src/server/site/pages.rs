@@ -21,6 +21,7 @@ use super::assets;
 use crate::app;
 use crate::app::components::entry_scripts::{EntryPoint, Modules};
 use crate::app::examples;
+use crate::app::markdown::HTML_PER_BYTE;
 use crate::app::page::{Page, SitePages};
 use crate::app::pages::chat::{ChatDoor, ChatRoom};
 use crate::app::pages::notifications::{Inbox, Note, ScheduledNote};
@@ -30,6 +31,7 @@ use crate::app::quotes::{CHART_STEP, SPARK_STEP, Series, Tick, seconds_since_197
 use crate::feeds::quotes::Quotes;
 use crate::hub::topic::Topic;
 use crate::hub::{self, HistoryQuery};
+use crate::protocol::answers::AnswersPage;
 use crate::protocol::compare::ComparePage;
 use crate::protocol::event::EventId;
 use crate::protocol::locale::Locale;
@@ -212,6 +214,21 @@ pub(crate) async fn chat_room(
 ) -> Result<Response, Problem> {
     let held = state.hold(parts, PAGE_BYTES)?;
     Ok(ok(state, held, Page::Chat(room), parts).await)
+}
+
+/// The page of a question, or of the answer to one.
+///
+/// # Errors
+///
+/// A problem if the server holds too much for the client already.
+pub(crate) async fn answers(
+    state: &AppState,
+    page: AnswersPage,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let text = page.answer.as_ref().map_or(0, |answer| answer.text.len());
+    let held = state.hold(parts, PAGE_BYTES + text * HTML_PER_BYTE)?;
+    Ok(ok(state, held, Page::Answers(page), parts).await)
 }
 
 /// The page of quotes: the symbols that the query names, or some.
@@ -468,6 +485,7 @@ async fn render(
     let pages = SitePages {
         clock: state.has_clock,
         quotes: state.quotes.is_some(),
+        answers: state.answers.is_some(),
         comparisons: state.comparisons.is_some(),
         chat: state.has_chat,
         notifications: state.has_notifications,

@@ -1,0 +1,531 @@
+//! Answers: a question, and the text that answers it piece by piece, on a topic of its own. The text comes from a language model
+//! behind an OpenAI-compatible server that the configuration names, or from Fairwind's own documentation.
+//!
+//! ```text
+//! let id = answers.ask(&hub, question, "", permit).await?;   // the question is published
+//! answers.stop(&id).await;                                   // the upstream request is cancelled
+//! answers::read(&hub, &id);                                  // what there is of it
+//! ```
+//!
+//! Each answer is a task that reads no faster than it publishes. When a server starts, the feed finishes the answers that the one before
+//! it has left in the middle, so that no reader waits for ever.
+//!
+//! * `upstream`: the request to the model's server, and what can be wrong with its response
+//! * `documentation`: passages of the documentation as an answer
+//! * `pieces`: how much text is one event
+
+mod documentation;
+mod pieces;
+mod upstream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::documentation::Documentation;
+pub use self::documentation::document;
+use self::pieces::Pieces;
+pub use self::upstream::{Upstream, UpstreamError};
+use super::{Feed, FeedTask, FeedTopics};
+use crate::hub::publish::{
+    ExpectedNewest, Preconditions, PublishError, PublishReceipt, PublishRequest,
+};
+use crate::hub::topic::Topic;
+use crate::hub::{HistoryQuery, Hub};
+use crate::protocol::answers::{
+    ANSWER_TOPICS, COMPLETE, FINISH_EVENT, FailureCode, Finish, ID_CHARACTERS, QUESTION_EVENT,
+    Question, STOPPED, answer_topic, is_id,
+};
+use crate::protocol::event::EventType;
+
+/// How long a client that stops an answer waits until it has stopped.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long and how large an answer may be.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerLimits {
+    /// Most bytes of text.
+    pub bytes: usize,
+    /// Longest time in all.
+    pub time: Duration,
+    /// Longest time in which nothing comes from the model's server.
+    pub silence: Duration,
+}
+
+/// The feed of answers.
+pub struct Answers {
+    responder: Responder,
+    limits: AnswerLimits,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+    tasks: TaskTracker,
+    /// Is cancelled when the server stops.
+    stopping: CancellationToken,
+}
+
+/// Where the text comes from.
+enum Responder {
+    Upstream(Upstream),
+    Documentation(Documentation),
+}
+
+/// An answer under way.
+#[derive(Clone)]
+struct Running {
+    cancelled: CancellationToken,
+    over: CancellationToken,
+}
+
+/// What there is of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What was asked; empty if the history no longer has it.
+    pub question: Question,
+    /// The text up to now.
+    pub text: String,
+    /// How it finished, if it did.
+    pub finish: Option<Finish>,
+    /// Where to go on reading.
+    pub last_event_id: String,
+}
+
+/// Why an answer has no more text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    Complete,
+    Failed(Failure),
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failure {
+    code: FailureCode,
+    retry_after: Option<u64>,
+}
+
+impl From<FailureCode> for Failure {
+    fn from(code: FailureCode) -> Self {
+        Self {
+            code,
+            retry_after: None,
+        }
+    }
+}
+
+/// A text that comes piece by piece.
+enum Source {
+    Upstream(Box<upstream::Completion>),
+    Documentation(documentation::Words),
+}
+
+impl Source {
+    /// More of the text.
+    async fn next(&mut self) -> Result<String, Stop> {
+        match self {
+            Self::Upstream(completion) => completion.next().await,
+            Self::Documentation(words) => words.next().await.ok_or(Stop::Complete),
+        }
+    }
+}
+
+impl Answers {
+    /// Answers of a model.
+    pub fn of_model(upstream: Upstream, limits: AnswerLimits) -> Self {
+        Self::new(Responder::Upstream(upstream), limits)
+    }
+
+    /// Passages of the documentation.
+    pub fn of_documentation(limits: AnswerLimits) -> Self {
+        Self::new(Responder::Documentation(Documentation::embedded()), limits)
+    }
+
+    fn new(responder: Responder, limits: AnswerLimits) -> Self {
+        Self {
+            responder,
+            limits,
+            running: Arc::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// The model that answers; `None` if the documentation does.
+    pub fn model(&self) -> Option<&str> {
+        match &self.responder {
+            Responder::Upstream(upstream) => Some(upstream.model()),
+            Responder::Documentation(_) => None,
+        }
+    }
+
+    /// How long and how large an answer may be.
+    pub fn limits(&self) -> AnswerLimits {
+        self.limits
+    }
+
+    /// Begins an answer under a new id, which no client can guess: publishes the question, and `begun`, the text that there is
+    /// already. `permit` is dropped when the answer is over.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if the question cannot be published.
+    pub async fn ask(
+        self: &Arc<Self>,
+        hub: &Hub,
+        id: String,
+        mut question: Question,
+        begun: String,
+        permit: impl Send + 'static,
+    ) -> Result<(), PublishError> {
+        question.model = self.model().map(str::to_owned);
+        let topic = topic_of(&id)?;
+        publish(hub, &topic, QUESTION_EVENT, to_json(&question)).await?;
+        let running = Running {
+            cancelled: CancellationToken::new(),
+            over: CancellationToken::new(),
+        };
+        self.running.lock().insert(id.clone(), running.clone());
+        let (answers, hub) = (Arc::clone(self), hub.clone());
+        self.tasks.spawn(async move {
+            let _permit = permit;
+            // Also if the task panics.
+            let _entry = Entry {
+                running: Arc::clone(&answers.running),
+                id,
+                over: running.over,
+            };
+            let answer = Answer {
+                answers: &answers,
+                hub: &hub,
+                topic: &topic,
+                cancelled: &running.cancelled,
+            };
+            answer.run(&question, begun).await;
+        });
+        Ok(())
+    }
+
+    /// Stops an answer, and cancels the request to the model's server. `false` if none of this id is under way here.
+    pub async fn stop(&self, id: &str) -> bool {
+        let running = self.running.lock().get(id).cloned();
+        let Some(running) = running else {
+            return false;
+        };
+        running.cancelled.cancel();
+        // The log may be slow; the answer stops all the same.
+        let _ = tokio::time::timeout(STOP_PATIENCE, running.over.cancelled()).await;
+        true
+    }
+
+    /// Whether an answer of this id is under way here.
+    pub fn is_running(&self, id: &str) -> bool {
+        self.running.lock().contains_key(id)
+    }
+
+    /// Finishes answers that no server goes on with: those that an earlier run has left, and where several servers share the
+    /// log, those that have been silent for longer than a server would let them.
+    async fn finish_abandoned(&self, hub: &Hub) {
+        let patience = hub.shares_its_log().then_some(self.limits.silence * 2);
+        for topic in hub.topics_below(ANSWER_TOPICS) {
+            let id = topic.as_str().strip_prefix(ANSWER_TOPICS);
+            if id.is_none_or(|id| self.is_running(id)) {
+                continue;
+            }
+            let snapshot = hub.snapshot(&topic, &HistoryQuery::newest());
+            let Some(newest) = snapshot.events.last().filter(|_| !snapshot.has_ended) else {
+                continue;
+            };
+            let age = SystemTime::now().duration_since(newest.published_at);
+            if patience.is_some_and(|patience| age.unwrap_or_default() < patience) {
+                continue;
+            }
+            if newest.event.event_type.as_str() != FINISH_EVENT {
+                let newest = ExpectedNewest {
+                    with_private: false,
+                    one_of: Some(vec![newest.event.id.clone()]),
+                };
+                let conditions = Preconditions {
+                    newest: Some(newest),
+                    idempotency: None,
+                };
+                let finish = finish_of(&Stop::Failed(FailureCode::Interrupted.into()));
+                let request = request(FINISH_EVENT, to_json(&finish));
+                match hub.publish(&topic, request, conditions).await {
+                    // Another server has been faster.
+                    Err(PublishError::Moved(_) | PublishError::Ended) => continue,
+                    Err(error) => tracing::warn!("an answer cannot be finished: {error}"),
+                    Ok(_) => {}
+                }
+            }
+            if let Err(error) = hub.end(&topic).await {
+                tracing::warn!("the topic of an answer cannot be ended: {error}");
+            }
+        }
+    }
+}
+
+impl Feed for Answers {
+    fn name(&self) -> &'static str {
+        "the feed of answers"
+    }
+
+    fn topics(&self) -> FeedTopics {
+        FeedTopics::Unlisted(ANSWER_TOPICS)
+    }
+
+    fn run(self: Arc<Self>, hub: Hub, cancelled: CancellationToken) -> FeedTask {
+        Box::pin(async move {
+            self.finish_abandoned(&hub).await;
+            while hub.shares_its_log() && !cancelled.is_cancelled() {
+                tokio::select! {
+                    () = cancelled.cancelled() => {}
+                    () = sleep(self.limits.silence) => self.finish_abandoned(&hub).await,
+                }
+            }
+            cancelled.cancelled().await;
+            self.stopping.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+        })
+    }
+}
+
+/// An id that no client can guess.
+///
+/// # Errors
+///
+/// If the system gives no chance.
+pub fn new_id() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    let random = tokio_rustls::rustls::crypto::ring::default_provider().secure_random;
+    random
+        .fill(&mut bytes)
+        .map_err(|_| std::io::Error::other("the system gives the server no random bytes"))?;
+    let mut number = u128::from_le_bytes(bytes);
+    let digits = (0..ID_CHARACTERS).map(|_| {
+        let digit = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+            [(number % 62) as usize];
+        number /= 62;
+        char::from(digit)
+    });
+    Ok(digits.collect())
+}
+
+/// What there is of an answer; `None` if there is none of this id.
+pub fn read(hub: &Hub, id: &str) -> Option<Record> {
+    if !is_id(id) {
+        return None;
+    }
+    let wanted = HistoryQuery {
+        count: hub.limits().events.saturating_add(2),
+        ..HistoryQuery::newest()
+    };
+    let snapshot = hub.snapshot(&Topic::new(&answer_topic(id)).ok()?, &wanted);
+    if snapshot.events.is_empty() {
+        return None;
+    }
+    let mut record = Record {
+        question: Question::default(),
+        text: String::new(),
+        finish: None,
+        last_event_id: snapshot.last_event_id.to_string(),
+    };
+    for entry in &snapshot.events {
+        let (event_type, data) = (entry.event.event_type.as_str(), &entry.event.data);
+        match event_type {
+            QUESTION_EVENT => record.question = serde_json::from_str(data).unwrap_or_default(),
+            FINISH_EVENT => record.finish = serde_json::from_str(data).ok(),
+            _ if entry.event.event_type.is_message() => record.text.push_str(data),
+            _ => {}
+        }
+    }
+    Some(record)
+}
+
+/// Takes a running answer off the list when it is over.
+struct Entry {
+    running: Arc<Mutex<HashMap<String, Running>>>,
+    id: String,
+    over: CancellationToken,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.running.lock().remove(&self.id);
+        self.over.cancel();
+    }
+}
+
+/// One answer under way.
+struct Answer<'a> {
+    answers: &'a Answers,
+    hub: &'a Hub,
+    topic: &'a Topic,
+    cancelled: &'a CancellationToken,
+}
+
+impl Answer<'_> {
+    async fn run(&self, question: &Question, begun: String) {
+        let finish = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Finish {
+                code: STOPPED.to_owned(),
+                detail: "the answer was stopped".to_owned(),
+                retry_after: None,
+            },
+            () = self.answers.stopping.cancelled() => {
+                finish_of(&Stop::Failed(FailureCode::Interrupted.into()))
+            }
+            stop = self.relay(question, begun) => match stop {
+                Ok(stop) => finish_of(&stop),
+                Err(error) => {
+                    tracing::warn!("an answer cannot be published: {error}");
+                    finish_of(&Stop::Failed(FailureCode::Interrupted.into()))
+                }
+            },
+        };
+        let finished = publish(self.hub, self.topic, FINISH_EVENT, to_json(&finish)).await;
+        if let Err(error) = finished {
+            tracing::warn!("how an answer finished cannot be published: {error}");
+        }
+        if let Err(error) = self.hub.end(self.topic).await {
+            tracing::warn!("the topic of an answer cannot be ended: {error}");
+        }
+    }
+
+    /// Publishes the text until there is no more. What is not published yet when the answer is stopped is given up: at most a
+    /// thirtieth of a second, as a rule.
+    async fn relay(&self, question: &Question, begun: String) -> Result<Stop, PublishError> {
+        let limits = self.answers.limits;
+        let until = Instant::now() + limits.time;
+        let mut pieces = Pieces::new(self.hub.limits().events, limits.time);
+        let mut length = 0;
+        // Only this loop waits for the log, so that no more is read from the model's server than is published.
+        let next = self.next(None, question, &begun);
+        tokio::pin!(next);
+        let mut pending = begun.clone();
+        let stop = loop {
+            length += pending.len();
+            if length > limits.bytes {
+                let mut excess = pending.len() - (length - limits.bytes).min(pending.len());
+                while !pending.is_char_boundary(excess) {
+                    excess -= 1;
+                }
+                pending.truncate(excess);
+                pieces.push(&pending);
+                break Stop::Failed(FailureCode::TooLong.into());
+            }
+            pieces.push(&std::mem::take(&mut pending));
+            tokio::select! {
+                biased;
+                () = sleep_until(pieces.due()), if !pieces.is_empty() => {
+                    self.publish_piece(&mut pieces).await?;
+                }
+                () = sleep_until(until) => break Stop::Failed(FailureCode::TookTooLong.into()),
+                // Not dropped while a piece is published: the model would be asked once more.
+                (source, text) = &mut next => match text {
+                    Ok(text) => {
+                        pending = text.replace('\r', "");
+                        next.set(self.next(source, question, &begun));
+                    }
+                    Err(stop) => break stop,
+                },
+            }
+        };
+        while !pieces.is_empty() {
+            self.publish_piece(&mut pieces).await?;
+        }
+        Ok(stop)
+    }
+
+    async fn publish_piece(&self, pieces: &mut Pieces) -> Result<(), PublishError> {
+        let piece = pieces.take();
+        publish(self.hub, self.topic, "", piece).await?;
+        Ok(())
+    }
+
+    /// More of the text, from a source that is opened if there is none.
+    async fn next(
+        &self,
+        source: Option<Source>,
+        question: &Question,
+        begun: &str,
+    ) -> (Option<Source>, Result<String, Stop>) {
+        let opened = match source {
+            Some(source) => Ok(source),
+            None => self.open(question, begun).await,
+        };
+        match opened {
+            Ok(mut source) => {
+                let text = source.next().await;
+                (Some(source), text)
+            }
+            Err(failure) => (None, Err(Stop::Failed(failure))),
+        }
+    }
+
+    async fn open(&self, question: &Question, begun: &str) -> Result<Source, Failure> {
+        match &self.answers.responder {
+            Responder::Upstream(upstream) => {
+                let silence = self.answers.limits.silence;
+                let completion = upstream.complete(question, begun, silence).await?;
+                Ok(Source::Upstream(Box::new(completion)))
+            }
+            Responder::Documentation(documentation) => {
+                let answer = documentation.answer(&question.question);
+                // A continued answer is the same text from where it was.
+                let rest = answer.strip_prefix(begun).unwrap_or(&answer).to_owned();
+                Ok(Source::Documentation(documentation::Words::new(rest)))
+            }
+        }
+    }
+}
+
+fn topic_of(id: &str) -> Result<Topic, PublishError> {
+    // Letters and digits are always a name.
+    Topic::new(&answer_topic(id)).map_err(|_| PublishError::Ended)
+}
+
+fn finish_of(stop: &Stop) -> Finish {
+    match stop {
+        Stop::Complete => Finish {
+            code: COMPLETE.to_owned(),
+            detail: "the answer is complete".to_owned(),
+            retry_after: None,
+        },
+        Stop::Failed(Failure { code, retry_after }) => Finish {
+            code: code.as_str().to_owned(),
+            detail: code.detail().to_owned(),
+            retry_after: *retry_after,
+        },
+    }
+}
+
+async fn publish(
+    hub: &Hub,
+    topic: &Topic,
+    event_type: &'static str,
+    data: String,
+) -> Result<PublishReceipt, PublishError> {
+    hub.publish(topic, request(event_type, data), Preconditions::default())
+        .await
+}
+
+fn request(event_type: &'static str, data: String) -> PublishRequest {
+    let event_type = match event_type {
+        "" => EventType::default(),
+        other => EventType::constant(other),
+    };
+    PublishRequest {
+        event_type,
+        ..PublishRequest::text(data)
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    // Texts and numbers: this cannot fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
