@@ -8,13 +8,13 @@ import { createInterface } from 'node:readline';
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 
 const BINARY = process.argv[2] ?? 'target/release/fairwind';
-/** Of the page `/`, which every reader loads first, and of any other, in bytes. */
-const [LIMIT, LIMIT_OF_OTHERS] = [90_000, 130_000];
+/** Of the page `/`, which every reader loads first, of one that renders Markdown, and of any other, in bytes. */
+const [LIMIT, LIMIT_OF_MARKDOWN, LIMIT_OF_OTHERS] = [90_000, 160_000, 130_000];
 const PAGES = [
-  '/', '/topics', '/topics/x', '/help', '/compare', '/quotes', '/chat', '/chat/x', '/notifications',
+  '/', '/topics', '/topics/x', '/help', '/compare', '/quotes', '/answers', '/chat', '/chat/x', '/notifications',
 ];
 /** Pages that come alive by WebAssembly. */
-const HYDRATED = ['/', '/topics/x', '/compare', '/quotes'];
+const HYDRATED = ['/', '/topics/x', '/compare', '/quotes', '/answers'];
 
 /** Resolves to the body as it travels, and as the page sees it. */
 function fetchOnce(url) {
@@ -48,7 +48,7 @@ async function measure(origin, path) {
   }
   const rows = [[path, page]];
   for (const file of [...new Set(loaded)].sort()) rows.push([file, await fetchOnce(origin + file)]);
-  const limit = path === '/' ? LIMIT : LIMIT_OF_OTHERS;
+  const limit = { '/': LIMIT, '/answers': LIMIT_OF_MARKDOWN }[path] ?? LIMIT_OF_OTHERS;
   let total = 0;
   for (const [name, { brotli, sent }] of rows) {
     total += brotli;

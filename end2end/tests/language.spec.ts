@@ -13,6 +13,7 @@ const PAGES = [
   ['/chat', 'Name of a room', '房间名称'],
   ['/chat/tea', 'Three requests make this page', '此页面由三个请求构成'],
   ['/quotes', 'as they move', '实时行情'],
+  ['/answers', 'as they are written', '实时生成的回答'],
   ['/help', 'Several topics on one connection', '一个连接订阅多个主题'],
   ['/nowhere', 'There is nothing here', '这里什么也没有'],
   ['/topics?open=%2E%2E', 'segment', '这不能作为主题的名称'],

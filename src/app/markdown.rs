@@ -14,8 +14,6 @@
 //!
 //! Leaves the rules of Markdown to pulldown-cmark, and the document of the browser to the page.
 
-use std::collections::BTreeMap;
-
 use pulldown_cmark::{
     Alignment, BrokenLink, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd,
 };
@@ -50,10 +48,16 @@ pub struct Document {
     /// How far the lines were whole when that was looked at last.
     looked_at: usize,
     /// The definitions of links in the settled text, by their normalized labels.
-    settled_definitions: BTreeMap<String, String>,
+    settled_definitions: Definitions,
     /// All of them.
-    definitions: BTreeMap<String, String>,
+    definitions: Definitions,
 }
+
+/// Labels in their order, and the URLs that they stand for.
+type Definitions = Vec<(String, String)>;
+
+/// What finds the URL of a link that its own text does not define; one type, so that the WebAssembly has the parser once.
+type Resolve<'a, 'b> = &'b mut dyn FnMut(BrokenLink<'a>) -> Option<(CowStr<'a>, CowStr<'a>)>;
 
 /// A block at the top level.
 #[derive(Debug)]
@@ -162,12 +166,13 @@ impl Document {
     fn block(&self, start: usize, end: usize) -> Block {
         let text = self.text.get(start..end).unwrap_or_default();
         let mut refers = false;
-        let resolve = |link: BrokenLink<'_>| {
+        let mut resolve = |link: BrokenLink<'_>| {
             refers = true;
-            let url = self.definitions.get(&normalized(&link.reference))?;
+            let place = place_of(&self.definitions, &normalized(&link.reference)).ok()?;
+            let (_, url) = self.definitions.get(place)?;
             Some((CowStr::from(url.clone()), CowStr::Borrowed("")))
         };
-        let parser = Parser::new_with_broken_link_callback(text, options(), Some(resolve));
+        let parser = parser(text, &mut resolve);
         let html = html_of(parser, text.len() * HTML_PER_BYTE + MORE_HTML);
         match html {
             Some(html) => Block {
@@ -181,13 +186,15 @@ impl Document {
     }
 }
 
-fn options() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
+fn parser<'a, 'b>(text: &'a str, resolve: Resolve<'a, 'b>) -> Parser<'a, Resolve<'a, 'b>> {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    Parser::new_with_broken_link_callback(text, options, Some(resolve))
 }
 
 fn outline(text: &str) -> Outline {
-    let nothing = |_: BrokenLink<'_>| None;
-    let parser = Parser::new_with_broken_link_callback(text, options(), Some(nothing));
+    let mut nothing = |_: BrokenLink<'_>| None;
+    let parser = parser(text, &mut nothing);
     let definitions = parser.reference_definitions().iter();
     let definitions = definitions.map(|(label, definition)| {
         let url = definition.dest.to_string();
@@ -198,15 +205,25 @@ fn outline(text: &str) -> Outline {
         definitions: definitions.collect(),
     };
     // Of two for one label the first counts.
-    outline.definitions.sort();
+    outline
+        .definitions
+        .sort_unstable_by_key(|(start, ..)| *start);
     let mut depth = 0_usize;
+    // Where the line after the last block begins.
+    let mut next_line = 0;
     for (event, range) in parser.into_offset_iter() {
         if depth == 0 && !matches!(event, Event::End(_)) {
-            // Its indentation is a part of it.
+            // Its indentation is a part of it, and so are definitions before it: with them it may have been one paragraph.
             let before = text.get(..range.start).unwrap_or_default();
-            let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let start = line.min(next_line);
             if outline.starts.last().is_none_or(|last| *last < start) {
                 outline.starts.push(start);
+            }
+            let (block, rest) = text.split_at_checked(range.end).unwrap_or((text, ""));
+            next_line = range.end;
+            if !block.ends_with('\n') {
+                next_line += rest.find('\n').map_or(rest.len(), |newline| newline + 1);
             }
         }
         match event {
@@ -218,15 +235,29 @@ fn outline(text: &str) -> Outline {
     outline
 }
 
-/// Labels are compared without regard to case and the width of spaces.
+/// Labels are compared without regard to the case of ASCII letters and the width of spaces.
 fn normalized(label: &str) -> String {
-    let words: Vec<String> = label.split_whitespace().map(str::to_lowercase).collect();
-    words.join(" ")
+    let mut normalized = String::new();
+    for word in label.split_ascii_whitespace() {
+        if !normalized.is_empty() {
+            normalized.push(' ');
+        }
+        normalized.push_str(word);
+    }
+    normalized.make_ascii_lowercase();
+    normalized
 }
 
-fn define(definitions: &mut BTreeMap<String, String>, label: String, url: String) {
-    if definitions.len() < MAX_DEFINITIONS {
-        definitions.entry(label).or_insert(url);
+/// Where a label stands, or where it belongs.
+fn place_of(definitions: &Definitions, label: &str) -> Result<usize, usize> {
+    definitions.binary_search_by(|(known, _)| known.as_str().cmp(label))
+}
+
+fn define(definitions: &mut Definitions, label: String, url: String) {
+    if definitions.len() < MAX_DEFINITIONS
+        && let Err(place) = place_of(definitions, &label)
+    {
+        definitions.insert(place, (label, url));
     }
 }
 
@@ -544,7 +575,7 @@ mod tests {
     const SAMPLE: &str = "# Tea\n\nIs *ready*, **now**: see [the shop][1] or <https://a.example/?a=1&b=2>.\n\n\
         1. one\n2. two\n   - [x] done\n   - [ ] not\n\n   more\n\n```rust\nfn main() {}\n\n// end\n```\n\n\
         | a | b |\n|---|--:|\n| 1 | `x|y` |\n\n> quoted\nlazily\n\nHeading\n---\n\n~~old~~ ![a boat](http://b.example/b.png)\n\n\
-        <div onclick=\"x\">\nraw\n</div>\n\n中文 **重点** 内容。\n\n- a\n\n-\n- b\n\n1. a\n\n2. b\n\n***\n\n[1]: https://shop.example \"title\"\n";
+        <div onclick=\"x\">\nraw\n</div>\n\n中文 **重点** 内容。\n\n- a\n\n-\n- b\n\n1. a\n\n2. b\n\n***\n\n[c]:[\n    |\n---\n\n[1]: https://shop.example \"title\"\n";
 
     #[test]
     fn markdown_becomes_html_with_its_headings_below_those_of_the_page() {

@@ -183,15 +183,25 @@ impl AnswersClient {
                     let finish = answer.object("finish");
                     if finish.text("code").is_some() {
                         client.finish(finish_of(&finish));
+                        client.disconnect();
                     }
                 }
                 TextResponse { status: 404, .. } if client.is_writing() => {
                     client.answers.state.try_set(AnswerState::Lost);
                     client.say(client.answers.texts.answers.lost_detail());
+                    client.disconnect();
                 }
                 TextResponse { .. } => {}
             }
         });
+    }
+
+    /// Ends the subscription, where the server may not say by itself that the topic has ended.
+    fn disconnect(&self) {
+        let connection = self.answers.connection.state;
+        if !connection.with_untracked(Connection::is_over) {
+            self.client.toggle();
+        }
     }
 
     /// Brings the page up to date with all that has arrived since the last frame.

@@ -40,14 +40,17 @@ pub fn AnswersPage(
     };
     let id: Arc<str> = page.answer.as_ref().map_or("", |answer| &answer.id).into();
     let requests = requests(&page);
-    let head = match page.answer {
-        Some(answer) => view! { <Answer answers answer /> }.into_any(),
-        None => view! { <Door answers model=page.model /> }.into_any(),
-    };
-    let form = match page.refusal {
-        Some(refusal) => view! { <MayNotAsk texts refusal /> }.into_any(),
-        None => view! { <AskForm answers is_again=is_answer /> }.into_any(),
-    };
+    // Optional each, since what Leptos does with a view of any type weighs a third of the page's WebAssembly.
+    let model = page.model;
+    let door = (!is_answer).then(|| view! { <Door answers model /> });
+    let answer = page
+        .answer
+        .map(|answer| view! { <Answer answers answer /> });
+    let form = page.refusal.is_none();
+    let form = form.then(|| view! { <AskForm answers is_again=is_answer /> });
+    let may_not_ask = page
+        .refusal
+        .map(|refusal| view! { <MayNotAsk texts refusal /> });
     let whats = [
         document.request_ask(),
         document.request_stream(),
@@ -66,8 +69,10 @@ pub fn AnswersPage(
         <a class="skip-link" href=skip_to>{skip}</a>
         <Masthead texts is_heading=false />
         <main id="main" class="answers-page" class:door=!is_answer>
-            {head}
+            {door}
+            {answer}
             <p id="said" class="said" role="status">{answers.said}</p>
+            {may_not_ask}
             {form}
             <section class="requests" aria-labelledby="requests-heading">
                 <h2 id="requests-heading">{document.requests()}</h2>

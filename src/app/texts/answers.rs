@@ -79,8 +79,6 @@ texts! {
         forget: "Forget them", "清空";
         /// Button.
         jump: "To the end", "到末尾";
-        /// Said before anything has happened.
-        nothing: "", "";
         /// Said when the clipboard has the answer.
         copied: "The answer is in the clipboard, as Markdown.", "回答已复制到剪贴板（Markdown）。";
         /// Said when the clipboard could not take it.
