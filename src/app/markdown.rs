@@ -273,9 +273,11 @@ fn plain_block(text: &str, start: usize, end: usize) -> Block {
     }
 }
 
-/// Whether a link may lead there. Browsers ignore some characters at the beginning of a URL and within its scheme: a URL that has any
-/// there begins with none of these.
+/// Whether a link may lead there. Browsers leave out control characters wherever they stand in a URL: no link has any.
 fn is_allowed(url: &str) -> bool {
+    if url.contains(char::is_control) {
+        return false;
+    }
     let begins_with = |beginning: &str| {
         let start = url.as_bytes().get(..beginning.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(beginning.as_bytes()))
@@ -284,9 +286,14 @@ fn is_allowed(url: &str) -> bool {
     ["http://", "https://", "mailto:"]
         .into_iter()
         .any(begins_with)
-        || document.is_some_and(|name| {
-            name.starts_with('/') && !name.contains(['\\', '%']) && !name.contains("..")
-        })
+        || document.is_some_and(is_document)
+}
+
+/// Whether what follows the path of the documentation names a document, or a heading in one, and leads nowhere else.
+fn is_document(name: &str) -> bool {
+    let is_of_a_name = |c: char| c.is_alphanumeric() || "._-#".contains(c);
+    name.strip_prefix('/')
+        .is_some_and(|name| name.chars().all(is_of_a_name) && !name.contains(".."))
 }
 
 fn escape(html: &mut String, text: &str) {
@@ -630,6 +637,10 @@ mod tests {
             "/language/zh-CN",
             "/docs/../language/zh",
             "/docs/%2e%2e/language/zh",
+            "/docs/.&Tab;./language/zh-CN",
+            "/docs/.&NewLine;./language/zh-CN",
+            "/docs/a/b",
+            "https://a.example/&Tab;b",
             "/docsx",
             "&#9;https://a.example",
             "blob:https://a.example/1",

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,8 +39,8 @@ use crate::hub::publish::{
 use crate::hub::topic::Topic;
 use crate::hub::{HistoryQuery, Hub};
 use crate::protocol::answers::{
-    ANSWER_TOPICS, COMPLETE, FINISH_EVENT, FailureCode, Finish, ID_CHARACTERS, QUESTION_EVENT,
-    Question, STOPPED, answer_topic, is_id,
+    ANSWER_TOPICS, COMPLETE, FINISH_EVENT, FailureCode, Finish, QUESTION_EVENT, Question, STOPPED,
+    answer_topic, is_id,
 };
 use crate::protocol::event::EventType;
 
@@ -167,7 +168,8 @@ impl Answers {
     }
 
     /// Begins an answer under a new id, which no client can guess: publishes the question, and `begun`, the text that there is
-    /// already. `permit` is dropped when the answer is over.
+    /// already. Of `places`, the first is dropped when the answer is over, and the second when the log has forgotten it. If the
+    /// future is dropped, the question is answered all the same.
     ///
     /// # Errors
     ///
@@ -178,34 +180,81 @@ impl Answers {
         id: String,
         mut question: Question,
         begun: String,
-        permit: impl Send + 'static,
+        places: (impl Send + 'static, impl Send + 'static),
     ) -> Result<(), PublishError> {
         question.model = self.model().map(str::to_owned);
         let topic = topic_of(&id)?;
-        publish(hub, &topic, QUESTION_EVENT, to_json(&question)).await?;
+        let entry = self.enter(id);
+        let (asked, is_asked) = oneshot::channel();
+        let (answers, hub) = (Arc::clone(self), hub.clone());
+        self.tasks.spawn(async move {
+            let (under_way, kept) = places;
+            let published = publish(&hub, &topic, QUESTION_EVENT, to_json(&question)).await;
+            let is_published = published.is_ok();
+            // The client may have gone.
+            let _ = asked.send(published.map(drop));
+            if !is_published {
+                return;
+            }
+            let time = answers.limits.time + hub.limits().age;
+            tokio::spawn(async move {
+                sleep(time).await;
+                drop(kept);
+            });
+            let text = Text::Begun(begun);
+            answers.write(&hub, &topic, &question, text, entry).await;
+            drop(under_way);
+        });
+        is_asked.await.unwrap_or(Err(PublishError::Ended))
+    }
+
+    /// Puts an answer on the list of those that are under way.
+    fn enter(&self, id: String) -> Entry {
         let running = Running {
             cancelled: CancellationToken::new(),
             over: CancellationToken::new(),
         };
         self.running.lock().insert(id.clone(), running.clone());
-        let (answers, hub) = (Arc::clone(self), hub.clone());
+        Entry {
+            all: Arc::clone(&self.running),
+            id,
+            running,
+        }
+    }
+
+    /// Writes an answer to its end.
+    async fn write(&self, hub: &Hub, topic: &Topic, question: &Question, text: Text, entry: Entry) {
+        let answer = Answer {
+            answers: self,
+            hub,
+            topic,
+            cancelled: &entry.running.cancelled,
+        };
+        answer.run(question, text).await;
+    }
+
+    /// Goes on with an answer of the documentation that an earlier run of the server has begun: the text is the same again.
+    /// `false` if it is not, or cannot be known.
+    fn resume(self: &Arc<Self>, hub: &Hub, topic: &Topic, id: &str) -> bool {
+        let Responder::Documentation(documentation) = &self.responder else {
+            return false;
+        };
+        let Some(record) = read(hub, id).filter(|_| !hub.shares_its_log()) else {
+            return false;
+        };
+        let whole = documentation.answer(&record.question.question);
+        if record.question.question.is_empty() || !whole.starts_with(&record.text) {
+            return false;
+        }
+        let entry = self.enter(id.to_owned());
+        let (answers, hub, topic) = (Arc::clone(self), hub.clone(), topic.clone());
         self.tasks.spawn(async move {
-            let _permit = permit;
-            // Also if the task panics.
-            let _entry = Entry {
-                running: Arc::clone(&answers.running),
-                id,
-                over: running.over,
-            };
-            let answer = Answer {
-                answers: &answers,
-                hub: &hub,
-                topic: &topic,
-                cancelled: &running.cancelled,
-            };
-            answer.run(&question, begun).await;
+            let text = Text::Published(record.text);
+            answers
+                .write(&hub, &topic, &record.question, text, entry)
+                .await;
         });
-        Ok(())
+        true
     }
 
     /// Stops an answer, and cancels the request to the model's server. `false` if none of this id is under way here.
@@ -225,15 +274,17 @@ impl Answers {
         self.running.lock().contains_key(id)
     }
 
-    /// Finishes answers that no server goes on with: those that an earlier run has left, and where several servers share the
-    /// log, those that have been silent for longer than a server would let them.
-    async fn finish_abandoned(&self, hub: &Hub) {
-        let patience = hub.shares_its_log().then_some(self.limits.silence * 2);
+    /// Goes on with answers of the documentation, and finishes others, that no server is writing: those that an earlier run has
+    /// left, those whose finish the log could not take, and where several servers share the log, those that are older than a
+    /// server lets them become.
+    async fn finish_abandoned(self: &Arc<Self>, hub: &Hub) {
+        let time = self.limits.time + self.limits.silence;
+        let patience = hub.shares_its_log().then_some(time);
         for topic in hub.topics_below(ANSWER_TOPICS) {
             let id = topic.as_str().strip_prefix(ANSWER_TOPICS);
-            if id.is_none_or(|id| self.is_running(id)) {
+            let Some(id) = id.filter(|id| !self.is_running(id)) else {
                 continue;
-            }
+            };
             let snapshot = hub.snapshot(&topic, &HistoryQuery::newest());
             let Some(newest) = snapshot.events.last().filter(|_| !snapshot.has_ended) else {
                 continue;
@@ -243,6 +294,9 @@ impl Answers {
                 continue;
             }
             if newest.event.event_type.as_str() != FINISH_EVENT {
+                if self.resume(hub, &topic, id) {
+                    continue;
+                }
                 let newest = ExpectedNewest {
                     with_private: false,
                     one_of: Some(vec![newest.event.id.clone()]),
@@ -279,7 +333,7 @@ impl Feed for Answers {
     fn run(self: Arc<Self>, hub: Hub, cancelled: CancellationToken) -> FeedTask {
         Box::pin(async move {
             self.finish_abandoned(&hub).await;
-            while hub.shares_its_log() && !cancelled.is_cancelled() {
+            while !cancelled.is_cancelled() {
                 tokio::select! {
                     () = cancelled.cancelled() => {}
                     () = sleep(self.limits.silence) => self.finish_abandoned(&hub).await,
@@ -291,27 +345,6 @@ impl Feed for Answers {
             self.tasks.wait().await;
         })
     }
-}
-
-/// An id that no client can guess.
-///
-/// # Errors
-///
-/// If the system gives no chance.
-pub fn new_id() -> std::io::Result<String> {
-    let mut bytes = [0; 16];
-    let random = tokio_rustls::rustls::crypto::ring::default_provider().secure_random;
-    random
-        .fill(&mut bytes)
-        .map_err(|_| std::io::Error::other("the system gives the server no random bytes"))?;
-    let mut number = u128::from_le_bytes(bytes);
-    let digits = (0..ID_CHARACTERS).map(|_| {
-        let digit = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-            [(number % 62) as usize];
-        number /= 62;
-        char::from(digit)
-    });
-    Ok(digits.collect())
 }
 
 /// What there is of an answer; `None` if there is none of this id.
@@ -327,6 +360,7 @@ pub fn read(hub: &Hub, id: &str) -> Option<Record> {
     if snapshot.events.is_empty() {
         return None;
     }
+    let has_ended = snapshot.has_ended;
     let mut record = Record {
         question: Question::default(),
         text: String::new(),
@@ -342,20 +376,39 @@ pub fn read(hub: &Hub, id: &str) -> Option<Record> {
             _ => {}
         }
     }
+    if has_ended && record.finish.is_none() {
+        // The log took the end, and not what was before it.
+        record.finish = Some(finish_of(&Stop::Failed(FailureCode::Interrupted.into())));
+    }
     Some(record)
 }
 
-/// Takes a running answer off the list when it is over.
+/// Takes a running answer off the list when it is over, also if its task panics.
 struct Entry {
-    running: Arc<Mutex<HashMap<String, Running>>>,
+    all: Arc<Mutex<HashMap<String, Running>>>,
     id: String,
-    over: CancellationToken,
+    running: Running,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.id);
-        self.over.cancel();
+        self.all.lock().remove(&self.id);
+        self.running.over.cancel();
+    }
+}
+
+/// The text that an answer has at first.
+enum Text {
+    /// An earlier answer had it. It is published to this one's topic.
+    Begun(String),
+    /// It is in the topic.
+    Published(String),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        let (Self::Begun(text) | Self::Published(text)) = self;
+        text
     }
 }
 
@@ -368,7 +421,10 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    async fn run(&self, question: &Question, begun: String) {
+    async fn run(&self, question: &Question, text: Text) {
+        // The next run of this server goes on with it.
+        let is_resumed_later = matches!(self.answers.responder, Responder::Documentation(_))
+            && !self.hub.shares_its_log();
         let finish = tokio::select! {
             biased;
             () = self.cancelled.cancelled() => Finish {
@@ -377,9 +433,12 @@ impl Answer<'_> {
                 retry_after: None,
             },
             () = self.answers.stopping.cancelled() => {
+                if is_resumed_later {
+                    return;
+                }
                 finish_of(&Stop::Failed(FailureCode::Interrupted.into()))
             }
-            stop = self.relay(question, begun) => match stop {
+            stop = self.relay(question, &text) => match stop {
                 Ok(stop) => finish_of(&stop),
                 Err(error) => {
                     tracing::warn!("an answer cannot be published: {error}");
@@ -398,15 +457,18 @@ impl Answer<'_> {
 
     /// Publishes the text until there is no more. What is not published yet when the answer is stopped is given up: at most a
     /// thirtieth of a second, as a rule.
-    async fn relay(&self, question: &Question, begun: String) -> Result<Stop, PublishError> {
+    async fn relay(&self, question: &Question, text: &Text) -> Result<Stop, PublishError> {
         let limits = self.answers.limits;
         let until = Instant::now() + limits.time;
         let mut pieces = Pieces::new(self.hub.limits().events, limits.time);
-        let mut length = 0;
+        let begun = text.as_str();
+        let (mut length, mut pending) = match text {
+            Text::Begun(begun) => (0, begun.clone()),
+            Text::Published(text) => (text.len(), String::new()),
+        };
         // Only this loop waits for the log, so that no more is read from the model's server than is published.
-        let next = self.next(None, question, &begun);
+        let next = self.next(None, question, begun);
         tokio::pin!(next);
-        let mut pending = begun.clone();
         let stop = loop {
             length += pending.len();
             if length > limits.bytes {
@@ -429,7 +491,7 @@ impl Answer<'_> {
                 (source, text) = &mut next => match text {
                     Ok(text) => {
                         pending = text.replace('\r', "");
-                        next.set(self.next(source, question, &begun));
+                        next.set(self.next(source, question, begun));
                     }
                     Err(stop) => break stop,
                 },

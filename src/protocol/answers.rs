@@ -95,6 +95,11 @@ impl Finish {
     pub fn is_complete(&self) -> bool {
         self.code == COMPLETE
     }
+
+    /// Whether the answer can be continued: it is not whole, and not as long as an answer may be.
+    pub fn may_continue(&self) -> bool {
+        !self.is_complete() && self.code != FailureCode::TooLong.as_str()
+    }
 }
 
 /// What the page of answers is rendered with.
@@ -125,9 +130,10 @@ pub struct PageAnswer {
     pub last_event_id: String,
 }
 
-/// Whether a text can be the id of an answer.
+/// Whether a text can be the id of an answer: 128 random bits in URL-safe Base64.
 pub fn is_id(text: &str) -> bool {
-    text.len() == ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == ID_CHARACTERS && text.bytes().all(is_base64)
 }
 
 /// The topic of an answer.

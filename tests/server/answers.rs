@@ -570,6 +570,63 @@ async fn a_restart_finishes_the_answers_that_were_under_way() {
 }
 
 #[tokio::test]
+async fn a_restart_goes_on_with_an_answer_of_the_documentation_where_it_was() {
+    let folder = std::env::temp_dir().join(format!("fairwind-{}-resumed", std::process::id()));
+    let data = folder.to_str().expect("a path");
+    let flags = ["--clock-interval", "1h", "--data", data];
+    let mut server = TestServer::start(&flags).await;
+    let question = "question=What+survives+a+restart%3F";
+    let whole = finished(&server, &ask(&server, question).await).await;
+    let id = ask(&server, question).await;
+    let topic = fairwind::hub::topic::Topic::new(&format!("~answers/{id}")).expect("a topic");
+    for stops in 1..=2 {
+        server
+            .until(|server| {
+                let newest = fairwind::hub::HistoryQuery {
+                    count: 100,
+                    ..fairwind::hub::HistoryQuery::newest()
+                };
+                server.hub.snapshot(&topic, &newest).events.len() > 5 * stops
+            })
+            .await;
+        server.stop().await;
+        server = TestServer::start(&flags).await;
+    }
+    let resumed = finished(&server, &id).await;
+    assert_eq!(resumed["finish"]["code"], "complete");
+    assert_eq!(resumed["text"], whole["text"]);
+    server.stop().await;
+    std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_asks_leaves_no_answer_without_an_end() {
+    let many = ["--clock-interval", "1h", "--max-answers-per-address", "100"];
+    let server = TestServer::start(&many).await;
+    let body = "question=What+survives+a+restart%3F";
+    let request = format!(
+        "POST /answers HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for pause in 0..6 {
+        let mut socket = TcpStream::connect(server.address).await.expect("a socket");
+        socket.write_all(request.as_bytes()).await.expect("taken");
+        tokio::time::sleep(Duration::from_micros(100 * pause)).await;
+        socket.set_zero_linger().expect("a reset");
+    }
+    let has_ended = |server: &TestServer| {
+        let topics = server.hub.topics_below("~answers/");
+        let nothing = fairwind::hub::HistoryQuery::newest();
+        topics
+            .iter()
+            .all(|topic| server.hub.snapshot(topic, &nothing).has_ended)
+    };
+    let id = ask(&server, body).await;
+    finished(&server, &id).await;
+    server.until(has_ended).await;
+}
+
+#[tokio::test]
 async fn answers_that_are_off_are_not_there() {
     let server = TestServer::start(&["--clock-interval", "1h", "--answers", "off"]).await;
     for (method, target) in [

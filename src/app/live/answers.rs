@@ -157,7 +157,9 @@ impl Answers {
     pub fn on_key(self) -> impl Fn(KeyboardEvent) + Copy {
         move |event| {
             let has_modifier = event.shift_key() || event.alt_key() || event.ctrl_key();
-            let is_enter = event.key() == "Enter" && !event.is_composing() && !has_modifier;
+            // While an input method composes, Enter takes its proposal; Safari says so by 229 alone.
+            let is_composing = event.is_composing() || event.key_code() == 229;
+            let is_enter = event.key() == "Enter" && !is_composing && !has_modifier;
             if is_enter && self.perform(AnswersAction::Ask) {
                 event.prevent_default();
             }
@@ -200,6 +202,6 @@ impl AnswerState {
 
     /// Whether there is something to continue.
     pub fn is_unfinished(&self) -> bool {
-        matches!(self, Self::Over(finish) if !finish.is_complete())
+        matches!(self, Self::Over(finish) if finish.may_continue())
     }
 }

@@ -259,7 +259,11 @@ impl Texts {
         let sentences = [
             sentence,
             wait.unwrap_or_default(),
-            texts.may_continue().to_owned(),
+            if finish.may_continue() {
+                texts.may_continue().to_owned()
+            } else {
+                String::new()
+            },
         ];
         let sentences = sentences
             .into_iter()
@@ -306,7 +310,14 @@ mod tests {
             details.dedup();
             assert_eq!(details.len(), count);
             let may_continue = texts.answers.may_continue();
-            assert!(details.iter().all(|detail| detail.ends_with(may_continue)));
+            let too_long = detail(FailureCode::TooLong.as_str());
+            for detail in details {
+                assert_eq!(
+                    detail.ends_with(may_continue),
+                    detail != too_long,
+                    "{detail}"
+                );
+            }
         }
         let english = Texts::of(Locale::English);
         let busy = over(FailureCode::Busy.as_str(), Some(20));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -224,6 +225,15 @@ impl Upstream {
     }
 }
 
+/// How long a header `Retry-After` asks a client to wait, in seconds: a number, or a date (RFC 9110, section 10.2.3).
+fn seconds_of(value: &str) -> Option<u64> {
+    value.parse().ok().or_else(|| {
+        let until = DateTime::parse_from_rfc2822(value).ok()?;
+        let wait = until.timestamp().saturating_sub(Utc::now().timestamp());
+        Some(u64::try_from(wait).unwrap_or_default())
+    })
+}
+
 fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     let code = match status.as_u16() {
         200..=299 => return None,
@@ -236,7 +246,7 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     };
     let retry_after = headers
         .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        .and_then(|value| seconds_of(value.to_str().ok()?.trim()));
     Some(Failure { code, retry_after })
 }
 

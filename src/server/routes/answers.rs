@@ -31,6 +31,7 @@ use crate::server::http::negotiation::prefers_html;
 use crate::server::http::problem::Problem;
 use crate::server::http::request_body;
 use crate::server::limits::shares::Exhausted;
+use crate::server::random_id;
 use crate::server::site::pages;
 use crate::server::state::AppState;
 
@@ -277,17 +278,11 @@ async fn ask(
     }
     let running = places.running.take(client, 1).map_err(too_many)?;
     let kept = places.kept.take(client, 1).map_err(too_many)?;
-    let id = answers::new_id()
-        .map_err(|error| Problem::new(ProblemCode::Unavailable, error.to_string()))?;
+    let id = random_id::new()?;
     answers
-        .ask(&state.hub, id.clone(), question, begun, running)
+        .ask(&state.hub, id.clone(), question, begun, (running, kept))
         .await
         .map_err(publish_service::refusal)?;
-    let until = answers.limits().time + state.hub.limits().age;
-    tokio::spawn(async move {
-        tokio::time::sleep(until).await;
-        drop(kept);
-    });
 
     let url = answer_path(&id);
     if prefers_html(&parts.headers) {
@@ -301,7 +296,7 @@ async fn ask(
         url: url.clone(),
     });
     *response.status_mut() = StatusCode::CREATED;
-    // Letters and digits.
+    // Characters of a URL.
     if let Ok(location) = HeaderValue::try_from(url) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -382,6 +377,10 @@ fn read_question(
         ..record.question
     };
     let begun = if goes_on { record.text } else { String::new() };
+    if begun.len() >= answers.limits().bytes {
+        // It has as much text as an answer may have.
+        return Err(Problem::too_large(answers.limits().bytes));
+    }
     Ok((question, begun))
 }
 
