@@ -6,6 +6,7 @@ import type { BrowserContext, Page } from '@playwright/test';
 import { expect, test } from './fixtures.ts';
 import { AnswersPage } from './pages/answers_page.ts';
 import { ChatPage } from './pages/chat_page.ts';
+import { QuotesPage } from './pages/quotes_page.ts';
 import { publish } from './support/fairwind.ts';
 
 const MOST_BYTES = 80_000;
@@ -69,6 +70,35 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await take(context, page, `chat-${colorScheme}.webp`);
       expect(streams).toHaveLength(3);
       readers.abort();
+    });
+
+    test(`the picture of quotes, ${colorScheme}`, async ({ context, page }) => {
+      const quotes = new QuotesPage(page);
+      await quotes.openLive();
+      await quotes.hasMore(60);
+      await take(context, page, `quotes-${colorScheme}.webp`);
+    });
+
+    test(`the picture of notifications, ${colorScheme}`, async ({ context, page, server }) => {
+      await page.goto('/notifications');
+      await expect(page.locator('#said')).toContainText('Live');
+      const topic = await page.locator('main').getAttribute('data-topic');
+      const make = (text: string, when = ''): Promise<unknown> =>
+        fetch(`${server.url}/topics/${topic}${when}`, { method: 'POST', body: text });
+      await make('The build has passed');
+      await make('Grace has answered your question');
+      const notes = page.locator('#notes > li');
+      await expect(notes).toHaveCount(2);
+      await page.getByRole('button', { name: 'Mark all as read' }).click();
+      await make('王芳 has shared a document with you');
+      await make('The kettle boils');
+      await expect(notes).toHaveCount(4);
+      await make('The tea has drawn', '?in=4m');
+      await make('Stand up and stretch', '?in=30m');
+      await page.reload();
+      await expect(page.locator('#scheduled li')).toHaveCount(2);
+      await expect(page.locator('#unread')).toHaveText('2 unread');
+      await take(context, page, `notifications-${colorScheme}.webp`);
     });
   });
 }

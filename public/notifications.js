@@ -2,18 +2,18 @@
 // the system show what comes while no tab with this page is visible. The server renders the first list, everything that is
 // scheduled, and the words, so that the page is the same with this script and without.
 //
-// What has been read is kept by this browser: everything up to a position, and single ones after it.
+// What has been read is kept by this browser: everything up to a position, and single ones.
 
 import { publish, subscribe } from '/fairwind.js';
 
-/** The most that the list shows. */
-const MAX_NOTES = 50;
+/** The most that the list shows, and how many single ones are remembered as read. */
+const [MAX_NOTES, MAX_READ] = [50, 100];
 
-/** The most of one that is shown, in characters. */
-const MAX_LENGTH = 1_000;
+/** The most of one that is shown, in bytes. */
+const MAX_BYTES = 1_000;
 
-/** How long the page gathers what comes before it says so. */
-const GATHER = 300;
+/** The shortest times between two changes of the list, and between two announcements to a screen reader. */
+const [SHOWN_PERIOD, SAID_PERIOD] = [300, 3_000];
 
 /** The lock that a visible tab holds, and the one under which a hidden one has the system show something. */
 const [SEEN, SHOWN] = ['fairwind inbox is seen', 'fairwind inbox is shown'];
@@ -34,6 +34,12 @@ const isUpTo = (id, position) => Boolean(position) && epochOf(id) === epochOf(po
 /** A text with a value in the place of its sign. */
 const filled = (text, value) => text.replace('#', () => value);
 
+/** As much of a text as the list shows: as many bytes as the server would. */
+function shortened(text) {
+  const { read: shown } = new TextEncoder().encodeInto(text, new Uint8Array(MAX_BYTES));
+  return shown < text.length ? `${text.slice(0, shown)}…` : text;
+}
+
 // What the browser keeps. Where it keeps nothing, what was read is unread again after a reload.
 function load(name) {
   try {
@@ -51,19 +57,29 @@ function save(name, value) {
   }
 }
 
+let read = { upTo: '', also: new Set() };
+
+/** Takes over what any tab has kept last. */
 function loadRead() {
   try {
-    const { upTo = '', also = [] } = JSON.parse(load(STORE)) ?? {};
-    return { upTo: String(upTo), also: new Set(also) };
+    const kept = JSON.parse(load(STORE));
+    if (kept) read = { upTo: String(kept.upTo), also: new Set(kept.also) };
   } catch {
-    return { upTo: '', also: new Set() };
+    // Not what this page has written.
   }
 }
 
-let read = loadRead();
-
-const rows = () => [...list.children];
+const rows = () => [...list.querySelectorAll('[data-position]')];
 const isRead = (position) => read.also.has(position) || isUpTo(position, read.upTo);
+
+/** Marks rows as read. `upTo` says that everything up to there is; rows of an epoch before that are read one by one. */
+function mark(marked, upTo) {
+  loadRead();
+  const also = [...read.also, ...marked.map((row) => row.dataset.position)];
+  read = { upTo: upTo ?? read.upTo, also: new Set(also.slice(-MAX_READ)) };
+  save(STORE, JSON.stringify({ upTo: read.upTo, also: [...read.also] }));
+  showRead();
+}
 
 /** Shows what is unread: in each row, in the heading and in the title. */
 function showRead() {
@@ -75,16 +91,12 @@ function showRead() {
     row.querySelector('.read-one').disabled = is;
     unread += Number(!is);
   }
-  byId('unread').textContent = unread ? filled(words.unread, unread) : '';
+  // There may be more than the list has.
+  const shown = unread < MAX_NOTES ? unread : `${unread}+`;
+  byId('unread').textContent = unread ? filled(words.unread, shown) : '';
   byId('read-all').disabled = unread === 0;
   byId('none').hidden = list.children.length > 0;
-  document.title = unread ? `(${unread}) ${title}` : title;
-}
-
-function saveRead() {
-  const also = rows().map((row) => row.dataset.position).filter((position) => read.also.has(position));
-  save(STORE, JSON.stringify({ upTo: read.upTo, also }));
-  showRead();
+  document.title = unread ? `(${shown}) ${title}` : title;
 }
 
 /** Times as the reader's own clock shows them. */
@@ -98,59 +110,99 @@ function localize(root) {
 function add({ data, position }) {
   if (rows().some((row) => row.dataset.position === position)) return;
   const row = byId('note').content.firstElementChild.cloneNode(true);
+  const [text, button] = [row.querySelector('.note-text'), row.querySelector('.read-one')];
   row.dataset.position = position;
   row.querySelector('time').dateTime = new Date().toISOString();
-  row.querySelector('.note-text').textContent = data.length > MAX_LENGTH ? `${data.slice(0, MAX_LENGTH)}…` : data;
+  text.textContent = shortened(data);
+  text.id = `text${position}`;
+  button.setAttribute('aria-describedby', text.id);
   localize(row);
   list.prepend(row);
+}
+
+/** Keeps the list short, and leads to what it does not show any more. */
+function shorten() {
   while (list.children.length > MAX_NOTES) {
     // The focus goes on where the reader was.
     if (list.lastElementChild.contains(document.activeElement)) list.parentElement.focus();
     list.lastElementChild.remove();
+    const older = byId('older');
+    older.hidden = false;
+    older.querySelector('a').search = `?before=${encodeURIComponent(rows().at(-1)?.dataset.position ?? '')}`;
   }
-  showRead();
 }
 
-// What has come is said once, however many there are.
+// What comes is shown at once, or with what comes a moment later. Of very many, the newest.
 let arrived = [];
-let saying;
-
-function say(text) {
-  byId('said').textContent = text;
-}
+let count = 0;
+let shownAt = -Infinity;
+let showing;
 
 function arrive(event) {
-  add(event);
   arrived.push(event);
-  saying ??= setTimeout(() => {
-    const [{ data }] = arrived;
-    say(arrived.length === 1 ? filled(words.newOne, data.slice(0, 100)) : filled(words.newOnes, arrived.length));
-    arrived = [];
-    saying = undefined;
-    refreshScheduled();
-  }, GATHER);
-  notify(event);
+  count += 1;
+  if (arrived.length > MAX_NOTES) arrived.shift();
+  const wait = shownAt + SHOWN_PERIOD - Date.now();
+  if (wait <= 0) show();
+  else showing ??= setTimeout(show, wait);
+}
+
+function show() {
+  const newest = arrived.at(-1);
+  for (const event of arrived) add(event);
+  shorten();
+  showRead();
+  const text = count === 1 ? newest.data : filled(words.newOnes, count);
+  announce(count === 1 ? filled(words.newOne, newest.data.slice(0, 100)) : '', count);
+  notify(newest.position, text);
+  clearTimeout(showing);
+  [arrived, count, showing, shownAt] = [[], 0, undefined, Date.now()];
+  const due = byId('scheduled')?.querySelectorAll('time') ?? [];
+  if ([...due].some(({ dateTime }) => Date.parse(dateTime) <= Date.now())) refresh();
+}
+
+// A screen reader says what has come once, however many there are.
+let unsaid = 0;
+let saidAt = -Infinity;
+let saying;
+
+function announce(text, more) {
+  unsaid += more;
+  const say = (said) => {
+    byId('news').textContent = said;
+    [unsaid, saying, saidAt] = [0, undefined, Date.now()];
+  };
+  const wait = saidAt + SAID_PERIOD - Date.now();
+  if (wait <= 0 && text) say(text);
+  else saying ??= setTimeout(() => say(unsaid === 1 && text ? text : filled(words.newOnes, unsaid)), Math.max(wait, 0));
 }
 
 /** Has the system show a notification, if no tab with this page is visible; one of the tabs does, under a lock. */
-async function notify({ data, position }) {
-  if (!document.hidden || !navigator.locks || globalThis.Notification?.permission !== 'granted') return;
-  const { held } = await navigator.locks.query();
-  if (held.some(({ name }) => name === SEEN)) return;
-  await navigator.locks.request(SHOWN, () => {
-    const last = load(SHOWN_UP_TO);
-    if (last && isUpTo(position, last)) return;
+async function notify(position, text) {
+  if (!document.hidden) {
     save(SHOWN_UP_TO, position);
-    try {
-      const shown = new Notification(title, { body: data.slice(0, MAX_LENGTH), tag: position, lang: document.documentElement.lang });
+    return;
+  }
+  if (globalThis.Notification?.permission !== 'granted') return;
+  try {
+    const { held } = await navigator.locks.query();
+    if (held.some(({ name }) => name === SEEN)) return;
+    await navigator.locks.request(SHOWN, () => {
+      loadRead();
+      // A tab that was frozen learns late what others have shown, or their reader has read.
+      if (isRead(position) || isUpTo(position, load(SHOWN_UP_TO))) return;
+      save(SHOWN_UP_TO, position);
+      const options = { body: shortened(text), tag: position, lang: document.documentElement.lang };
+      const shown = new Notification(title, options);
       shown.onclick = () => {
         window.focus();
         shown.close();
       };
-    } catch {
-      // Browsers of telephones let service workers alone do this.
-    }
-  });
+    });
+  } catch {
+    // Browsers of telephones let service workers alone do this, and some have no locks.
+    byId('allow-said').textContent = words.cannot;
+  }
 }
 
 /** While this tab is visible, the others know. */
@@ -161,63 +213,104 @@ function see() {
   unsee = undefined;
   if (document.hidden || !navigator.locks) return;
   const until = new Promise((resolve) => (unsee = resolve));
-  navigator.locks.request(SEEN, { mode: 'shared' }, () => until);
+  // Where the browser refuses locks, it keeps nothing either, and no tab has the system show anything.
+  navigator.locks.request(SEEN, { mode: 'shared' }, () => until).catch(() => {});
 }
 
-/** Takes what is scheduled from a page that the server renders now. */
+/** Takes what is scheduled, and when everything came, from a page that the server renders now. */
 let refreshing = false;
+let again = false;
 
-async function refreshScheduled() {
+async function refresh() {
+  again = true;
   if (refreshing || document.hidden) return;
   refreshing = true;
-  try {
-    const answer = await fetch(location.pathname, { headers: { accept: 'text/html' } });
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('scheduled');
-    const old = byId('scheduled');
-    if (answer.ok && fresh) {
-      localize(fresh);
-      if (fresh.innerHTML !== old.innerHTML && !old.contains(document.activeElement)) old.replaceChildren(...fresh.childNodes);
+  while (again) {
+    again = false;
+    try {
+      const answer = await fetch(location.pathname, { headers: { accept: 'text/html' } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      // Without a cookie, the page is one of another topic.
+      if (answer.ok && fresh.querySelector('main')?.dataset.topic === topic) take(fresh);
+    } catch {
+      // The subscription says that the server does not answer.
     }
-  } catch {
-    // The subscription says that the server does not answer.
   }
   refreshing = false;
 }
 
-/** What the server says against a request. */
-const refusal = ({ status, problem, message }) => (status ? filled(words.notSent, problem?.detail ?? message) : words.unreachable);
+function take(fresh) {
+  localize(fresh);
+  const timeOf = new Map([...fresh.querySelectorAll('#notes li')].map((row) => [row.dataset.position, row.querySelector('time')]));
+  for (const row of rows()) {
+    const time = timeOf.get(row.dataset.position);
+    if (time) row.querySelector('time').replaceWith(time);
+  }
+  const [old, scheduled] = [byId('scheduled'), fresh.getElementById('scheduled')];
+  if (!old || !scheduled || scheduled.innerHTML === old.innerHTML || old.contains(document.activeElement)) return;
+  old.replaceChildren(...scheduled.childNodes);
+}
+
+/** Writes words, and those of the server after them. */
+function write(place, text, detail = '') {
+  const [own, server] = [document.createElement('span'), document.createElement('span')];
+  own.textContent = text;
+  Object.assign(server, { lang: 'en', textContent: detail ? ` ${detail}` : '' });
+  if (place.textContent !== own.textContent + server.textContent) place.replaceChildren(own, server);
+}
+
+/** Writes why a request was not taken. */
+function writeRefusal({ status, problem, message }) {
+  write(byId('outcome'), status ? words.notSent : words.unreachable, status ? (problem?.detail ?? message) : '');
+}
+
+let isSending = false;
 
 async function send(form) {
-  const outcome = byId('outcome');
+  // The button keeps the focus.
+  if (isSending) return;
+  isSending = true;
   const [text, time] = [form.elements.data, form.elements.in];
-  const button = form.querySelector('button');
-  button.disabled = true;
   try {
     const receipt = await publish(topic, text.value, { in: time?.value || undefined, tries: 3 });
-    outcome.textContent = receipt.scheduled ? words.scheduled : words.sent;
-    await refreshScheduled();
+    write(byId('outcome'), receipt.scheduled ? words.scheduled : words.sent);
+    if (receipt.scheduled) refresh();
   } catch (error) {
-    outcome.textContent = refusal(error);
+    writeRefusal(error);
   }
-  button.disabled = false;
+  isSending = false;
 }
 
 async function cancel(form) {
-  const button = form.querySelector('button');
-  button.disabled = true;
   try {
-    await fetch(form.dataset.url, { method: 'DELETE' });
-    byId('later-heading').focus();
-  } catch {
-    button.disabled = false;
+    const answer = await fetch(form.dataset.url, { method: 'DELETE' });
+    if (answer.ok || answer.status === 404) byId('later-heading').focus();
+    else {
+      const problem = await answer.json().catch(() => undefined);
+      writeRefusal({ status: answer.status, problem, message: String(answer.status) });
+    }
+  } catch (error) {
+    writeRefusal(error);
   }
-  await refreshScheduled();
+  refresh();
 }
 
 function showPermission() {
   const permission = globalThis.Notification?.permission;
   byId('allow').disabled = permission !== 'default';
-  byId('allow-said').textContent = { granted: words.allowed, denied: words.denied }[permission] ?? '';
+  byId('allow-said').textContent = { granted: words.allowed, denied: words.denied, default: '' }[permission] ?? words.cannot;
+}
+
+/** Shows where the subscription stands. */
+let wasLive = false;
+
+function showState({ state, detail }) {
+  const said = { connecting: words.connecting, live: words.live, polling: words.live, reconnecting: words.lost, ended: words.ended };
+  write(byId('said'), said[state] ?? words.refused, said[state] ? '' : detail);
+  const isLive = said[state] === words.live;
+  // What came while the stream was lost has been published before it arrived.
+  if (isLive && wasLive) setTimeout(refresh, SHOWN_PERIOD);
+  wasLive ||= isLive;
 }
 
 document.addEventListener('submit', (event) => {
@@ -227,44 +320,54 @@ document.addEventListener('submit', (event) => {
   event.preventDefault();
 });
 list.addEventListener('click', ({ target }) => {
-  const button = target.closest('.read-one');
-  if (!button) return;
-  read.also.add(button.closest('li').dataset.position);
-  saveRead();
-  // The button is disabled now.
-  list.parentElement.focus();
+  const row = target.closest('.read-one')?.closest('li');
+  if (!row) return;
+  mark([row]);
+  // The button is disabled now: the focus goes to that of the next one.
+  const after = [...rows(), ...rows()].slice(rows().indexOf(row));
+  const next = after.map((other) => other.querySelector('.read-one:enabled')).find(Boolean);
+  (next ?? list.parentElement).focus();
 });
 byId('read-all').addEventListener('click', () => {
-  read = { upTo: list.firstElementChild?.dataset.position ?? read.upTo, also: new Set() };
-  saveRead();
+  mark(rows(), rows()[0]?.dataset.position);
   list.parentElement.focus();
 });
 byId('allow').addEventListener('click', async () => {
   await Notification.requestPermission();
   showPermission();
+  if (byId('allow').disabled) byId('allow-said').focus();
 });
 addEventListener('storage', ({ key }) => {
   if (key !== STORE) return;
-  read = loadRead();
+  loadRead();
+  showRead();
+});
+addEventListener('pageshow', ({ persisted }) => {
+  if (!persisted) return;
+  loadRead();
   showRead();
 });
 document.addEventListener('visibilitychange', () => {
   see();
-  refreshScheduled();
+  refresh();
 });
+addEventListener('focus', refresh);
 
 subscribe(
   topic,
   {
     event: arrive,
-    gap: () => say(words.gap),
-    state: ({ state }) => {
-      const said = { connecting: words.connecting, live: words.live, polling: words.live, reconnecting: words.lost };
-      say(said[state] ?? words.refused);
+    gap() {
+      list.prepend(Object.assign(document.createElement('li'), { className: 'missing', textContent: words.gap }));
+      byId('news').textContent = words.gap;
+      shorten();
+      showRead();
     },
+    state: showState,
   },
   { from: words.from },
 );
+loadRead();
 localize(document);
 see();
 showPermission();

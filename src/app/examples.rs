@@ -56,8 +56,9 @@ curl -N {whole}
     )
 }
 
-/// Shows what comes to a topic as the system's notifications, and schedules one.
-pub fn notifications(origin: &str, topic: &str) -> String {
+/// Shows what comes to a topic as the system's notifications, and publishes one, later if the server can.
+pub fn notifications(origin: &str, topic: &str, has_schedule: bool) -> String {
+    let options = if has_schedule { ", { in: '10s' }" } else { "" };
     let (script, topic) = (literal(&format!("{origin}/fairwind.js")), literal(topic));
     format!(
         "import {{ subscribe, publish }} from {script};
@@ -67,7 +68,7 @@ allow.onclick = () => Notification.requestPermission(); // a button with the id 
 subscribe(inbox, ({{ data, position }}) => {{
   if (document.hidden) new Notification(data, {{ tag: position }});
 }});
-await publish(inbox, 'The tea has drawn', {{ in: '10s' }});
+await publish(inbox, 'The tea has drawn'{options});
 "
     )
 }

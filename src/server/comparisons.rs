@@ -110,7 +110,7 @@ impl ComparisonId {
     ///
     /// # Errors
     ///
-    /// A problem if the system gives no chance.
+    /// A problem if the system's random source fails.
     pub(in crate::server) fn random() -> Result<Self, Problem> {
         Ok(Self(random_id::new()?.into()))
     }

@@ -1,4 +1,4 @@
-//! Names that a client cannot guess: 128 bits of chance, six in each of 22 letters and digits.
+//! Names that a client cannot guess: 128 random bits in 22 characters of URL-safe Base64.
 //!
 //! ```text
 //! let id = random_id::new()?;
@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 ///
 /// # Errors
 ///
-/// A problem if the system gives no chance.
+/// A problem if the system's random source fails.
 pub(in crate::server) fn new() -> Result<String, Problem> {
     let mut bytes = [0; 16];
     ring::default_provider()

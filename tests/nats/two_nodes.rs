@@ -44,6 +44,28 @@ fn statuses(answers: &[Answer; 2]) -> [u16; 2] {
 }
 
 #[tokio::test]
+async fn a_node_refuses_to_publish_later_and_its_page_of_notifications_offers_it_not() {
+    let Some(engine) = Engine::start().await else {
+        return;
+    };
+    let node = Node::start(&[&engine], &[]).await;
+    for target in [
+        "/topics/kitchen?in=1s",
+        "/topics/kitchen?at=2100-01-01T00:00:00Z",
+    ] {
+        let refused = node.ask("POST", target, "later").await;
+        assert_eq!(refused.status, 501, "{target}: {}", refused.text());
+        assert!(refused.text().contains("no-schedule"), "{}", refused.text());
+    }
+    let listed = node.ask("GET", "/scheduled?topic=kitchen", "").await;
+    assert_eq!(listed.status, 501, "{}", listed.text());
+    assert_eq!(node.snapshot("kitchen").await, []);
+    let page = node.ask("GET", "/notifications", "").await;
+    assert_eq!(page.status, 200);
+    assert!(!page.text().contains("<select"), "a choice of times");
+}
+
+#[tokio::test]
 async fn an_event_has_the_same_id_at_both_nodes_and_readers_of_both_get_it() {
     let Some(engine) = Engine::start().await else {
         return;

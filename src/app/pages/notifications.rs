@@ -32,8 +32,12 @@ pub struct Inbox {
     pub notes: Vec<Note>,
     /// The URL of those before them, if there are any.
     pub older: Option<String>,
-    /// Those that are scheduled, the earliest first, and how many more there are; `None` if the server has no schedule.
-    pub scheduled: Option<(Vec<ScheduledNote>, usize)>,
+    /// Whether the server publishes later.
+    pub has_schedule: bool,
+    /// Those that are scheduled, the earliest first.
+    pub scheduled: Vec<ScheduledNote>,
+    /// How many more there are.
+    pub more_scheduled: usize,
     /// Why the reader may not publish; `None` if the reader may.
     pub refusal: Option<Refusal>,
 }
@@ -70,38 +74,35 @@ pub fn NotificationsPage(
 ) -> impl IntoView {
     let words = NotificationsTexts::of(texts.locale);
     let path = topic_path(&inbox.topic);
-    let commands = {
-        let url = curl::word(&format!("{}{path}", inbox.origin));
-        let later = curl::word(&format!("{}{path}?in=10s", inbox.origin));
-        let list = format!("{}{SCHEDULED_PATH}?topic={}", inbox.origin, inbox.topic);
-        let text = words.example();
-        [
-            (words.to_read(), curl::plain(&inbox.origin, &path)),
-            (
-                words.to_publish(),
-                format!("curl -d '{text}' {url}\ncurl -d '{text}' {later}"),
-            ),
-            (words.to_list(), format!("curl {}", curl::word(&list))),
-        ]
-    };
-    let commands = commands.map(|(what, command)| {
+    let has_schedule = inbox.has_schedule;
+    let commands = commands(&inbox, &path, words).map(|(what, command)| {
         view! {
             <p>{what}</p>
             <pre class="command" role="group" aria-label=words.command() tabindex="0"><code>{command}</code></pre>
         }
     });
-    let program = examples::notifications(&inbox.origin, &inbox.topic);
-    let make = match inbox.refusal {
-        None => {
-            let has_schedule = inbox.scheduled.is_some();
-            view! { <MakeForm words path has_schedule /> }.into_any()
+    let program = examples::notifications(&inbox.origin, &inbox.topic, has_schedule);
+    // Those who may publish may see what is scheduled.
+    let later = inbox.refusal.is_none().then(|| {
+        let (notes, more) = (inbox.scheduled, inbox.more_scheduled);
+        view! {
+            <section class="later" aria-labelledby="later-heading">
+                <h2 id="later-heading" tabindex="-1">{words.scheduled()}</h2>
+                <div id="scheduled">
+                    <ScheduledNotes notes more has_schedule words />
+                </div>
+            </section>
         }
+    });
+    let make = match inbox.refusal {
+        None => view! { <MakeForm words path=path.clone() has_schedule /> }.into_any(),
         Some(refusal) => view! {
             <p class="refusal">{texts.cannot_publish(&refusal)} " " <span lang="en">{texts.server_words(&refusal)}</span></p>
         }
         .into_any(),
     };
     let has_none = inbox.notes.is_empty();
+    let has_no_older = inbox.older.is_none();
     let notes = inbox
         .notes
         .into_iter()
@@ -128,6 +129,7 @@ pub fn NotificationsPage(
             data-live=words.live()
             data-lost=words.lost()
             data-refused=words.refused()
+            data-ended=words.ended()
             data-new-one=words.new_one()
             data-new-ones=words.new_ones()
             data-gap=words.gap()
@@ -137,6 +139,7 @@ pub fn NotificationsPage(
             data-unreachable=words.unreachable()
             data-allowed=words.allowed()
             data-denied=words.denied()
+            data-cannot=words.cannot()
         >
             <div class="inbox-lede">
                 <h1>{texts.site.notifications()}</h1>
@@ -152,10 +155,13 @@ pub fn NotificationsPage(
                     <button id="read-all" type="button" class="by-script" disabled>{words.read_all()}</button>
                 </div>
                 <p id="said" class="said" role="status"></p>
+                <p id="news" class="news" role="status"></p>
                 <div class="notes" tabindex="0" role="group" aria-label=words.inbox()>
                     <p id="none" class="none" hidden=!has_none>{words.none()}</p>
                     <ol id="notes">{notes}</ol>
-                    {inbox.older.map(|older| view! { <p class="none"><a href=older>{words.older()}</a></p> })}
+                    <p id="older" class="none" hidden=has_no_older>
+                        <a href=inbox.older.unwrap_or(path)>{words.older()}</a>
+                    </p>
                 </div>
             </section>
             <section class="make" aria-labelledby="make-heading">
@@ -163,15 +169,10 @@ pub fn NotificationsPage(
                 {make}
                 <p class="allow">
                     <button id="allow" type="button" class="by-script" disabled>{words.allow()}</button>
-                    <span id="allow-said" role="status"></span>
+                    <span id="allow-said" role="status" tabindex="-1"></span>
                 </p>
             </section>
-            <section class="later" aria-labelledby="later-heading">
-                <h2 id="later-heading" tabindex="-1">{words.scheduled()}</h2>
-                <div id="scheduled">
-                    <ScheduledNotes scheduled=inbox.scheduled words />
-                </div>
-            </section>
+            {later}
             <section class="made-of" aria-labelledby="made-of-heading">
                 <h2 id="made-of-heading">{words.made_of()}</h2>
                 {commands}
@@ -184,6 +185,37 @@ pub fn NotificationsPage(
             <NoteRow note=blank words />
         </template>
     }
+}
+
+/// The three requests that the page is made of: what each does, and a command.
+fn commands(inbox: &Inbox, path: &str, words: NotificationsTexts) -> [(&'static str, String); 3] {
+    let url = format!("{}{path}", inbox.origin);
+    let publish = format!("curl -d '{}' {}", words.example(), curl::word(&url));
+    let read = (words.to_read(), curl::plain(&inbox.origin, path));
+    if !inbox.has_schedule {
+        let history = curl::word(&url);
+        return [
+            read,
+            (words.to_publish_now(), publish),
+            (
+                words.to_look(),
+                format!("curl -H 'Accept: application/json' {history}"),
+            ),
+        ];
+    }
+    let later = curl::word(&format!("{url}?in=10s"));
+    let list = curl::word(&format!(
+        "{}{SCHEDULED_PATH}?topic={}",
+        inbox.origin, inbox.topic
+    ));
+    [
+        read,
+        (
+            words.to_publish(),
+            format!("{publish}\ncurl -d '{}' {later}", words.example()),
+        ),
+        (words.to_list(), format!("curl {list}")),
+    ]
 }
 
 /// The form that makes a notification.
@@ -217,14 +249,15 @@ fn MakeForm(words: NotificationsTexts, path: String, has_schedule: bool) -> impl
 /// One that has come.
 #[component]
 fn NoteRow(note: Note, words: NotificationsTexts) -> impl IntoView {
+    let text_id = format!("text{}", note.position);
     view! {
         <li data-position=note.position>
             <div>
                 <span class="dot" hidden>{words.is_unread()}</span>
                 <time datetime=note.at.datetime>{note.at.text}</time>
-                <p class="note-text" dir="auto">{note.text}</p>
+                <p id=text_id.clone() class="note-text" dir="auto">{note.text}</p>
             </div>
-            <button type="button" class="read-one by-script">{words.read_one()}</button>
+            <button type="button" class="read-one by-script" aria-describedby=text_id>{words.read_one()}</button>
         </li>
     }
 }
@@ -232,12 +265,14 @@ fn NoteRow(note: Note, words: NotificationsTexts) -> impl IntoView {
 /// Those that are scheduled.
 #[component]
 fn ScheduledNotes(
-    scheduled: Option<(Vec<ScheduledNote>, usize)>,
+    notes: Vec<ScheduledNote>,
+    more: usize,
+    has_schedule: bool,
     words: NotificationsTexts,
 ) -> impl IntoView {
-    let Some((notes, more)) = scheduled else {
+    if !has_schedule {
         return view! { <p class="none">{words.no_schedule()}</p> }.into_any();
-    };
+    }
     if notes.is_empty() {
         return view! { <p class="none">{words.none_scheduled()}</p> }.into_any();
     }

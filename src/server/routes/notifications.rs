@@ -8,8 +8,11 @@ use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 
 use super::topic::read_topic;
+use crate::hub::HistoryQuery;
+use crate::hub::topic::Topic;
 use crate::protocol::notifications::{INBOX_COOKIE, INBOX_PREFIX, NOTIFICATIONS_PATH};
 use crate::protocol::problem::ProblemCode;
+use crate::server::http::cookies::cookie;
 use crate::server::http::problem::Problem;
 use crate::server::random_id;
 use crate::server::site::pages;
@@ -34,11 +37,16 @@ pub(crate) async fn page(
         ));
     }
     let (parts, _) = request.into_parts();
-    let id = match inbox_of(&parts.headers) {
+    let mut id = match inbox_of(&parts.headers) {
         Some(id) => id,
         None => random_id::new()?,
     };
-    let topic = read_topic(&format!("{INBOX_PREFIX}{id}"))?;
+    let mut topic = topic_of(&id)?;
+    if has_ended(&state, &topic) {
+        // Nothing can be published to it any more: the browser gets another.
+        id = random_id::new()?;
+        topic = topic_of(&id)?;
+    }
     let cookie = Cookie::build((INBOX_COOKIE, id))
         .path(NOTIFICATIONS_PATH)
         .same_site(SameSite::Lax)
@@ -54,17 +62,23 @@ pub(crate) async fn page(
     Ok(response)
 }
 
+/// The topic of this name.
+fn topic_of(id: &str) -> Result<Topic, Problem> {
+    read_topic(&format!("{INBOX_PREFIX}{id}"))
+}
+
+fn has_ended(state: &AppState, topic: &Topic) -> bool {
+    let nothing = HistoryQuery {
+        count: 0,
+        ..HistoryQuery::newest()
+    };
+    state.hub.snapshot(topic, &nothing).has_ended
+}
+
 /// The name in the browser's cookie, if it can be one.
 fn inbox_of(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == INBOX_COOKIE)
-        .map(|cookie| cookie.value().to_owned())
-        .filter(|id| random_id::is_one(id))
+    let id = cookie(headers, INBOX_COOKIE)?.value().to_owned();
+    random_id::is_one(&id).then_some(id)
 }
 
 #[cfg(test)]

@@ -348,22 +348,17 @@ pub(crate) async fn notifications(
         format!("{path}?{}", query.unwrap_or_default())
     });
     let refusal = refusal(state, topic, parts);
-    let scheduled = match &state.schedule {
+    let mut scheduled = match &state.schedule {
         // Those who may publish may see what is scheduled.
-        Some(schedule) if refusal.is_none() => Some(schedule.of_topic(topic).await),
-        Some(_) => Some(Vec::new()),
-        None => None,
+        Some(schedule) if refusal.is_none() => schedule.of_topic(topic).await,
+        _ => Vec::new(),
     };
-    let scheduled = scheduled.map(|mut scheduled| {
-        scheduled.retain(|one| with_private || !one.publication.is_private);
-        let more = scheduled.len().saturating_sub(RENDERED_NOTES);
-        let shown = scheduled.iter().take(RENDERED_NOTES);
-        let shown = shown.map(|one| ScheduledNote {
-            id: one.id.to_string(),
-            at: moment(one.at),
-            text: note_text(&one.publication.data),
-        });
-        (shown.collect(), more)
+    scheduled.retain(|one| with_private || !one.publication.is_private);
+    let shown = scheduled.iter().take(RENDERED_NOTES);
+    let shown = shown.map(|one| ScheduledNote {
+        id: one.id.to_string(),
+        at: moment(one.at),
+        text: note_text(&one.publication.data),
     });
     let inbox = Inbox {
         origin: origin(state, parts),
@@ -371,7 +366,9 @@ pub(crate) async fn notifications(
         last_event_id: snapshot.last_event_id.to_string(),
         notes: notes.collect(),
         older,
-        scheduled,
+        has_schedule: state.schedule.is_some(),
+        more_scheduled: scheduled.len().saturating_sub(RENDERED_NOTES),
+        scheduled: shown.collect(),
         refusal,
     };
     let locale = language::of(&parts.headers);

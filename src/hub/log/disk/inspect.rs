@@ -20,12 +20,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::DamagePolicy;
 use super::format::{
     EventRecord, FRAME_HEAD_BYTES, FrameHead, HEADER_BYTES, Header, HeaderError, Record,
 };
 use super::index::{Index, Place, relative};
 use super::lost::LostEvents;
 use super::meta::{Meta, MetaError, Run, this_boot};
+use super::recovery::OpenError;
+use super::schedule::{self, FoundSchedule};
 use super::segment::{
     Window, file_name, find_frame, first_of, index_name, read_header, read_index,
 };
@@ -475,6 +478,9 @@ pub(super) fn check_storage(storage: &dyn Storage, boot: &str) -> io::Result<Rep
         before = check_segment(storage, *first, is_last, before, &papers, &mut report);
     }
     check_end(&papers, before, &mut report);
+    if let Err(error) = FoundSchedule::read(storage, DamagePolicy::Stop) {
+        report.damage(schedule::NAME, None, schedule_text(error));
+    }
     check_names(&names, &firsts, &mut report);
     Ok(report)
 }
@@ -487,6 +493,16 @@ fn meta_text(error: &MetaError) -> String {
             "it is of version {version} of the log's format, which this program does not know: use a newer fairwind"
         ),
         MetaError::Io(error) => format!("it cannot be read: {error}"),
+    }
+}
+
+fn schedule_text(error: OpenError) -> String {
+    match error {
+        OpenError::Damaged(what) => format!(
+            "{what}: publications for later are lost there, and a start with --on-damage gap leaves them out"
+        ),
+        OpenError::Io(error) => format!("it cannot be read: {error}"),
+        other => other.to_string(),
     }
 }
 

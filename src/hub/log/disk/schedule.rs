@@ -29,7 +29,8 @@ use crate::hub::topic::Topic;
 use crate::hub::wall_clock::{self, milliseconds};
 use crate::protocol::event::{EventId, EventType};
 
-const NAME: &str = "schedule";
+/// The file's name.
+pub(super) const NAME: &str = "schedule";
 
 const SCHEDULED: u8 = 1;
 const OVER: u8 = 2;
@@ -105,22 +106,7 @@ impl ScheduleFile {
         recovered: &mut Recovered,
         policy: DamagePolicy,
     ) -> Result<(Self, FoundSchedule), OpenError> {
-        let mut found = FoundSchedule::default();
-        for body in Notes::read(&*storage, NAME, policy)? {
-            match Note::decode(&body) {
-                Some(Note::Scheduled(scheduled)) => found.scheduled.push(scheduled),
-                Some(Note::Over(id)) => {
-                    found.over.insert(id);
-                }
-                None => {
-                    let what = format!("{NAME} has a note that says nothing");
-                    if policy == DamagePolicy::Stop {
-                        return Err(OpenError::Damaged(what));
-                    }
-                    tracing::error!("{what}; it is left out");
-                }
-            }
-        }
+        let mut found = FoundSchedule::read(&*storage, policy)?;
         recovered.keys.retain(|recovered| {
             let id = recovered.key.key.strip_prefix(KEY_PREFIX);
             found.over.extend(id.map(Arc::from));
@@ -164,6 +150,31 @@ impl ScheduleFile {
 }
 
 impl FoundSchedule {
+    /// What the file has; nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which says what to do.
+    pub(super) fn read(storage: &dyn Storage, policy: DamagePolicy) -> Result<Self, OpenError> {
+        let mut found = Self::default();
+        for body in Notes::read(storage, NAME, policy)? {
+            match Note::decode(&body) {
+                Some(Note::Scheduled(scheduled)) => found.scheduled.push(scheduled),
+                Some(Note::Over(id)) => {
+                    found.over.insert(id);
+                }
+                None => {
+                    let what = format!("{NAME} has a note that says nothing");
+                    if policy == DamagePolicy::Stop {
+                        return Err(OpenError::Damaged(what));
+                    }
+                    tracing::error!("{what}; it is left out");
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Forgets what is over, and what no client can ask for again.
     fn forget(&mut self, now: SystemTime) {
         let over = &self.over;

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use super::super::format::{FRAME_HEAD_BYTES, HEADER_BYTES};
 use super::super::inspect::{
     LoggedEvent, Report, check, check_storage, read_events, read_stored_events, sync_times,
 };
+use super::super::schedule::{Note, ScheduleFile};
 use super::super::segment::{State, read_header, read_index, write_index};
 use super::super::simulated::SimulatedDisk;
 use super::super::storage::Storage;
 use super::*;
 use crate::hub::HistoryQuery;
 use crate::hub::log::disk::DiskLog;
+use crate::hub::log::memory::MemoryLog;
 use crate::hub::publish::{IdempotencyKey, Preconditions, PublishRequest};
 use crate::hub::topic::Topic;
 use crate::protocol::END_EVENT;
@@ -120,6 +123,29 @@ fn a_log_is_whole_after_a_kill_and_after_a_stop() {
     assert_eq!(segments[0].bytes, length(&disk, &segments[0].file) as u64);
     let newest = segments.last().and_then(|segment| segment.last);
     assert_eq!(newest, Some(Offset::from_number(40)));
+}
+
+#[test]
+fn damage_of_the_file_of_publications_for_later_is_found() {
+    let disk = killed();
+    let opened = ScheduleFile::open_storage(
+        Arc::new(disk.clone()),
+        &mut MemoryLog::recovered(),
+        DamagePolicy::Stop,
+    );
+    let (mut file, _) = opened.expect("a new file");
+    for id in ["first", "second"] {
+        file.append(&[Note::Over(id.into())]).expect("room");
+    }
+    assert!(report(&disk).is_whole());
+    disk.flip("schedule", HEADER_BYTES + FRAME_HEAD_BYTES);
+    let damage = report(&disk).damage;
+    let text = damage[0].to_string();
+    assert!(
+        text.starts_with("schedule: schedule is damaged at byte 40"),
+        "{text}"
+    );
+    assert_eq!(damage.len(), 1);
 }
 
 #[test]
