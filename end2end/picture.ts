@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { BrowserContext, Page } from '@playwright/test';
 
 import { expect, test } from './fixtures.ts';
+import { AnswersPage } from './pages/answers_page.ts';
 import { ChatPage } from './pages/chat_page.ts';
 import { QuotesPage } from './pages/quotes_page.ts';
 import { publish } from './support/fairwind.ts';
@@ -33,6 +34,18 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await clock.hasMoreMessages(1);
       expect(server.consumers()).toBe(1);
       await take(context, page, `page-${colorScheme}.webp`);
+    });
+
+    test(`the picture of an answer, ${colorScheme}`, async ({ context, page }) => {
+      const answers = new AnswersPage(page);
+      await answers.open();
+      await answers.ask('What survives a restart?');
+      await answers.ask('How is a slow reader treated?');
+      await answers.ask('How does a page resume after a gap?');
+      await expect(answers.own).toHaveCount(3);
+      await expect(answers.text.locator('pre')).toHaveCount(1);
+      await answers.isIn('writing');
+      await take(context, page, `answers-${colorScheme}.webp`);
     });
 
     test(`the picture of a chat room, ${colorScheme}`, async ({ context, page, server }) => {
