@@ -33,7 +33,7 @@ export class AnswersPage {
   async ask(question: string): Promise<void> {
     await this.question.fill(question);
     await this.button('Ask').click();
-    await expect(this.page).toHaveURL(/\/answers\/\w{22}$/);
+    await expect(this.page).toHaveURL(/\/answers\/[\w-]{22}$/);
     await expect(this.page.getByRole('heading', { level: 1 })).toHaveText(question);
   }
 

@@ -109,7 +109,7 @@ test('slow readers: disconnect misses nothing and is late, latest is current aga
   await expect(seen('latest')).toHaveText(/^Read [34]\d of 80 prices; 0 of them .* the first was 0\.[01] s old\.$/);
 });
 
-test('the page in 40 lines works', async ({ page }) => {
+test('the page to copy works', async ({ page }) => {
   await page.goto('/quotes.html?symbol=KO');
   await expect(page.locator('td').first()).toHaveText(/^\d+\.\d\d \(-?\d+\.\d\d\)$/);
   await expect(page.locator('path')).toHaveAttribute('d', /^M0 \S+L1 /);

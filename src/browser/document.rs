@@ -1,6 +1,7 @@
 //! The few things the page does to its document besides rendering.
 
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::HtmlElement;
 
 /// The property of a field that has its content.
 const VALUE: &str = "value";
@@ -43,6 +44,22 @@ pub(crate) fn empty(id: &str) {
 
 fn element(id: &str) -> Option<web_sys::Element> {
     web_sys::window()?.document()?.get_element_by_id(id)
+}
+
+/// Whether the element with this id has the focus.
+pub(crate) fn has_focus(id: &str) -> bool {
+    let focused = web_sys::window()
+        .and_then(|window| window.document())
+        .and_then(|document| document.active_element());
+    focused.is_some_and(|element| element.id() == id)
+}
+
+/// Gives the focus to the element with this id.
+pub(crate) fn focus(id: &str) {
+    if let Some(element) = element(id).and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+        // Fails for no element that is in the document.
+        let _ = element.focus();
+    }
 }
 
 /// Selects all the text in the element with this id.

@@ -184,7 +184,7 @@ async fn a_question_is_answered_by_the_documentation_on_a_topic_of_its_own() {
         &["Accept: text/event-stream"],
     )
     .await;
-    assert_eq!(again.status, 204, "nobody reconnects");
+    assert_eq!(again.status, 204, "a browser does not reconnect");
     for link in text
         .split("](")
         .skip(1)

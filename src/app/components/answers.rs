@@ -8,7 +8,8 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::app::live::answers::{
-    AnswerState, Answers, AnswersAction, QUESTION_ELEMENT_ID, TEXT_ELEMENT_ID,
+    AGAIN_ELEMENT_ID, AnswerState, Answers, AnswersAction, QUESTION_ELEMENT_ID, STOP_ELEMENT_ID,
+    TEXT_ELEMENT_ID,
 };
 use crate::app::live::on_change;
 use crate::protocol::answers::{ANSWERS_PATH, STOP, answer_path};
@@ -59,6 +60,7 @@ pub fn AnswerControls(
             <span class="either">
                 <button
                     type="submit"
+                    id=STOP_ELEMENT_ID
                     class="main"
                     formaction=stop_path
                     data-offered=answers.while_it_is(AnswerState::is_writing)
@@ -68,6 +70,7 @@ pub fn AnswerControls(
                 </button>
                 <button
                     type="submit"
+                    id=AGAIN_ELEMENT_ID
                     name="retry"
                     value=retries
                     data-offered=answers.while_it_is(AnswerState::is_over)

@@ -16,6 +16,12 @@ pub const QUESTION_ELEMENT_ID: &str = "question";
 /// The element of the answer's text, which gets selected when the clipboard could not take it.
 pub const TEXT_ELEMENT_ID: &str = "text";
 
+/// The button that stops an answer.
+pub const STOP_ELEMENT_ID: &str = "stop";
+
+/// The button that asks the question again.
+pub const AGAIN_ELEMENT_ID: &str = "again";
+
 /// An answer and the form as their page sees them. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct Answers {

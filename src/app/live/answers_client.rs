@@ -10,8 +10,8 @@ use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
 use super::answers::{
-    AnswerState, Answers, AnswersAction, BlockSignals, OwnQuestion, QUESTION_ELEMENT_ID,
-    TEXT_ELEMENT_ID,
+    AGAIN_ELEMENT_ID, AnswerState, Answers, AnswersAction, BlockSignals, OwnQuestion,
+    QUESTION_ELEMENT_ID, STOP_ELEMENT_ID, TEXT_ELEMENT_ID,
 };
 use super::client::{Client, ClientEvent};
 use super::{on_change, refusal, set_if_changed};
@@ -157,7 +157,12 @@ impl AnswersClient {
         // Also in a page that the reader does not see, which has no frames.
         self.show();
         let said = self.answers.texts.answer_said(&finish);
+        // The button that stops gives way to another, and the focus goes with it.
+        let is_at_stop = document::has_focus(STOP_ELEMENT_ID);
         set_if_changed(self.answers.state, AnswerState::Over(finish));
+        if is_at_stop {
+            request_animation_frame(|| document::focus(AGAIN_ELEMENT_ID));
+        }
         self.say(said);
     }
 

@@ -23,7 +23,7 @@ texts! {
         /// What more there is to say of it.
         complete_detail: "The topic has ended, so no client reconnects.", "主题已结束，客户端不再重连。";
         /// What more there is to say of it.
-        stopped_detail: "The request to its source was cancelled. What is there stays, and Continue goes on from it.", "对来源的请求已取消。已有的内容会保留，“继续”会接着写下去。";
+        stopped_detail: "The request to its source was cancelled. What is there stays, and Continue goes on from it.", "已取消向来源发出的请求。已有的内容会保留，“继续”会接着写下去。";
         /// What more there is to say of it.
         lost_detail: "The server no longer has this answer: it was restarted without a log on disk, or the history has expired. What has arrived stays on this page.", "服务器上已没有这个回答：服务器重启时没有磁盘日志，或者历史记录已过期。已到达的内容保留在本页。";
         /// After a failure.
@@ -57,7 +57,7 @@ texts! {
         /// A failure.
         length: "The model has reached its limit of length.", "模型达到了长度上限。";
         /// A failure.
-        filtered: "The model’s server has withheld the rest of the answer.", "模型服务器扣留了回答的其余部分。";
+        filtered: "The model’s server has withheld the rest of the answer.", "模型服务器拦截了回答的剩余内容。";
         /// A failure.
         too_long: "The answer is longer than this server takes.", "回答超过了本服务器允许的长度。";
         /// A failure.
@@ -160,7 +160,7 @@ texts! {
             "<p>Without JavaScript this page shows what there was of the answer when it was loaded, and it is still being written: <a href=\"\">load it again</a>.</p>",
             "<p>没有 JavaScript 时，本页显示加载时已有的内容，回答仍在生成：<a href=\"\">重新加载</a>。</p>";
         /// Heading of the requests.
-        requests: "What it is made of", "由什么组成";
+        requests: "What it is made of", "这个页面用到的请求";
         /// Before the requests.
         requests_lede: "Three requests, which any program can make:", "三个请求，任何程序都可以发出：";
         /// What a request gives.
@@ -170,7 +170,7 @@ texts! {
         /// What a request gives.
         request_stop: "stops it, and cancels the request to the model’s server", "停止回答，并取消对模型服务器的请求";
         /// Link to the page's source.
-        source: "The same page in 40 lines, to copy", "四十行代码的同样页面，可供复制";
+        source: "The same page in less than 50 lines, to copy", "同一页面的精简源码，可直接复制";
     }
 }
 

@@ -100,7 +100,7 @@ texts! {
         /// Column of that table.
         column_seen: "What the reader saw", "读取者看到的内容";
         /// Heading of the requests.
-        requests: "What it is made of", "由什么组成";
+        requests: "What it is made of", "这个页面用到的请求";
         /// Before the requests.
         requests_lede: "Three requests, which any program can make:", "三个请求，任何程序都可以发出：";
         /// What a request gives.
@@ -110,7 +110,7 @@ texts! {
         /// What a request gives.
         request_all: "every symbol, those that appear later included", "所有代码，包括以后出现的代码";
         /// Link to the page's source.
-        source: "The same page in 40 lines, to copy", "四十行代码的同样页面，可供复制";
+        source: "The same page in less than 50 lines, to copy", "同一页面的精简源码，可直接复制";
     }
 }
 

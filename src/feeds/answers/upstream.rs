@@ -363,6 +363,19 @@ impl CompletionReader {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_wait_is_given_in_seconds_or_as_a_date() {
+        let in_a_minute =
+            (Utc::now() + Duration::from_secs(60)).format("%a, %d %b %Y %H:%M:%S GMT");
+        let wait = seconds_of(&in_a_minute.to_string()).expect("a date");
+        assert!((55..=61).contains(&wait), "{wait}");
+        assert_eq!(seconds_of("20"), Some(20));
+        assert_eq!(seconds_of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0));
+        for other in ["", "soon", "-1", "1.5"] {
+            assert_eq!(seconds_of(other), None, "{other}");
+        }
+    }
+
     fn read(stream: &[u8], size: usize) -> (String, Option<Stop>) {
         let mut reader = CompletionReader::default();
         for piece in stream.chunks(size) {

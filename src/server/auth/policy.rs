@@ -309,7 +309,7 @@ impl AccessPolicy {
         self.authorize_write(caller, topic).map(|_| ())
     }
 
-    /// As [`Self::authorize_publish`], whoever owns the topic.
+    /// As [`Self::authorize_publish`], also where a feed owns the topic.
     fn authorize_write(&self, caller: &Caller<'_>, topic: &Topic) -> Result<Publisher, Problem> {
         let identity = self.identify(caller)?;
         let has_grant = identity.may_publish(topic);
