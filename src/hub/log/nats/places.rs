@@ -110,6 +110,11 @@ impl Places {
         self.ranges.last().map_or("", |range| &range.epoch)
     }
 
+    /// Whether there is an epoch of this name.
+    pub(super) fn has(&self, epoch: &str) -> bool {
+        self.ranges.iter().any(|range| range.epoch == epoch)
+    }
+
     /// The marker of the newest loss: the first message that follows it.
     pub(super) fn newest_loss(&self) -> Option<u64> {
         self.lossy_range().map(|range| range.sequence)
@@ -217,6 +222,16 @@ mod tests {
         let epochs = second.epochs().expect("epochs");
         assert_eq!(epochs.id(at(9)).as_str(), "#a-9");
         assert_eq!(epochs.id(at(10)).as_str(), "#b-10");
+    }
+
+    #[test]
+    fn an_epoch_of_another_node_may_come_between_and_a_name_is_not_taken_again() {
+        let first = begin(None, "a", 0, 0);
+        let second = begin(Some(&first), "b", 1, 1);
+        assert!(second.has("a") && second.has("b") && !second.has("c"));
+        let again = Places::next_marker(Some(&second), "a".to_owned(), 1);
+        assert_eq!(Places::of(again, 3), None);
+        assert_eq!(begin(Some(&second), "c", 2, 2).epoch(), "c");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) async fn begin(
     stream: &Stream,
     subjects: &Subjects,
 ) -> Result<Begun, OpenError> {
-    let epoch = epoch_name();
+    let mut epoch = epoch_name();
     loop {
         let known = match newest_marker(stream, subjects).await {
             Ok(Some(newest)) => Some(newest?),
@@ -69,6 +69,10 @@ pub(super) async fn begin(
             }
             known => {
                 let known = known.map(|known| known.places);
+                // The answer to the marker was lost, and another node has begun an epoch since: a name is for one epoch.
+                if known.as_ref().is_some_and(|known| known.has(&epoch)) {
+                    epoch = epoch_name();
+                }
                 let first = info.state.first_sequence;
                 let marker = Places::next_marker(known.as_ref(), epoch.clone(), first);
                 let expected = known.map_or(0, |known| known.marker);
