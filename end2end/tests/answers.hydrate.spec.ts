@@ -6,6 +6,7 @@ import { expect, test } from '../model_fixtures.ts';
 import { AnswersPage } from '../pages/answers_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
 import { streams } from '../support/fairwind.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 /** Longer than its frame. */
@@ -371,26 +372,20 @@ test('an answer that is written at fifty updates a second causes no long task', 
 });
 
 test('nothing shifts while an answer is written, and when the list of questions appears', async ({ answers, model, page }) => {
-  await page.addInitScript(() => {
-    const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) shifts.push(JSON.stringify(entry));
-    }).observe({ type: 'layout-shift', buffered: true });
-  });
-  const shifts = () => page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
+  await recordShifts(page);
   await answers.open();
-  expect(await shifts()).toEqual([]);
+  expect(await shifts(page)).toEqual([]);
   await answers.ask('What is tea?');
   const completion = await model.next();
   for (const line of LONG.split('\n\n')) completion.write(`${line}\n\n`);
   completion.finish();
   await answers.isIn('complete');
   await expect(answers.own).toHaveCount(1);
-  expect(await shifts()).toEqual([]);
+  expect(await shifts(page)).toEqual([]);
   await page.reload();
   await answers.isAlive();
   await expect(answers.own).toHaveCount(1);
-  expect(await shifts()).toEqual([]);
+  expect(await shifts(page)).toEqual([]);
 });
 
 for (const width of [390, 1280]) {

@@ -1,6 +1,7 @@
 import { expect as expectPlain, test as plainTest } from '../fixtures.ts';
 import { expect, test } from '../model_fixtures.ts';
 import { AnswersPage } from '../pages/answers_page.ts';
+import { widerThanWindow } from '../support/layout.ts';
 
 /** Loads the page again until it is true; a page that is alive needs no loading. */
 async function reloadUntil(page: AnswersPage, state: string, isAlive: boolean): Promise<void> {
@@ -79,11 +80,7 @@ for (const width of [390, 1280]) {
 
     test('the pages fit', async ({ answers, model, page }, testInfo) => {
       const fits = async (name: string) => {
-        const [content, window] = await page.evaluate(() => {
-          const { scrollWidth, clientWidth } = document.documentElement;
-          return [scrollWidth, clientWidth];
-        });
-        expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+        expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
         const links = await page.locator('nav.site a').evaluateAll((all) => all.map((link) => link.getBoundingClientRect().top));
         expect(new Set(links).size, 'lines of links').toBeLessThanOrEqual(2);
         await testInfo.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });

@@ -8,6 +8,7 @@ import { accessibilityProblems } from '../support/axe.ts';
 import { ConsoleWatch } from '../support/console_watch.ts';
 import { publish } from '../support/fairwind.ts';
 import { latinWords } from '../support/latin.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 /** A second browser, with cookies and connections of its own. */
@@ -231,21 +232,14 @@ for (const width of [390, 1280]) {
 
         test('axe finds nothing, and nothing shifts', async ({ consoleWatch, page, server }, testInfo) => {
           consoleWatch.allowStatus(403, server.url);
-          await page.addInitScript(() => {
-            const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-            new PerformanceObserver((list) => {
-              for (const entry of list.getEntries()) {
-                if (!(entry as unknown as { hadRecentInput: boolean }).hadRecentInput) shifts.push(JSON.stringify(entry));
-              }
-            }).observe({ type: 'layout-shift', buffered: true });
-          });
+          await recordShifts(page);
           await publish(server.url, 'chat/tea', JSON.stringify({ name: 'Ada', text: '你好 https://a.example/' }));
           const chat = new ChatPage(page);
           await chat.open();
           await chat.isLive();
           await publish(server.url, 'chat/tea', JSON.stringify({ name: 'Bo', text: 'moves nothing that is there' }));
           await expect(chat.rows).toHaveCount(2);
-          expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
+          expect((await shifts(page)).filter(({ hadRecentInput }) => !hadRecentInput)).toEqual([]);
           await chat.openAs('Bob');
           await page.route('**/topics/chat%2Ftea?id=*', (route) => route.fulfill({ status: 403, json: { status: 403, code: 'forbidden', detail: 'no' } }));
           await chat.say('not taken');

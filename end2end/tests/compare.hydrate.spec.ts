@@ -3,6 +3,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { expect, test } from '../fixtures.ts';
 import { ComparePage } from '../pages/compare_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
+import { recordShifts, shifts, widerThanWindow } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 test('both connections get every event, and the page shows what each costs', async ({ page }) => {
@@ -196,12 +197,7 @@ for (const width of [320, 390, 1280]) {
       test.use({ viewport: { width, height: 844 }, colorScheme });
 
       test('axe finds nothing, nothing shifts, and nothing scrolls sideways', async ({ page }, testInfo) => {
-        await page.addInitScript(() => {
-          const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) shifts.push(JSON.stringify(entry));
-          }).observe({ type: 'layout-shift', buffered: true });
-        });
+        await recordShifts(page);
         const compare = new ComparePage(page);
         await compare.openLive();
         await compare.hasMore('event-source', 2);
@@ -212,12 +208,8 @@ for (const width of [320, 390, 1280]) {
         await expect(compare.said).toContainText('By POST');
         await compare.hasMore('event-source', 2);
         expect(await accessibilityProblems(page)).toEqual([]);
-        expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
-        const [content, window_] = await page.evaluate(() => {
-          const { scrollWidth, clientWidth } = document.documentElement;
-          return [scrollWidth, clientWidth];
-        });
-        expect(content).toBeLessThanOrEqual(window_);
+        expect(await shifts(page)).toEqual([]);
+        expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
         const picture = await page.screenshot({ fullPage: true });
         await testInfo.attach(`${width} px, ${colorScheme}`, { body: picture, contentType: 'image/png' });
       });

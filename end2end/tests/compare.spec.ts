@@ -1,4 +1,5 @@
 import { expect, test } from '../fixtures.ts';
+import { widerThanWindow } from '../support/layout.ts';
 
 test('what holds of both is there with its sources, the advice and the commands, with scripts and without', async ({
   javaScriptEnabled,
@@ -34,11 +35,7 @@ for (const width of [320, 390, 1280]) {
 
     test('the page fits', async ({ page }, testInfo) => {
       await page.goto('/compare');
-      const [content, window] = await page.evaluate(() => {
-        const { scrollWidth, clientWidth } = document.documentElement;
-        return [scrollWidth, clientWidth];
-      });
-      expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+      expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
       const picture = await page.screenshot({ fullPage: true });
       await testInfo.attach(`${width} px`, { body: picture, contentType: 'image/png' });
     });

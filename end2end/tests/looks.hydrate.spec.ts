@@ -1,5 +1,6 @@
 import { expect, test } from '../fixtures.ts';
 import { accessibilityProblems } from '../support/axe.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 
 for (const width of [390, 1280]) {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -39,15 +40,10 @@ for (const width of [390, 1280]) {
       });
 
       test('nothing shifts while the page comes alive and ticks', async ({ clock, page }) => {
-        await page.addInitScript(() => {
-          const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) shifts.push(JSON.stringify(entry));
-          }).observe({ type: 'layout-shift', buffered: true });
-        });
+        await recordShifts(page);
         await clock.openLive();
         await clock.hasMoreMessages(20);
-        expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
+        expect(await shifts(page)).toEqual([]);
       });
 
       test('a reader who asks for no motion gets none', async ({ clock, page }) => {

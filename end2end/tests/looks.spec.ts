@@ -1,4 +1,5 @@
 import { expect, test } from '../fixtures.ts';
+import { widerThanWindow } from '../support/layout.ts';
 
 const WIDTHS = [390, 1280];
 const SCHEMES = ['light', 'dark'] as const;
@@ -19,11 +20,7 @@ for (const width of WIDTHS) {
           await page.goto(path);
           await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
 
-          const [content, window] = await page.evaluate(() => {
-            const { scrollWidth, clientWidth } = document.documentElement;
-            return [scrollWidth, clientWidth];
-          });
-          expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+          expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
 
           const picture = await page.screenshot({ fullPage: true });
           await testInfo.attach(`${width} px, ${colorScheme}`, { body: picture, contentType: 'image/png' });

@@ -2,6 +2,7 @@ import type { Page } from '@playwright/test';
 
 import { expect, test } from '../fixtures.ts';
 import { accessibilityProblems } from '../support/axe.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 test.use({ serverArgs: ['--clock-interval', '1h', '--retry', '200ms'] });
@@ -279,18 +280,13 @@ for (const colorScheme of ['light', 'dark'] as const) {
     test.use({ colorScheme });
 
     test('axe finds nothing, and nothing moves while the page comes alive', async ({ page, server }) => {
-      await page.addInitScript(() => {
-        Object.assign(window, { moved: [] });
-        new PerformanceObserver((list) => {
-          for (const entry of list.getEntries()) (window as unknown as { moved: number[] }).moved.push((entry as unknown as { value: number }).value);
-        }).observe({ type: 'layout-shift', buffered: true });
-      });
+      await recordShifts(page);
       const topic = await open(page);
       for (const query of ['', '', '?in=1h']) await fetch(`${server.url}/topics/${topic}${query}`, { method: 'POST', body: 'x' });
       await page.reload();
       await expect(page.locator('#notes > li.is-unread')).toHaveCount(2);
       await expect(page.locator('#said')).toContainText('Live');
-      expect(await page.evaluate(() => (window as unknown as { moved: number[] }).moved)).toEqual([]);
+      expect(await shifts(page)).toEqual([]);
       expect(await accessibilityProblems(page)).toEqual([]);
     });
   });

@@ -1,4 +1,5 @@
 import { expect, test } from '../fixtures.ts';
+import { widerThanWindow } from '../support/layout.ts';
 
 test.use({ serverArgs: ['--clock-interval', '1h'] });
 
@@ -76,11 +77,7 @@ for (const [width, colorScheme, locale, heading] of [
       await fetch(`${server.url}/topics/${topic}?in=1h`, { method: 'POST', body: '茶'.repeat(100) });
       await page.reload();
       await expect(page.locator('#notes > li')).toHaveCount(1);
-      const [content, window] = await page.evaluate(() => {
-        const { scrollWidth, clientWidth } = document.documentElement;
-        return [scrollWidth, clientWidth];
-      });
-      expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+      expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
       const picture = await page.screenshot({ fullPage: true });
       await testInfo.attach(`${width} px, ${colorScheme}`, { body: picture, contentType: 'image/png' });
     });

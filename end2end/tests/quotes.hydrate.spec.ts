@@ -1,6 +1,7 @@
 import { expect, test } from '../fixtures.ts';
 import { QuotesPage } from '../pages/quotes_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 test('prices arrive, the price that moves says so, and pausing holds them', async ({ page }) => {
@@ -73,16 +74,11 @@ test('all symbols at a hundred prices a second cause no long task', { tag: '@mea
 });
 
 test('nothing shifts while prices move', async ({ page }) => {
-  await page.addInitScript(() => {
-    const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) shifts.push(JSON.stringify(entry));
-    }).observe({ type: 'layout-shift', buffered: true });
-  });
+  await recordShifts(page);
   const quotes = new QuotesPage(page);
   await quotes.openLive();
   await quotes.hasMore(40);
-  expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
+  expect(await shifts(page)).toEqual([]);
 });
 
 test('a server that is killed in the middle: prices go on when it is back', async ({ consoleWatch, page, server }) => {

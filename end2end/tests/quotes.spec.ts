@@ -1,5 +1,6 @@
 import { expect, test } from '../fixtures.ts';
 import { QuotesPage } from '../pages/quotes_page.ts';
+import { widerThanWindow } from '../support/layout.ts';
 
 test('prices, curves, the chart and the requests are there, with scripts and without', async ({ javaScriptEnabled, page }) => {
   const quotes = new QuotesPage(page);
@@ -50,11 +51,7 @@ for (const width of [390, 1280]) {
 
     test('the page fits', async ({ page }, testInfo) => {
       await page.goto('/quotes');
-      const [content, window] = await page.evaluate(() => {
-        const { scrollWidth, clientWidth } = document.documentElement;
-        return [scrollWidth, clientWidth];
-      });
-      expect(content, 'no sideways scroll').toBeLessThanOrEqual(window);
+      expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
       const picture = await page.screenshot({ fullPage: true });
       await testInfo.attach(`${width} px`, { body: picture, contentType: 'image/png' });
     });

@@ -1,5 +1,6 @@
 import { expect, test } from '../fixtures.ts';
 import { accessibilityProblems } from '../support/axe.ts';
+import { recordShifts, shifts } from '../support/layout.ts';
 import type { TopicPage } from '../pages/topic_page.ts';
 
 async function fill(kitchen: TopicPage): Promise<void> {
@@ -14,26 +15,19 @@ async function fill(kitchen: TopicPage): Promise<void> {
   await kitchen.publish('Tea is ready', 'news');
 }
 
-const recordShifts = () => {
-  const shifts: string[] = Object.assign(window, { shifts: [] }).shifts;
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) shifts.push(JSON.stringify(entry));
-  }).observe({ type: 'layout-shift', buffered: true });
-};
-
 for (const width of [320, 390, 1280]) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test.describe(`${width} px, ${colorScheme}`, () => {
       test.use({ viewport: { width, height: 844 }, colorScheme });
 
       test('a topic: axe finds nothing, nothing shifts, everything fits', async ({ kitchen, page }, testInfo) => {
-        await page.addInitScript(recordShifts);
+        await recordShifts(page);
         await fill(kitchen);
         await kitchen.openLive();
         expect(await accessibilityProblems(page)).toEqual([]);
         await kitchen.publish('and one more, which is a good deal longer than what stood there before it came');
         await kitchen.hasMessages(10);
-        expect(await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts)).toEqual([]);
+        expect(await shifts(page)).toEqual([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
         await page.emulateMedia({ reducedMotion: 'reduce', colorScheme });
         await kitchen.messages.getByRole('button', { name: 'JSON' }).click();
