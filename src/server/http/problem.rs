@@ -104,6 +104,13 @@ impl Problem {
             .with_challenge("Bearer realm=\"fairwind\", error=\"insufficient_scope\"")
     }
 
+    /// A method that a resource does not have; `allow` lists those that it has (RFC 9110, section 15.5.6).
+    pub(crate) fn wrong_method(method: &Method, allow: &'static str) -> Self {
+        let detail = format!("{method} is not for this; it has {allow}");
+        Self::new(ProblemCode::MethodNotAllowed, detail)
+            .with_header(header::ALLOW, HeaderValue::from_static(allow))
+    }
+
     /// The body is larger than the limit, in bytes.
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body is too large; at most {limit} bytes are taken");

@@ -97,7 +97,7 @@ pub(crate) async fn all(
             pages::answers(&state, page, &parts).await
         }
         Method::POST => ask(&state, answers, &parts, body).await,
-        _ => Err(wrong_method(&parts.method, "GET, HEAD, POST")),
+        _ => Err(Problem::wrong_method(&parts.method, "GET, HEAD, POST")),
     }
 }
 
@@ -124,7 +124,7 @@ pub(crate) async fn one(
             stop_one(&state, answers, &id, &parts).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        _ => Err(wrong_method(&parts.method, "GET, HEAD, DELETE")),
+        _ => Err(Problem::wrong_method(&parts.method, "GET, HEAD, DELETE")),
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) async fn stop(
     let answers = answers_of(&state)?;
     let (parts, _) = request.into_parts();
     if parts.method != Method::POST {
-        return Err(wrong_method(&parts.method, "POST"));
+        return Err(Problem::wrong_method(&parts.method, "POST"));
     }
     stop_one(&state, answers, &id, &parts).await?;
     Ok(Redirect::to(&answer_path(&id)).into_response())
@@ -172,12 +172,6 @@ fn answers_of(state: &AppState) -> Result<&Arc<Answers>, Problem> {
             "this server answers no questions: --answers is off",
         )
     })
-}
-
-fn wrong_method(method: &Method, allow: &'static str) -> Problem {
-    let detail = format!("{method} is not for this; it has {allow}");
-    Problem::new(ProblemCode::MethodNotAllowed, detail)
-        .with_header(header::ALLOW, HeaderValue::from_static(allow))
 }
 
 fn unknown() -> Problem {

@@ -192,7 +192,7 @@ pub(crate) async fn one(
             cancel(&state, &scheduled).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        _ => Err(not_for_it(&parts, ALLOW)),
+        _ => Err(Problem::wrong_method(&parts.method, ALLOW)),
     }
 }
 
@@ -204,7 +204,7 @@ pub(crate) async fn cancel_by_form(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     if parts.method != Method::POST {
-        return Err(not_for_it(&parts, "POST"));
+        return Err(Problem::wrong_method(&parts.method, "POST"));
     }
     state
         .rates
@@ -215,12 +215,6 @@ pub(crate) async fn cancel_by_form(
         Some(page) => Ok((StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
     }
-}
-
-fn not_for_it(parts: &Parts, allow: &'static str) -> Problem {
-    let detail = format!("{} is not for this; it has {allow}", parts.method);
-    Problem::new(ProblemCode::MethodNotAllowed, detail)
-        .with_header(header::ALLOW, HeaderValue::from_static(allow))
 }
 
 /// Cancels a publication for a client that may publish it.
