@@ -40,6 +40,7 @@ mod table;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -221,6 +222,8 @@ pub struct Schedule(Arc<Shared>);
 struct Shared {
     /// Wakes [`Schedule::run`], since something may be due earlier.
     changed: Notify,
+    /// How many publications are not over; the state is locked while a change is written.
+    pending: Arc<AtomicUsize>,
     state: tokio::sync::Mutex<State>,
 }
 
@@ -274,6 +277,7 @@ impl Schedule {
     fn with(store: Store, table: Table) -> Self {
         Self(Arc::new(Shared {
             changed: Notify::new(),
+            pending: table.pending_count(),
             state: tokio::sync::Mutex::new(State {
                 table,
                 store,
@@ -325,6 +329,11 @@ impl Schedule {
             Ok(())
         });
         cancelling.await.unwrap_or_else(|_| Err(stopped().into()))
+    }
+
+    /// How many publications are neither made nor cancelled. Never waits for the disk.
+    pub fn pending(&self) -> usize {
+        self.0.pending.load(Ordering::Relaxed)
     }
 
     /// A publication that is not due yet.

@@ -22,6 +22,15 @@ async fn code(answer: Answer, status: u16) -> String {
     document["code"].as_str().expect("a code").to_owned()
 }
 
+/// How many publications wait, as the server's numbers say.
+async fn pending(server: &TestServer) -> String {
+    let numbers = client::get(server.address, "/metrics").await.text().await;
+    let line = numbers
+        .lines()
+        .find_map(|line| line.strip_prefix("fairwind_scheduled "));
+    line.expect("a number").to_owned()
+}
+
 async fn list(server: &TestServer, topic: &str) -> Value {
     let target = format!("/scheduled?topic={topic}");
     read(client::get(server.address, &target).await, 200).await
@@ -46,6 +55,7 @@ async fn an_event_is_published_when_its_time_has_come_and_is_listed_until_then()
     });
     assert_eq!(list(&server, "kitchen").await, json!([one]));
     assert_eq!(list(&server, "garden").await, json!([]));
+    assert_eq!(pending(&server).await, "1");
     assert_eq!(
         read(client::get(server.address, &location).await, 200).await,
         one
@@ -57,6 +67,7 @@ async fn an_event_is_published_when_its_time_has_come_and_is_listed_until_then()
     );
     assert!(asked.elapsed() >= Duration::from_secs(1));
     assert_eq!(list(&server, "kitchen").await, json!([]));
+    assert_eq!(pending(&server).await, "0");
     let gone = client::send(server.address, "DELETE", &location, &[]).await;
     assert_eq!(code(gone, 404).await, "not-scheduled");
     // By a header and a time; one that has passed is due at once.

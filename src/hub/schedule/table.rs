@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) struct Table {
     /// What is over and has a key, by when the key is forgotten.
     by_end: BTreeMap<(SystemTime, u64), Arc<str>>,
     bytes: usize,
+    /// How many are not over, for those who do not wait for a change to be written.
+    pending: Arc<AtomicUsize>,
     next_number: u64,
     ids: RandomState,
 }
@@ -42,6 +45,7 @@ impl Table {
             by_key: HashMap::new(),
             by_end: BTreeMap::new(),
             bytes: 0,
+            pending: Arc::default(),
             next_number: 0,
             ids: RandomState::new(),
         }
@@ -163,6 +167,7 @@ impl Table {
         self.next_number += 1;
         self.bytes += scheduled.bytes();
         self.by_time.insert((scheduled.at, number), Arc::clone(&id));
+        self.count_pending();
         if let Some(key) = &scheduled.key {
             let key = (scheduled.topic.clone(), key.clone());
             self.by_key.insert(key, Arc::clone(&id));
@@ -221,6 +226,7 @@ impl Table {
         let Some(due) = item.due.take() else { return };
         let (scheduled, number) = (Arc::clone(&item.scheduled), item.number);
         self.by_time.remove(&(due, number));
+        self.count_pending();
         if scheduled.has_fresh_key(now) {
             let end = scheduled.scheduled_at + IDEMPOTENCY_AGE;
             self.by_end.insert((end, number), Arc::clone(&scheduled.id));
@@ -254,6 +260,15 @@ impl Table {
                 self.by_key.remove(&key);
             }
         }
+    }
+
+    fn count_pending(&self) {
+        self.pending.store(self.by_time.len(), Ordering::Relaxed);
+    }
+
+    /// How many are not over, from now on.
+    pub(super) fn pending_count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.pending)
     }
 
     /// How many bytes it holds, counted as [`Scheduled::bytes`].

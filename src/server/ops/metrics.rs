@@ -37,7 +37,19 @@ pub(crate) struct Numbers {
     stored_bytes: Gauge,
     log_ready: Gauge,
     held_bytes: Gauge,
+    scheduled: Gauge,
     log_lines_dropped: Counter,
+}
+
+/// What is taken of the server when its numbers are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerTotals {
+    /// Open streams.
+    pub(crate) subscribers: usize,
+    /// Bytes held for clients beside the log.
+    pub(crate) held_bytes: usize,
+    /// Publications for later that are neither made nor cancelled.
+    pub(crate) scheduled: usize,
 }
 
 /// The media type of the numbers.
@@ -127,6 +139,7 @@ impl Default for Metrics {
             stored_bytes: Gauge::default(),
             log_ready: Gauge::default(),
             held_bytes: Gauge::default(),
+            scheduled: Gauge::default(),
             log_lines_dropped: Counter::default(),
         };
         numbers.register();
@@ -210,6 +223,11 @@ impl Numbers {
             self.log_ready.clone(),
         );
         to.register(
+            "scheduled",
+            "Publications for later that are neither made nor cancelled",
+            self.scheduled.clone(),
+        );
+        to.register(
             "log_lines_dropped",
             "Lines of the server's own log that could not be written to standard error",
             self.log_lines_dropped.clone(),
@@ -242,9 +260,10 @@ impl Numbers {
     }
 
     /// All numbers as text.
-    pub(crate) fn text(&self, hub: Totals, subscribers: usize, held_bytes: usize) -> String {
-        self.held_bytes.set(signed(held_bytes));
-        self.subscribers.set(signed(subscribers));
+    pub(crate) fn text(&self, hub: Totals, server: ServerTotals) -> String {
+        self.held_bytes.set(signed(server.held_bytes));
+        self.subscribers.set(signed(server.subscribers));
+        self.scheduled.set(signed(server.scheduled));
         self.topics.set(signed(hub.topics));
         self.log_bytes.set(signed(hub.bytes));
         let stored = i64::try_from(hub.stored).unwrap_or(i64::MAX);
@@ -289,7 +308,12 @@ mod tests {
             stored: 1_000,
             is_ready: true,
         };
-        let text = metrics.text(hub, 5, 4_096);
+        let server = ServerTotals {
+            subscribers: 5,
+            held_bytes: 4_096,
+            scheduled: 3,
+        };
+        let text = metrics.text(hub, server);
         for line in [
             "# TYPE fairwind_connections gauge",
             "fairwind_subscribers 5",
@@ -301,6 +325,7 @@ mod tests {
             "fairwind_stored_bytes 1000",
             "fairwind_log_ready 1",
             "fairwind_held_bytes 4096",
+            "fairwind_scheduled 3",
             "fairwind_gaps_total 0",
             "fairwind_slow_readers_total 0",
             "fairwind_publish_to_socket_seconds_bucket{le=\"0.0025\"} 0",

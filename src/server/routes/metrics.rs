@@ -4,9 +4,10 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use crate::hub::schedule::Schedule;
 use crate::server::auth::Caller;
 use crate::server::http::problem::Problem;
-use crate::server::ops::metrics::CONTENT_TYPE;
+use crate::server::ops::metrics::{CONTENT_TYPE, ServerTotals};
 use crate::server::state::AppState;
 
 /// `GET`: all numbers, in the text format of Prometheus and OpenMetrics.
@@ -20,8 +21,12 @@ pub(crate) async fn metrics(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     state.access.authorize_metrics(&Caller::of(&parts))?;
-    let (open, held) = (state.streams.open(), state.streams.held());
-    let text = state.metrics.text(state.hub.totals(), open, held);
+    let server = ServerTotals {
+        subscribers: state.streams.open(),
+        held_bytes: state.streams.held(),
+        scheduled: state.schedule.as_ref().map_or(0, Schedule::pending),
+    };
+    let text = state.metrics.text(state.hub.totals(), server);
     let headers = [
         (header::CONTENT_TYPE, CONTENT_TYPE),
         (header::CACHE_CONTROL, "no-store"),
