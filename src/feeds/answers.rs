@@ -28,7 +28,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::documentation::Documentation;
 pub use self::documentation::document;
 use self::pieces::Pieces;
 pub use self::upstream::{Upstream, UpstreamError};
@@ -70,8 +69,8 @@ pub struct Answers {
 
 /// Where the text comes from.
 enum Responder {
-    Upstream(Upstream),
-    Documentation(Documentation),
+    Upstream(Box<Upstream>),
+    Documentation,
 }
 
 /// An answer under way.
@@ -136,12 +135,12 @@ impl Source {
 impl Answers {
     /// Answers of a model.
     pub fn of_model(upstream: Upstream, limits: AnswerLimits) -> Self {
-        Self::new(Responder::Upstream(upstream), limits)
+        Self::new(Responder::Upstream(Box::new(upstream)), limits)
     }
 
     /// Passages of the documentation.
     pub fn of_documentation(limits: AnswerLimits) -> Self {
-        Self::new(Responder::Documentation(Documentation::embedded()), limits)
+        Self::new(Responder::Documentation, limits)
     }
 
     fn new(responder: Responder, limits: AnswerLimits) -> Self {
@@ -158,7 +157,7 @@ impl Answers {
     pub fn model(&self) -> Option<&str> {
         match &self.responder {
             Responder::Upstream(upstream) => Some(upstream.model()),
-            Responder::Documentation(_) => None,
+            Responder::Documentation => None,
         }
     }
 
@@ -236,13 +235,13 @@ impl Answers {
     /// Goes on with an answer of the documentation that an earlier run of the server has begun: the text is the same again.
     /// `false` if it is not, or cannot be known.
     fn resume(self: &Arc<Self>, hub: &Hub, topic: &Topic, id: &str) -> bool {
-        let Responder::Documentation(documentation) = &self.responder else {
+        if !matches!(self.responder, Responder::Documentation) {
             return false;
-        };
+        }
         let Some(record) = read(hub, id).filter(|_| !hub.shares_its_log()) else {
             return false;
         };
-        let whole = documentation.answer(&record.question.question);
+        let whole = documentation::answer(&record.question.question);
         if record.question.question.is_empty() || !whole.starts_with(&record.text) {
             return false;
         }
@@ -423,7 +422,7 @@ struct Answer<'a> {
 impl Answer<'_> {
     async fn run(&self, question: &Question, text: Text) {
         // The next run of this server goes on with it.
-        let is_resumed_later = matches!(self.answers.responder, Responder::Documentation(_))
+        let is_resumed_later = matches!(self.answers.responder, Responder::Documentation)
             && !self.hub.shares_its_log();
         let finish = tokio::select! {
             biased;
@@ -536,8 +535,8 @@ impl Answer<'_> {
                 let completion = upstream.complete(question, begun, silence).await?;
                 Ok(Source::Upstream(Box::new(completion)))
             }
-            Responder::Documentation(documentation) => {
-                let answer = documentation.answer(&question.question);
+            Responder::Documentation => {
+                let answer = documentation::answer(&question.question);
                 // A continued answer is the same text from where it was.
                 let rest = answer.strip_prefix(begun).unwrap_or(&answer).to_owned();
                 Ok(Source::Documentation(documentation::Words::new(rest)))

@@ -3,6 +3,7 @@
 //! documentation is in the binary; nothing is asked of any other server.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
@@ -31,11 +32,19 @@ const README_IN_CHINESE: &str = include_str!("../../../README.zh-CN.md");
 /// Where the documents are, for links.
 const PATH: &str = "/docs/";
 
-/// The documentation, ready to be searched.
-pub(super) struct Documentation {
-    english: Corpus,
-    chinese: Corpus,
-}
+/// The documentation, ready to be searched. The first question in a language prepares its documents: a server that is asked none
+/// spends nothing on them.
+static ENGLISH: LazyLock<Corpus> = LazyLock::new(|| {
+    let mut names: Vec<String> = Docs::iter().map(String::from).collect();
+    names.sort();
+    names.push("README.md".to_owned());
+    let passages = names.iter().filter_map(|name| {
+        let text = document(name)?;
+        Some(passages(name, &text))
+    });
+    Corpus::new(passages.flatten().collect())
+});
+static CHINESE: LazyLock<Corpus> = LazyLock::new(|| Corpus::new(passages_in_chinese()));
 
 struct Corpus {
     passages: Vec<Passage>,
@@ -63,54 +72,37 @@ pub fn document(name: &str) -> Option<String> {
     }
 }
 
-impl Documentation {
-    /// What is in the binary.
-    pub(super) fn embedded() -> Self {
-        let mut names: Vec<String> = Docs::iter().map(String::from).collect();
-        names.sort();
-        names.push("README.md".to_owned());
-        let passages = names.iter().filter_map(|name| {
-            let text = document(name)?;
-            Some(passages(name, &text))
-        });
-        Self {
-            english: Corpus::new(passages.flatten().collect()),
-            chinese: Corpus::new(passages_in_chinese()),
+/// An answer in Markdown.
+pub(super) fn answer(question: &str) -> String {
+    let is_chinese = question.chars().any(is_ideograph);
+    let (corpus, found, nothing) = if is_chinese {
+        (
+            &*CHINESE,
+            "*以下内容摘自 Fairwind 的文档，没有使用任何模型。*\n\n",
+            "*文档中没有找到相关的内容（没有使用任何模型）。*\n\n请用别的词再问一次，例如：历史记录、令牌、重启后的数据。文档的入口是 [README](/docs/README.zh-CN.md)。\n",
+        )
+    } else {
+        (
+            &*ENGLISH,
+            "*Found in Fairwind’s documentation. No model has written this.*\n\n",
+            "*Nothing in Fairwind’s documentation matches (no model was asked).*\n\nAsk in other words, for example about gaps, tokens, retention or what survives a restart. The documentation begins at [README](/docs/README.md).\n",
+        )
+    };
+    let sections = corpus.search(question);
+    if sections.is_empty() {
+        return nothing.to_owned();
+    }
+    let mut answer = found.to_owned();
+    for passages in sections {
+        if let Some(first) = passages.first() {
+            answer.push_str(&format!("### [{}]({})\n\n", first.title, first.link));
+        }
+        for passage in passages {
+            answer.push_str(&passage.text);
+            answer.push_str("\n\n");
         }
     }
-
-    /// An answer in Markdown.
-    pub(super) fn answer(&self, question: &str) -> String {
-        let is_chinese = question.chars().any(is_ideograph);
-        let (corpus, found, nothing) = if is_chinese {
-            (
-                &self.chinese,
-                "*以下内容摘自 Fairwind 的文档，没有使用任何模型。*\n\n",
-                "*文档中没有找到相关的内容（没有使用任何模型）。*\n\n请用别的词再问一次，例如：历史记录、令牌、重启后的数据。文档的入口是 [README](/docs/README.zh-CN.md)。\n",
-            )
-        } else {
-            (
-                &self.english,
-                "*Found in Fairwind’s documentation. No model has written this.*\n\n",
-                "*Nothing in Fairwind’s documentation matches (no model was asked).*\n\nAsk in other words, for example about gaps, tokens, retention or what survives a restart. The documentation begins at [README](/docs/README.md).\n",
-            )
-        };
-        let sections = corpus.search(question);
-        if sections.is_empty() {
-            return nothing.to_owned();
-        }
-        let mut answer = found.to_owned();
-        for passages in sections {
-            if let Some(first) = passages.first() {
-                answer.push_str(&format!("### [{}]({})\n\n", first.title, first.link));
-            }
-            for passage in passages {
-                answer.push_str(&passage.text);
-                answer.push_str("\n\n");
-            }
-        }
-        answer
-    }
+    answer
 }
 
 fn passages_in_chinese() -> Vec<Passage> {
@@ -346,7 +338,6 @@ mod tests {
 
     #[test]
     fn a_question_finds_the_section_that_answers_it() {
-        let documentation = Documentation::embedded();
         for (question, link) in [
             (
                 "What survives a restart or a power cut?",
@@ -360,22 +351,17 @@ mod tests {
             ("behind nginx as a reverse proxy", "/docs/deploy.md"),
             ("如何在断电之后保留历史记录？", "/docs/README.zh-CN.md"),
         ] {
-            let answer = documentation.answer(question);
+            let answer = answer(question);
             assert!(answer.contains(link), "{question}: {answer}");
             assert!(answer.contains("No model") || answer.contains("没有使用任何模型"));
         }
-        let nothing = documentation.answer("xyzzy");
+        let nothing = answer("xyzzy");
         assert!(nothing.contains("Nothing in Fairwind’s documentation"));
     }
 
     #[test]
     fn every_link_of_a_passage_leads_to_a_heading_of_a_document() {
-        let corpus = Documentation::embedded();
-        let all = corpus
-            .english
-            .passages
-            .iter()
-            .chain(&corpus.chinese.passages);
+        let all = ENGLISH.passages.iter().chain(&CHINESE.passages);
         for Passage { link, text, .. } in all {
             for link in text
                 .split("](")
