@@ -152,9 +152,8 @@ function show() {
   for (const event of arrived) add(event);
   shorten();
   showRead();
-  const text = count === 1 ? newest.data : filled(words.newOnes, count);
   announce(count === 1 ? filled(words.newOne, newest.data.slice(0, 100)) : '', count);
-  notify(newest.position, text);
+  notify(arrived, count);
   clearTimeout(showing);
   [arrived, count, showing, shownAt] = [[], 0, undefined, Date.now()];
   const due = byId('scheduled')?.querySelectorAll('time') ?? [];
@@ -177,8 +176,12 @@ function announce(text, more) {
   else saying ??= setTimeout(() => say(unsaid === 1 && text ? text : filled(words.newOnes, unsaid)), Math.max(wait, 0));
 }
 
-/** Has the system show a notification, if no tab with this page is visible; one of the tabs does, under a lock. */
-async function notify(position, text) {
+/**
+ * Has the system show one notification of these events, the newest of so many, if no tab with this page is visible. One of the
+ * tabs does, under a lock, and counts what no other has shown.
+ */
+async function notify(events, count) {
+  const { position } = events.at(-1);
   if (!document.hidden) {
     save(SHOWN_UP_TO, position);
     return;
@@ -190,8 +193,13 @@ async function notify(position, text) {
     await navigator.locks.request(SHOWN, () => {
       loadRead();
       // A tab that was frozen learns late what others have shown, or their reader has read.
-      if (isRead(position) || isUpTo(position, load(SHOWN_UP_TO))) return;
+      const known = load(SHOWN_UP_TO);
+      const unknown = events.filter((event) => !isRead(event.position) && !isUpTo(event.position, known));
+      if (unknown.length === 0) return;
       save(SHOWN_UP_TO, position);
+      // Older ones than those at hand are known if one of these is.
+      const fresh = unknown.length < events.length ? unknown.length : count;
+      const text = fresh === 1 ? unknown[0].data : filled(words.newOnes, fresh);
       const options = { body: shortened(text), tag: position, lang: document.documentElement.lang };
       const shown = new Notification(title, options);
       shown.onclick = () => {

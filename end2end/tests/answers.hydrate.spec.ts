@@ -139,6 +139,48 @@ test.describe('with a log on disk', () => {
   });
 });
 
+test('after a gap the whole answer is read, again where that fails, and the page goes on from its end', async ({
+  answers,
+  consoleWatch,
+  model,
+  page,
+  server,
+}) => {
+  await answers.open();
+  await answers.ask('What is tea?');
+  const completion = await model.next();
+  completion.write('One ');
+  await expect(answers.text).toHaveText('One');
+  consoleWatch.allowOutage(`${server.url}/answers/`);
+  const reads: { fail(): Promise<void>; pass(): Promise<void> }[] = [];
+  const shown = async () => (await (await fetch(page.url())).json()) as { text: string; last_event_id: string };
+  const { last_event_id: end } = await shown();
+  await page.route('**/answers/*', async (route) => {
+    const response = await route.fetch();
+    if (route.request().isNavigationRequest()) {
+      // The page's text ends with an event of a log that the server does not have any more.
+      const body = await response.text();
+      expect(body).toContain(end);
+      return route.fulfill({ response, body: body.replaceAll(end, end.replace(/\w/g, 'z')) });
+    }
+    reads.push({ fail: () => route.abort('connectionrefused'), pass: () => route.fulfill({ response }) });
+  });
+  await page.reload();
+  await expect.poll(() => reads.length).toBe(1);
+  await reads[0]?.fail();
+  await expect.poll(() => reads.length, 'it is read again').toBe(2);
+  // What comes while the answer is read is not in what is read.
+  completion.write('two ');
+  await expect.poll(async () => (await shown()).text).toBe('One two ');
+  await reads[1]?.pass();
+  await expect(answers.text).toHaveText('One two');
+  completion.write('three.');
+  completion.finish();
+  await answers.isIn('complete');
+  await expect(answers.text).toHaveText('One two three.');
+  await expect.poll(() => streams(server.url)).toBe(0);
+});
+
 test('a server that is restarted without a log no longer has the answer, and the page says so', async ({
   answers,
   consoleWatch,

@@ -93,6 +93,37 @@ test('two tabs have the same list and the same count, and the system shows each 
   await expect(other).toHaveTitle('Notifications – Fairwind');
 });
 
+test('of what arrives together, the system shows what no other tab has shown', async ({ page, server }) => {
+  await watchSystem(page);
+  await page.clock.install();
+  const topic = await open(page);
+  await hide(page, true);
+  await page.evaluate(async (topic) => {
+    const arrived: string[] = [];
+    const script = '/fairwind.js';
+    const { subscribe } = await import(script);
+    subscribe(topic, ({ data }: { data: string }) => arrived.push(data));
+    Object.assign(window, { arrived });
+  }, topic);
+  const arrived = () => page.evaluate(() => (window as unknown as { arrived: string[] }).arrived);
+  const publish = async (text: string) => {
+    const answer = await fetch(`${server.url}/topics/${topic}`, { method: 'POST', body: text });
+    return ((await answer.json()) as { id: string }).id;
+  };
+  await publish('a');
+  await expect.poll(() => shownOn(page)).toEqual(['a']);
+  await page.clock.pauseAt(new Date(Date.now() + 3_600_000));
+  await publish('b');
+  await expect.poll(() => shownOn(page)).toEqual(['a', 'b']);
+  const third = await publish('c');
+  await publish('d');
+  await expect.poll(arrived).toEqual(['a', 'b', 'c', 'd']);
+  // Another tab shows the third meanwhile.
+  await page.evaluate(([topic, third]) => localStorage.setItem(`fairwind ${topic} shown`, third), [topic, third] as const);
+  await page.clock.runFor(1_000);
+  await expect.poll(() => shownOn(page)).toEqual(['a', 'b', 'd']);
+});
+
 test('what is scheduled arrives in time, and leaves the list of what is scheduled', async ({ page, server }) => {
   const topic = await open(page);
   await fetch(`${server.url}/topics/${topic}?in=1h`, { method: 'POST', body: 'later' });

@@ -61,7 +61,20 @@ struct AnswersClient {
     client: Rc<Client>,
     frame: FrameTask,
     is_asking: Cell<bool>,
+    reading: Cell<Reading>,
     ticker: RefCell<Option<Interval>>,
+}
+
+/// Whether the page reads the whole answer, where the stream alone does not say what there is of it. Until it has, what the
+/// stream brings is left out: the page subscribes again from the end of what it has read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// What the page shows is what the stream has brought.
+    Done,
+    /// A request is under way.
+    UnderWay,
+    /// The request found no server, and is sent again.
+    Failed,
 }
 
 impl AnswersClient {
@@ -94,6 +107,7 @@ impl AnswersClient {
                     }
                 }),
                 is_asking: Cell::new(false),
+                reading: Cell::new(Reading::Done),
                 ticker: RefCell::new(None),
             }
         });
@@ -113,6 +127,9 @@ impl AnswersClient {
                 move || {
                     if let Some(client) = client.upgrade() {
                         client.client.tick();
+                        if client.reading.get() == Reading::Failed {
+                            client.read();
+                        }
                     }
                 }
             }));
@@ -127,10 +144,12 @@ impl AnswersClient {
 
     fn hear(&self, event: &ClientEvent<'_>) {
         match event {
-            ClientEvent::News("event", news) => self.on_event(news),
+            ClientEvent::News("event", news) if self.reading.get() == Reading::Done => {
+                self.on_event(news);
+            }
             // The log is another one, or its beginning has expired.
             ClientEvent::News("gap", _) => self.read(),
-            ClientEvent::Changing(Connection::Ended) if self.is_writing() => self.read(),
+            ClientEvent::Changing(Connection::Ended) => self.read(),
             ClientEvent::News(..) | ClientEvent::Changing(_) | ClientEvent::Lost => {}
         }
     }
@@ -166,39 +185,45 @@ impl AnswersClient {
         self.say(said);
     }
 
-    /// Reads the whole answer, where the stream alone does not say what there is of it.
+    /// Reads the whole answer, and goes on from its end.
     fn read(&self) {
+        if !self.is_writing() || self.reading.replace(Reading::UnderWay) == Reading::UnderWay {
+            return;
+        }
         let this = Weak::clone(&self.this);
         request::get(&answer_path(&self.id), move |response| {
-            let Some((client, response)) = this.upgrade().zip(response) else {
-                return;
-            };
-            match response {
-                TextResponse { status: 200, text } => {
-                    let answer = Object::read(&text).unwrap_or_default();
-                    let text = answer.text("text").unwrap_or_default();
-                    let text = text.replace('\0', "\u{fffd}");
-                    // What the stream has brought meanwhile is a part of it.
-                    if text.len() >= client.document.borrow().text().len() {
-                        let mut document = Document::default();
-                        document.append(&text);
-                        client.document.replace(document);
-                        client.frame.request();
-                    }
-                    let finish = answer.object("finish");
-                    if finish.text("code").is_some() {
-                        client.finish(finish_of(&finish));
-                        client.disconnect();
-                    }
-                }
-                TextResponse { status: 404, .. } if client.is_writing() => {
-                    client.answers.state.try_set(AnswerState::Lost);
-                    client.say(client.answers.texts.answers.lost_detail());
-                    client.disconnect();
-                }
-                TextResponse { .. } => {}
+            if let Some(client) = this.upgrade() {
+                client.on_read(response);
             }
         });
+    }
+
+    fn on_read(&self, response: Option<TextResponse>) {
+        self.reading.set(Reading::Done);
+        match response {
+            Some(TextResponse { status: 200, text }) => {
+                let answer = Object::read(&text).unwrap_or_default();
+                let text = answer.text("text").unwrap_or_default();
+                let mut document = Document::default();
+                document.append(&text.replace('\0', "\u{fffd}"));
+                self.document.replace(document);
+                self.frame.request();
+                let finish = answer.object("finish");
+                if finish.text("code").is_some() {
+                    self.finish(finish_of(&finish));
+                    self.disconnect();
+                } else {
+                    let end = answer.text("last_event_id").unwrap_or_default();
+                    self.client.go_on_from(end);
+                }
+            }
+            Some(TextResponse { status: 404, .. }) => {
+                self.answers.state.try_set(AnswerState::Lost);
+                self.say(self.answers.texts.answers.lost_detail());
+                self.disconnect();
+            }
+            Some(_) | None => self.reading.set(Reading::Failed),
+        }
     }
 
     /// Ends the subscription, where the server may not say by itself that the topic has ended.

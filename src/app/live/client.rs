@@ -78,6 +78,16 @@ impl Client {
         }
     }
 
+    /// Subscribes again, from another id.
+    pub(super) fn go_on_from(&self, position: String) {
+        self.position.replace(position);
+        if self.connection.borrow().is_over() {
+            self.connect();
+        } else {
+            self.open();
+        }
+    }
+
     fn open(&self) {
         let this = Weak::clone(&self.this);
         let subscription = Subscription::open(
