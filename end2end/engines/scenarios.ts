@@ -11,6 +11,7 @@ import { ScriptPage } from '../support/script_page.ts';
 import type { Engine } from './engine.ts';
 import { expect, test } from './fixtures.ts';
 import { LivePage } from './live_page.ts';
+import { uses } from './uses.ts';
 
 const ARGS = ['--clock-interval', '200ms', '--retry', '200ms', '--heartbeat', '1s', '--metrics=on'];
 
@@ -173,4 +174,6 @@ export function scenarios(engine: Engine): void {
       await rm(log, { recursive: true });
     }
   });
+
+  uses(engine);
 }
