@@ -60,6 +60,8 @@ step "Rooms" bash scripts/check-rooms.sh
 step "Lints: server, compiled for the tests" with_lints cargo test --locked --no-run --all-targets
 step "Lints: browser" cargo clippy --locked --lib --target wasm32-unknown-unknown --no-default-features \
   --features hydrate -- -D warnings
+# Most tests wait, for a server or for a time: twice as many as there are cores are under way.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 step "Unit and integration tests" with_lints cargo test --locked
 # In this package's folder, where what both depend on has been compiled.
 step "Tests of the comparison" cargo test --locked --manifest-path bench/Cargo.toml --target-dir target
