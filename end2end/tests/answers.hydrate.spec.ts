@@ -139,7 +139,7 @@ test.describe('with a log on disk', () => {
   });
 });
 
-test('after a gap the whole answer is read, again where that fails, and the page goes on from its end', async ({
+test('after a gap the whole answer is read, again where that fails or hangs, and the page goes on from its end', async ({
   answers,
   consoleWatch,
   model,
@@ -165,15 +165,19 @@ test('after a gap the whole answer is read, again where that fails, and the page
     }
     reads.push({ fail: () => route.abort('connectionrefused'), pass: () => route.fulfill({ response }) });
   });
+  await page.clock.install();
   await page.reload();
   await expect.poll(() => reads.length).toBe(1);
-  await reads[0]?.fail();
-  await expect.poll(() => reads.length, 'it is read again').toBe(2);
+  await page.clock.runFor(12_000);
+  await expect.poll(() => reads.length, 'it is read again, since nothing answers').toBe(2);
+  await reads[1]?.fail();
+  await expect.poll(() => reads.length, 'it is read again, since that failed').toBe(3);
   // What comes while the answer is read is not in what is read.
   completion.write('two ');
   await expect.poll(async () => (await shown()).text).toBe('One two ');
-  await reads[1]?.pass();
+  await reads[2]?.pass();
   await expect(answers.text).toHaveText('One two');
+  await reads[0]?.pass();
   completion.write('three.');
   completion.finish();
   await answers.isIn('complete');

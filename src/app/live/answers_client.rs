@@ -32,6 +32,9 @@ use crate::protocol::page::start_of;
 /// How often countdowns are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How many ticks the response with the whole answer may take before it is asked for again.
+const MAX_READ_TICKS: u32 = 10;
+
 /// What the list of the reader's questions is stored under.
 const OWN: &str = "fairwind answers";
 
@@ -62,6 +65,8 @@ struct AnswersClient {
     frame: FrameTask,
     is_asking: Cell<bool>,
     reading: Cell<Reading>,
+    /// How many requests for the whole answer have been sent.
+    reads: Cell<u32>,
     ticker: RefCell<Option<Interval>>,
 }
 
@@ -71,9 +76,9 @@ struct AnswersClient {
 enum Reading {
     /// What the page shows is what the stream has brought.
     Done,
-    /// A request is under way.
-    UnderWay,
-    /// The request found no server, and is sent again.
+    /// The last request is under way, for so many ticks.
+    UnderWay(u32),
+    /// The last request had no useful response.
     Failed,
 }
 
@@ -108,6 +113,7 @@ impl AnswersClient {
                 }),
                 is_asking: Cell::new(false),
                 reading: Cell::new(Reading::Done),
+                reads: Cell::new(0),
                 ticker: RefCell::new(None),
             }
         });
@@ -126,10 +132,7 @@ impl AnswersClient {
                 let client = Weak::clone(&this.this);
                 move || {
                     if let Some(client) = client.upgrade() {
-                        client.client.tick();
-                        if client.reading.get() == Reading::Failed {
-                            client.read();
-                        }
+                        client.tick();
                     }
                 }
             }));
@@ -185,14 +188,30 @@ impl AnswersClient {
         self.say(said);
     }
 
-    /// Reads the whole answer, and goes on from its end.
+    fn tick(&self) {
+        self.client.tick();
+        match self.reading.get() {
+            Reading::UnderWay(ticks) if ticks < MAX_READ_TICKS => {
+                self.reading.set(Reading::UnderWay(ticks + 1));
+            }
+            // A request on a network that is gone may be answered by nobody.
+            Reading::UnderWay(_) | Reading::Failed => self.read(),
+            Reading::Done => {}
+        }
+    }
+
+    /// Reads the whole answer, and goes on from its end. Only the last such request counts.
     fn read(&self) {
-        if !self.is_writing() || self.reading.replace(Reading::UnderWay) == Reading::UnderWay {
+        if !self.is_writing() {
             return;
         }
+        self.reading.set(Reading::UnderWay(0));
+        let number = self.reads.get() + 1;
+        self.reads.set(number);
         let this = Weak::clone(&self.this);
         request::get(&answer_path(&self.id), move |response| {
-            if let Some(client) = this.upgrade() {
+            let client = this.upgrade();
+            if let Some(client) = client.filter(|client| client.reads.get() == number) {
                 client.on_read(response);
             }
         });
