@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -536,7 +537,10 @@ impl Answer<'_> {
                 Ok(Source::Upstream(Box::new(completion)))
             }
             Responder::Documentation => {
-                let answer = documentation::answer(&question.question);
+                // The first question takes tens of milliseconds: not of a thread for which other tasks wait.
+                let asked = question.question.clone();
+                let found = spawn_blocking(move || documentation::answer(&asked));
+                let answer = found.await.map_err(|_| FailureCode::Interrupted)?;
                 // A continued answer is the same text from where it was.
                 let rest = answer.strip_prefix(begun).unwrap_or(&answer).to_owned();
                 Ok(Source::Documentation(documentation::Words::new(rest)))
