@@ -78,7 +78,7 @@ build_release() {
     say "target/release/fairwind is up to date."
     return
   fi
-  say "Building both halves in release mode (about 5 minutes from nothing, 1 minute after a change) ..."
+  say "Building both halves in release mode (about 10 minutes from nothing, 5 after a change) ..."
   mkdir -p target/release
   touch "$stamp.started"
   rm -rf target/site.before
