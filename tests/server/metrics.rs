@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::client;
 use crate::support::{QUIET, TestServer};
 
-/// The value of one number.
-async fn number(server: &TestServer, name: &str) -> f64 {
+/// The value of one of the server's numbers.
+pub async fn number(server: &TestServer, name: &str) -> f64 {
     let answer = client::get(server.address, "/metrics").await;
     assert_eq!(answer.status, 200);
     assert!(

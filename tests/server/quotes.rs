@@ -7,6 +7,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{self, PATIENCE};
+use crate::metrics::number;
 use crate::support::{QUIET, TestServer};
 
 #[tokio::test]
@@ -133,8 +134,7 @@ async fn a_client_watches_a_bounded_number_of_slow_readers() {
     let server = TestServer::start(&QUIET).await;
     let watch = || tokio::spawn(client::get(server.address, "/quotes/slow"));
     let running = [watch(), watch()];
-    let streams = async || client::get(server.address, "/metrics").await.text().await;
-    while !streams().await.contains("fairwind_subscribers 6\n") {
+    while number(&server, "fairwind_subscribers").await != 6.0 {
         tokio::task::yield_now().await;
     }
     let refused = client::get(server.address, "/quotes/slow").await;

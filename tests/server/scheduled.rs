@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::access::{master_token, secret_flag, token};
 use crate::client::{self, Answer};
+use crate::metrics::number;
 use crate::support::{QUIET, TestServer};
 
 async fn post(server: &TestServer, target: &str, headers: &[&str], body: &str) -> Answer {
@@ -20,15 +21,6 @@ async fn read(answer: Answer, status: u16) -> Value {
 async fn code(answer: Answer, status: u16) -> String {
     let document = read(answer, status).await;
     document["code"].as_str().expect("a code").to_owned()
-}
-
-/// How many publications wait, as the server's numbers say.
-async fn pending(server: &TestServer) -> String {
-    let numbers = client::get(server.address, "/metrics").await.text().await;
-    let line = numbers
-        .lines()
-        .find_map(|line| line.strip_prefix("fairwind_scheduled "));
-    line.expect("a number").to_owned()
 }
 
 async fn list(server: &TestServer, topic: &str) -> Value {
@@ -55,7 +47,7 @@ async fn an_event_is_published_when_its_time_has_come_and_is_listed_until_then()
     });
     assert_eq!(list(&server, "kitchen").await, json!([one]));
     assert_eq!(list(&server, "garden").await, json!([]));
-    assert_eq!(pending(&server).await, "1");
+    assert_eq!(number(&server, "fairwind_scheduled").await, 1.0);
     assert_eq!(
         read(client::get(server.address, &location).await, 200).await,
         one
@@ -67,7 +59,7 @@ async fn an_event_is_published_when_its_time_has_come_and_is_listed_until_then()
     );
     assert!(asked.elapsed() >= Duration::from_secs(1));
     assert_eq!(list(&server, "kitchen").await, json!([]));
-    assert_eq!(pending(&server).await, "0");
+    assert_eq!(number(&server, "fairwind_scheduled").await, 0.0);
     let gone = client::send(server.address, "DELETE", &location, &[]).await;
     assert_eq!(code(gone, 404).await, "not-scheduled");
     // By a header and a time; one that has passed is due at once.

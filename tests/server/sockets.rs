@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::{self, Answer, PATIENCE};
+use crate::metrics::number;
 use crate::support::{QUIET, TestServer};
 
 const STREAM: &str = "GET /topics/a HTTP/1.1\r\nHost: fairwind.test\r\n\r\n";
@@ -330,17 +331,8 @@ async fn after_the_stop_every_connection_is_closed() {
 #[tokio::test]
 async fn a_streams_connection_is_counted_until_its_end() {
     let server = server().await;
-    let connections = async || {
-        let answer = client::get(server.address, "/metrics").await;
-        let text = answer.text().await;
-        let mut lines = text.lines();
-        let number = lines.find_map(|line| line.strip_prefix("fairwind_connections "));
-        // The connection of the question is not meant.
-        number
-            .and_then(|number| number.parse::<usize>().ok())
-            .expect("a number")
-            - 1
-    };
+    // The connection of the question is not meant.
+    let connections = async || number(&server, "fairwind_connections").await - 1.0;
     let until_there_are = async |count| {
         let waiting = async { while connections().await != count {} };
         timeout(PATIENCE, waiting)
@@ -353,16 +345,16 @@ async fn a_streams_connection_is_counted_until_its_end() {
         read_until(&mut stream, "\nid: ").await;
         streams.push(stream);
     }
-    until_there_are(5).await;
+    until_there_are(5.0).await;
     drop(streams.split_off(3));
-    until_there_are(3).await;
+    until_there_are(3.0).await;
     publish(&server, "still there");
     for stream in &mut streams {
         read_until(stream, "data: still there\n").await;
     }
-    assert_eq!(connections().await, 3);
+    assert_eq!(connections().await, 3.0);
     drop(streams);
-    until_there_are(0).await;
+    until_there_are(0.0).await;
 }
 
 /// Sends a request, says that nothing more will be sent, and reads everything that comes.
