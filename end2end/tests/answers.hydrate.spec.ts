@@ -7,6 +7,7 @@ import { AnswersPage } from '../pages/answers_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
 import { streams } from '../support/fairwind.ts';
 import { recordShifts, shifts } from '../support/layout.ts';
+import type { Completion, Model } from '../support/model.ts';
 import { tasksWhile } from '../support/tasks.ts';
 
 /** Longer than its frame. */
@@ -29,12 +30,17 @@ const ATTACKS = [
   '&lt;script&gt;attacked = true&lt;/script&gt;',
 ];
 
+/** Asks the model, whose answer is what the test writes. */
+async function asked(answers: AnswersPage, model: Model): Promise<Completion> {
+  await answers.open();
+  await answers.ask('What is tea?');
+  return model.next();
+}
+
 test('an answer arrives piece by piece, and when it is complete no client reconnects', async ({ answers, model, page, server }) => {
   const requests: string[] = [];
   page.on('request', (request) => requests.push(request.url()));
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   await answers.isIn('writing');
   await expect(answers.frame).toHaveAttribute('aria-busy', 'true');
   completion.write('# Tea\n\nTea is **a');
@@ -60,9 +66,7 @@ test('an answer arrives piece by piece, and when it is complete no client reconn
 });
 
 test('a block that is finished stays the same element while the next ones are written', async ({ answers, model }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write('One.\n\nTwo.\n\nThree');
   await expect(answers.text.locator('p')).toHaveCount(3);
   await answers.text.locator('p').first().evaluate((element) => ((window as unknown as { first: Element }).first = element));
@@ -75,9 +79,7 @@ test('a block that is finished stays the same element while the next ones are wr
 });
 
 test('a reload in the middle, and a second browser by the link, go on where the answer is', async ({ answers, browser, model, page }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write('One ');
   await expect(answers.text).toHaveText('One');
   await page.reload();
@@ -114,9 +116,7 @@ test.describe('with a log on disk', () => {
     page,
     server,
   }) => {
-    await answers.open();
-    await answers.ask('What is tea?');
-    const completion = await model.next();
+    const completion = await asked(answers, model);
     completion.write('Tea is ');
     await expect(answers.text).toHaveText('Tea is');
     consoleWatch.allowOutage(`${server.url}/topics`);
@@ -146,9 +146,7 @@ test('after a gap the whole answer is read, again where that fails or hangs, and
   page,
   server,
 }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write('One ');
   await expect(answers.text).toHaveText('One');
   consoleWatch.allowOutage(`${server.url}/answers/`);
@@ -191,9 +189,7 @@ test('a server that is restarted without a log no longer has the answer, and the
   model,
   server,
 }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  (await model.next()).write('Tea is ');
+  (await asked(answers, model)).write('Tea is ');
   await expect(answers.text).toHaveText('Tea is');
   consoleWatch.allowOutage(`${server.url}/topics`);
   consoleWatch.allowStatus(404, `${server.url}/answers/`);
@@ -206,9 +202,7 @@ test('a server that is restarted without a log no longer has the answer, and the
 });
 
 test('a failure is said in words, leaves the text readable, and can be continued', async ({ answers, model }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write('Tea is ');
   await expect(answers.text).toHaveText('Tea is');
   completion.cut();
@@ -304,9 +298,7 @@ test.describe('with a clipboard', () => {
   test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
 
   test('the answer is copied as Markdown', async ({ answers, model, page }) => {
-    await answers.open();
-    await answers.ask('What is tea?');
-    const completion = await model.next();
+    const completion = await asked(answers, model);
     completion.write('Tea is *a drink*.');
     await expect(answers.text).toHaveText('Tea is a drink.');
     await answers.button('Copy').click();
@@ -317,9 +309,7 @@ test.describe('with a clipboard', () => {
 });
 
 test('the page follows the end while the reader is there, and stays where the reader reads', async ({ answers, model }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write(LONG);
   await expect(answers.text.locator('p').last()).toHaveText('Paragraph 59.');
   const fromEnd = () => answers.frame.evaluate((frame) => frame.scrollHeight - frame.scrollTop - frame.clientHeight);
@@ -393,9 +383,7 @@ test('the keyboard reaches everything: Enter asks, and Shift and Enter begin a n
 });
 
 test('an answer that is written at fifty updates a second causes no long task', { tag: '@measured' }, async ({ answers, model, page }) => {
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   await answers.isAlive();
   const pieces = ['## Tea\n\n', 'It is **a ', 'drink** of ', '`leaves` ', 'and water.\n\n', '- green\n', '- black\n\n', '|a|b|\n|-|-|\n|1|2|\n\n'];
   const count = 300;
@@ -465,9 +453,7 @@ for (const width of [390, 1280]) {
 
 test('a reader who asks for no motion gets none', async ({ answers, model, page }) => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
-  await answers.open();
-  await answers.ask('What is tea?');
-  const completion = await model.next();
+  const completion = await asked(answers, model);
   completion.write('Tea');
   await expect(answers.text).toHaveText('Tea');
   expect(await page.evaluate(() => document.getAnimations().length)).toBe(0);
