@@ -242,8 +242,8 @@ impl Answers {
         let Some(record) = read(hub, id).filter(|_| !hub.shares_its_log()) else {
             return false;
         };
-        let whole = documentation::answer(&record.question.question);
-        if record.question.question.is_empty() || !whole.starts_with(&record.text) {
+        let asked = &record.question.question;
+        if asked.is_empty() || !documentation::answer(asked).starts_with(&record.text) {
             return false;
         }
         let entry = self.enter(id.to_owned());

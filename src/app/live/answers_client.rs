@@ -194,7 +194,7 @@ impl AnswersClient {
             Reading::UnderWay(ticks) if ticks < MAX_READ_TICKS => {
                 self.reading.set(Reading::UnderWay(ticks + 1));
             }
-            // A request on a network that is gone may be answered by nobody.
+            // The network may have gone since: then no server gets the request.
             Reading::UnderWay(_) | Reading::Failed => self.read(),
             Reading::Done => {}
         }
