@@ -41,7 +41,8 @@ const MAX_COMPARISONS: [usize; 2] = [100, 8];
 /// How long a comparison without a connection goes on: as long as a browser may take to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The shortest time between two experiments of a comparison, and between two bursts.
+/// The shortest time between two experiments of a comparison, and between two bursts. One that comes earlier waits for its turn,
+/// a burst is refused.
 const EXPERIMENT_INTERVAL: Duration = Duration::from_millis(200);
 const BURST_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -249,13 +250,17 @@ impl Comparison {
         }
     }
 
-    /// Does an experiment. Returns the number of the newest event before it.
+    /// Does an experiment, a moment later if the last one was a moment ago. Returns the number of the newest event before it.
     ///
     /// # Errors
     ///
-    /// A problem if the last one was a moment ago.
-    pub(in crate::server) fn experiment(&self, experiment: Experiment) -> Result<u64, Problem> {
-        self.check_rate(experiment)?;
+    /// A problem if another one waits for its turn already, or a burst comes too soon after the last.
+    pub(in crate::server) async fn experiment(
+        &self,
+        experiment: Experiment,
+    ) -> Result<u64, Problem> {
+        let turn = self.take_turn(experiment)?;
+        tokio::time::sleep_until(turn).await;
         let published = self.progress.published.load(Ordering::Relaxed);
         match experiment {
             Experiment::Cut => {
@@ -290,21 +295,21 @@ impl Comparison {
             .map_err(|_| too_often(BURST_INTERVAL))
     }
 
-    fn check_rate(&self, experiment: Experiment) -> Result<(), Problem> {
+    /// When an experiment may be done: now, or [`EXPERIMENT_INTERVAL`] after the last. One waits; the next is refused.
+    fn take_turn(&self, experiment: Experiment) -> Result<Instant, Problem> {
         let now = Instant::now();
         let mut last = self.last_experiment.lock();
         let [any, burst] = *last;
-        let is_burst = experiment == Experiment::Burst;
-        let is_too_soon =
-            |last: Option<Instant>, interval| last.is_some_and(|at| now < at + interval);
-        if is_too_soon(any, EXPERIMENT_INTERVAL) {
+        let turn = any.map_or(now, |at| now.max(at + EXPERIMENT_INTERVAL));
+        if turn > now + EXPERIMENT_INTERVAL {
             return Err(too_often(EXPERIMENT_INTERVAL));
         }
-        if is_burst && is_too_soon(burst, BURST_INTERVAL) {
+        let is_burst = experiment == Experiment::Burst;
+        if is_burst && burst.is_some_and(|at| turn < at + BURST_INTERVAL) {
             return Err(too_often(BURST_INTERVAL));
         }
-        *last = [Some(now), if is_burst { Some(now) } else { burst }];
-        Ok(())
+        *last = [Some(turn), if is_burst { Some(turn) } else { burst }];
+        Ok(turn)
     }
 }
 
@@ -374,21 +379,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn experiments_come_one_after_the_other() {
+    async fn experiments_come_one_after_the_other_and_one_at_most_waits_for_its_turn() {
         let comparisons = Comparisons::new(CancellationToken::new());
         let id = ComparisonId::random().expect("an id");
         let comparison = comparisons.join(&id, None).expect("a place");
-        let code = |experiment| {
-            comparison
-                .experiment(experiment)
-                .map_err(|problem| problem.code)
+        let code = async |experiment| {
+            let done = comparison.experiment(experiment).await;
+            done.map_err(|problem| problem.code)
         };
-        assert_eq!(code(Experiment::Burst), Ok(0));
-        assert_eq!(code(Experiment::Cut), Err(ProblemCode::RateLimited));
+        let started = Instant::now();
+        assert_eq!(code(Experiment::Burst).await, Ok(0));
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        let (waits, is_refused) = tokio::join!(code(Experiment::Cut), code(Experiment::Cut));
+        assert_eq!(waits, Ok(BURST_EVENTS as u64));
+        assert_eq!(started.elapsed(), EXPERIMENT_INTERVAL);
+        assert_eq!(is_refused, Err(ProblemCode::RateLimited));
         tokio::time::sleep(EXPERIMENT_INTERVAL).await;
-        assert_eq!(code(Experiment::Burst), Err(ProblemCode::RateLimited));
-        assert_eq!(code(Experiment::Cut), Ok(BURST_EVENTS as u64));
+        let refused = code(Experiment::Burst).await;
+        assert_eq!(refused, Err(ProblemCode::RateLimited));
+        assert_eq!(started.elapsed(), 2 * EXPERIMENT_INTERVAL, "at once");
         tokio::time::sleep(BURST_INTERVAL).await;
-        assert!(code(Experiment::Burst).is_ok());
+        assert!(code(Experiment::Burst).await.is_ok());
     }
 }

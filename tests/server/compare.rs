@@ -119,20 +119,10 @@ async fn socket(server: &TestServer, id: &str) -> Raw<TcpStream> {
     Raw::open(tcp(server).await, &socket_request(id)).await
 }
 
-/// Asks for an experiment, again and again while the one before it was a moment ago.
+/// Asks for an experiment, which the server does in its turn.
 async fn post(server: &TestServer, id: &str, what: &str) -> Value {
     let target = format!("/compare/{id}/{what}");
-    let asking = async {
-        loop {
-            let answer =
-                client::send(server.address, "POST", &target, &["Content-Length: 0"]).await;
-            if answer.status != 429 {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let answer = timeout(PATIENCE, asking).await.expect("its turn");
+    let answer = client::send(server.address, "POST", &target, &["Content-Length: 0"]).await;
     assert_eq!(answer.status, 200, "{what}");
     serde_json::from_str(&answer.text().await).expect("JSON")
 }
@@ -465,12 +455,7 @@ async fn two_comparisons_do_not_touch_each_other() {
     first
         .read_until(|text| numbers_in(text).len() >= 1_000)
         .await;
-    // The server takes the next experiment a moment after the last.
-    let cut = format!("/compare/{ID}/cut");
-    let cut = async || client::send(server.address, "POST", &cut, &["Content-Length: 0"]).await;
-    while cut().await.status == 429 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    post(&server, ID, "cut").await;
     first.read_to_end().await;
     second.read_until(|text| numbers_in(text).len() >= 2).await;
     socket.read_until(|text| numbers_in(text).len() >= 2).await;

@@ -138,8 +138,10 @@ pub(crate) async fn any(
         }
         _ => {
             let comparison = comparisons.find(&id, client)?;
-            let published = experiment.map(|experiment| comparison.experiment(experiment));
-            let published = published.transpose()?.unwrap_or_default();
+            let published = match experiment {
+                Some(experiment) => comparison.experiment(experiment).await?,
+                None => 0,
+            };
             Ok(answers::json(&Done { published }))
         }
     }
