@@ -25,7 +25,7 @@ export default defineConfig({
   workers: 2,
   timeout: 30_000,
   expect: { timeout: 10_000 },
-  reporter: [['list'], ['html', { open: 'never' }]],
+  reporter: [['list'], ['html', { open: 'never' }], ['./support/failures.ts']],
   use: {
     launchOptions: { executablePath, args },
     locale: 'en-GB',
