@@ -290,7 +290,7 @@ mod tests {
     /// A target's name, and what it does with its input.
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 7] = [
+    const TARGETS: [Target; 8] = [
         ("topic", topic),
         ("query", query),
         ("event_stream", event_stream),
@@ -298,6 +298,7 @@ mod tests {
         ("claims", claims),
         ("request", request),
         ("log", crate::hub::log::disk::testing::file),
+        ("markdown", crate::app::markdown::testing::markdown),
     ];
 
     /// What requests are made of.
