@@ -40,7 +40,7 @@ test('a room shows what has been said, takes a message, and says what it is made
   await expect(chat.name).toHaveValue('Cy');
   await expect(chat.rows).toHaveCount(5);
 
-  const commands = page.locator('.chat-requests code');
+  const commands = page.locator('.requests code');
   await expect(commands).toHaveText([/^curl -H .*\/topics\/chat\/tea\?limit=50'$/, /^curl -N .*presence=event'$/, /^curl -d .*\/topics\/chat\/tea$/]);
   const source = await page.request.get((await page.getByRole('link', { name: 'The script of this page' }).getAttribute('href')) ?? '');
   expect(await source.text()).toContain('// A chat room.');

@@ -208,7 +208,7 @@ test('a hidden tab that gets something late does not have the system show what a
     await route.continue();
   });
   await page.goto('/notifications', { waitUntil: 'commit' });
-  await expect(page.locator('#made-of-heading')).toBeVisible();
+  await expect(page.locator('#requests-heading')).toBeVisible();
   await hide(page, true);
   const publish = (text: string) => fetch(`${server.url}/topics/${topic}`, { method: 'POST', body: text });
   await publish('seen');

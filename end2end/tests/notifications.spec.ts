@@ -49,7 +49,7 @@ test('each browser has a topic of its own, which no list shows', async ({ browse
 
 test('the page shows the three requests that it is made of, and they work', async ({ page }) => {
   await page.goto('/notifications');
-  const commands = page.locator('.made-of code');
+  const commands = page.locator('.requests code');
   const [read, publish, list] = await commands.allTextContents();
   expect(read).toMatch(/^curl -N http:\S+\/topics\/~inbox\/[\w-]{22}$/);
   expect(publish).toContain('?in=10s');

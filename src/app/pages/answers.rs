@@ -9,9 +9,10 @@ use crate::app::components::answers::{
     AnswerControls, AnswerStatus, AnswerText, AskForm, OwnQuestions,
 };
 use crate::app::components::masthead::Masthead;
+use crate::app::components::requests::Requests;
 use crate::app::curl;
 use crate::app::live::answers::{Answers, use_answers};
-use crate::app::texts::Texts;
+use crate::app::texts::{AnswersDocumentTexts, Texts};
 use crate::protocol::answers::{self, ANSWERS_PATH, PageAnswer, answer_path, answer_topic};
 use crate::protocol::page::{Refusal, start_of};
 use crate::protocol::topic_path;
@@ -39,7 +40,7 @@ pub fn AnswersPage(
         (document.skip_to_question(), "#question")
     };
     let id: Arc<str> = page.answer.as_ref().map_or("", |answer| &answer.id).into();
-    let requests = requests(&page);
+    let requests = requests(&page, document);
     // Optional each, since what Leptos does with a view of any type weighs a third of the page's WebAssembly.
     let model = page.model;
     let door = (!is_answer).then(|| view! { <Door answers model /> });
@@ -51,20 +52,6 @@ pub fn AnswersPage(
     let may_not_ask = page
         .refusal
         .map(|refusal| view! { <MayNotAsk texts refusal /> });
-    let whats = [
-        document.request_ask(),
-        document.request_stream(),
-        document.request_stop(),
-    ];
-    let requests = requests.into_iter().zip(whats).map(|(command, what)| {
-        view! {
-            <li>
-                <pre class="command" tabindex="0"><code>{command}</code></pre>
-                <span class="hint">{what}</span>
-            </li>
-        }
-    });
-    let requests: Vec<_> = requests.collect();
     view! {
         <a class="skip-link" href=skip_to>{skip}</a>
         <Masthead texts is_heading=false />
@@ -74,12 +61,9 @@ pub fn AnswersPage(
             <p id="said" class="said" role="status">{answers.said}</p>
             {may_not_ask}
             {form}
-            <section class="requests" aria-labelledby="requests-heading">
-                <h2 id="requests-heading">{document.requests()}</h2>
-                <p>{document.requests_lede()}</p>
-                <ol>{requests}</ol>
+            <Requests texts requests>
                 <p><a href=SOURCE_PATH>{document.source()}</a></p>
-            </section>
+            </Requests>
             <OwnQuestions answers id />
         </main>
     }
@@ -176,20 +160,22 @@ fn source(texts: &Texts, model: Option<&str>) -> String {
     }
 }
 
-/// The three requests that the page is made of, as commands.
-fn requests(page: &answers::AnswersPage) -> [String; 3] {
+/// The three requests that the page is made of: what each does, and a command.
+fn requests(
+    page: &answers::AnswersPage,
+    document: AnswersDocumentTexts,
+) -> [(&'static str, String); 3] {
     let id = page.answer.as_ref().map_or("ID", |answer| &answer.id);
     let origin = &page.origin;
     let stream = format!("{}?last_event_id=earliest", topic_path(&answer_topic(id)));
+    let ask = format!(
+        "curl -d question='What survives a restart?' {}",
+        curl::word(&format!("{origin}{ANSWERS_PATH}"))
+    );
+    let stop = curl::word(&format!("{origin}{}", answer_path(id)));
     [
-        format!(
-            "curl -d question='What survives a restart?' {}",
-            curl::word(&format!("{origin}{ANSWERS_PATH}"))
-        ),
-        curl::plain(origin, &stream),
-        format!(
-            "curl -X DELETE {}",
-            curl::word(&format!("{origin}{}", answer_path(id)))
-        ),
+        (document.request_ask(), ask),
+        (document.request_stream(), curl::plain(origin, &stream)),
+        (document.request_stop(), format!("curl -X DELETE {stop}")),
     ]
 }

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
 use crate::app::components::open_form::OpenForm;
+use crate::app::components::requests::Requests;
 use crate::app::curl;
 use crate::app::links::Piece;
 use crate::app::texts::chat::ChatTexts;
@@ -104,7 +105,7 @@ pub fn ChatPage(
     texts: &'static Texts,
 ) -> impl IntoView {
     let words = ChatTexts::of(texts.locale);
-    let requests = requests(&room);
+    let requests = requests(&room, words);
     let is_empty = room.messages.is_empty();
     let rows = room
         .messages
@@ -138,12 +139,6 @@ pub fn ChatPage(
             />
         }),
     };
-    let commands = requests.map(|(what, command)| {
-        view! {
-            <p>{what(words)}</p>
-            <pre class="command" role="group" aria-label=words.command() tabindex="0"><code>{command}</code></pre>
-        }
-    });
     view! {
         <a class="skip-link" href="#text">{words.skip()}</a>
         <Masthead texts is_heading=false />
@@ -194,11 +189,9 @@ pub fn ChatPage(
                 </summary>
                 <ul id="people" aria-label=words.here() tabindex="0">{names}</ul>
             </details>
-            <section class="chat-requests" aria-labelledby="requests-heading">
-                <h2 id="requests-heading">{words.made_of()}</h2>
-                {commands}
+            <Requests texts requests>
                 <p><a href="/chat.js">{words.source()}</a></p>
-            </section>
+            </Requests>
             <template id="row">
                 <li class="chat-message">
                     <p class="by"><bdi></bdi>" "<time></time></p>
@@ -293,22 +286,20 @@ fn WriteForm(
     }
 }
 
-type Words = fn(ChatTexts) -> &'static str;
-
-/// The three requests that the page is made of, as commands.
-fn requests(room: &ChatRoom) -> [(Words, String); 3] {
+/// The three requests that the page is made of: what each does, and a command.
+fn requests(room: &ChatRoom, words: ChatTexts) -> [(&'static str, String); 3] {
     let url = format!("{}{}", room.origin, topic_path(&room.topic));
     let history = curl::word(&format!("{url}?limit=50"));
     let stream = curl::word(&format!("{url}?name=Ada&presence=event"));
     let publish = curl::word(&url);
     [
         (
-            ChatTexts::history_request,
+            words.history_request(),
             format!("curl -H 'Accept: application/json' {history}"),
         ),
-        (ChatTexts::stream_request, format!("curl -N {stream}")),
+        (words.stream_request(), format!("curl -N {stream}")),
         (
-            ChatTexts::publish_request,
+            words.publish_request(),
             format!(r#"curl -d '{{"name":"Ada","text":"hello"}}' {publish}"#),
         ),
     ]

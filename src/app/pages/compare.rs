@@ -4,6 +4,7 @@
 use leptos::prelude::*;
 
 use crate::app::comparison::{Attempt, Side};
+use crate::app::components::command::Command;
 use crate::app::components::compare::{AttemptRow, Claims, Handshake, RacePlot, SideCard};
 use crate::app::components::masthead::Masthead;
 use crate::app::curl;
@@ -36,11 +37,8 @@ pub fn ComparePage(
         curl::plain(&page.origin, &events),
         words::socket_command(&curl::word(&format!("{}{socket}", page.origin))),
     ];
-    let commands = commands.map(|command| {
-        view! {
-            <pre class="command" role="group" aria-label=texts.compare.command() tabindex="0"><code>{command}</code></pre>
-        }
-    });
+    let label = texts.compare.command();
+    let commands = commands.map(|text| view! { <Command label text /> });
     let advice = words::advice(texts.compare_document).map(|(what, which)| {
         view! { <li><strong>{what}</strong> " " {which}</li> }
     });

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::app::components::command::Command;
 use crate::app::components::masthead::Masthead;
 use crate::app::texts::Texts;
 use crate::app::texts::help::HelpTexts;
@@ -43,33 +44,25 @@ pub fn HelpPage(
             </p>
             <h2>{words.read()}</h2>
             <p>{words.read_text()}</p>
-            <Example id="read" words text=read />
-            <Example id="read-page" words text=examples::read_in_a_page(&url) />
+            <Command id="read" label=words.example() text=read />
+            <Command id="read-page" label=words.example() text=examples::read_in_a_page(&url) />
             <h2>{words.publish()}</h2>
             <p>{words.publish_text()}</p>
             {refusal}
-            <Example id="publish" words text=publish />
-            <Example id="publish-token" words text=publish_with_token />
+            <Command id="publish" label=words.example() text=publish />
+            <Command id="publish-token" label=words.example() text=publish_with_token />
             <h2>{words.state()}</h2>
             <p>{words.state_text()}</p>
-            <Example id="state" words text=examples::state_then_live(&url) />
+            <Command id="state" label=words.example() text=examples::state_then_live(&url) />
             <h2>{words.streamed()}</h2>
             <p>{words.streamed_text()}</p>
-            <Example id="streamed" words text=examples::streamed(&url) />
+            <Command id="streamed" label=words.example() text=examples::streamed(&url) />
             <h2>{words.several()}</h2>
             <p>{words.several_text()}</p>
-            <Example id="several" words text=examples::several(&origin) />
+            <Command id="several" label=words.example() text=examples::several(&origin) />
             <h2>{words.run()}</h2>
             <p>{words.run_text()}</p>
-            <Example id="run" words text=examples::RUN.to_owned() />
+            <Command id="run" label=words.example() text=examples::RUN.to_owned() />
         </main>
-    }
-}
-
-/// A command or program. It scrolls sideways when it is long, so the keyboard must get there.
-#[component]
-fn Example(id: &'static str, words: HelpTexts, text: String) -> impl IntoView {
-    view! {
-        <pre id=id class="command" role="group" aria-label=words.example() tabindex="0"><code>{text}</code></pre>
     }
 }

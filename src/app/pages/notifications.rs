@@ -5,7 +5,9 @@
 use leptos::prelude::*;
 
 use super::topics::Moment;
+use crate::app::components::command::Command;
 use crate::app::components::masthead::Masthead;
+use crate::app::components::requests::Requests;
 use crate::app::texts::notifications::NotificationsTexts;
 use crate::app::texts::{Texts, number_of};
 use crate::app::{curl, examples};
@@ -75,12 +77,7 @@ pub fn NotificationsPage(
     let words = NotificationsTexts::of(texts.locale);
     let path = topic_path(&inbox.topic);
     let has_schedule = inbox.has_schedule;
-    let commands = commands(&inbox, &path, words).map(|(what, command)| {
-        view! {
-            <p>{what}</p>
-            <pre class="command" role="group" aria-label=words.command() tabindex="0"><code>{command}</code></pre>
-        }
-    });
+    let requests = requests(&inbox, &path, words);
     let program = examples::notifications(&inbox.origin, &inbox.topic, has_schedule);
     // Those who may publish may see what is scheduled.
     let later = inbox.refusal.is_none().then(|| {
@@ -173,13 +170,11 @@ pub fn NotificationsPage(
                 </p>
             </section>
             {later}
-            <section class="made-of" aria-labelledby="made-of-heading">
-                <h2 id="made-of-heading">{words.made_of()}</h2>
-                {commands}
+            <Requests texts requests>
                 <h3>{words.source()}</h3>
-                <pre class="command" role="group" aria-label=words.command() tabindex="0"><code>{program}</code></pre>
+                <Command label=words.source() text=program />
                 <p>{words.source_text()} " " <a href="/notifications.js">"/notifications.js"</a></p>
-            </section>
+            </Requests>
         </main>
         <template id="note">
             <NoteRow note=blank words />
@@ -188,7 +183,7 @@ pub fn NotificationsPage(
 }
 
 /// The three requests that the page is made of: what each does, and a command.
-fn commands(inbox: &Inbox, path: &str, words: NotificationsTexts) -> [(&'static str, String); 3] {
+fn requests(inbox: &Inbox, path: &str, words: NotificationsTexts) -> [(&'static str, String); 3] {
     let url = format!("{}{path}", inbox.origin);
     let publish = format!("curl -d '{}' {}", words.example(), curl::word(&url));
     let read = (words.to_read(), curl::plain(&inbox.origin, path));

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::app::components::masthead::Masthead;
 use crate::app::components::quotes::{Chart, Choice, PriceTable, QuotesConnection, SlowReaders};
+use crate::app::components::requests::Requests;
 use crate::app::curl;
 use crate::app::live::quotes::use_quotes;
 use crate::app::texts::Texts;
@@ -42,10 +43,11 @@ pub fn QuotesPage(
     );
     let requests = [
         (
-            curl::plain(&page.origin, &stream),
             document.request_stream(),
+            curl::plain(&page.origin, &stream),
         ),
         (
+            document.request_past(),
             format!(
                 "curl -H 'Accept: application/json' {}",
                 curl::word(&format!(
@@ -54,24 +56,15 @@ pub fn QuotesPage(
                     topic_path(&first_topic)
                 ))
             ),
-            document.request_past(),
         ),
         (
+            document.request_all(),
             curl::plain(
                 &page.origin,
                 &format!("/topics?match={QUOTE_TOPICS}*&slow_reader=latest"),
             ),
-            document.request_all(),
         ),
     ];
-    let requests = requests.map(|(command, what)| {
-        view! {
-            <li>
-                <pre class="command" tabindex="0"><code>{command}</code></pre>
-                <span class="hint">{what}</span>
-            </li>
-        }
-    });
     view! {
         <a class="skip-link" href="#prices">{document.skip()}</a>
         <Masthead texts is_heading=false />
@@ -87,12 +80,9 @@ pub fn QuotesPage(
             <Chart quotes />
             <Choice quotes page />
             <SlowReaders quotes />
-            <section class="requests" aria-labelledby="requests-heading">
-                <h2 id="requests-heading">{document.requests()}</h2>
-                <p>{document.requests_lede()}</p>
-                <ol>{requests}</ol>
+            <Requests texts requests>
                 <p><a href=SOURCE_PATH>{document.source()}</a></p>
-            </section>
+            </Requests>
         </main>
     }
 }

@@ -159,16 +159,12 @@ texts! {
         without_script:
             "<p>Without JavaScript this page shows what there was of the answer when it was loaded, and it is still being written: <a href=\"\">load it again</a>.</p>",
             "<p>没有 JavaScript 时，本页显示加载时已有的内容，回答仍在生成：<a href=\"\">重新加载</a>。</p>";
-        /// Heading of the requests.
-        requests: "What it is made of", "这个页面用到的请求";
-        /// Before the requests.
-        requests_lede: "Three requests, which any program can make:", "三个请求，任何程序都可以发出：";
-        /// What a request gives.
-        request_ask: "asks; the response names the answer’s topic", "提出问题，响应中有回答的主题";
-        /// What a request gives.
-        request_stream: "the answer from its beginning, piece by piece, up to its end", "从头到尾，一段一段地读取回答";
-        /// What a request gives.
-        request_stop: "stops it, and cancels the request to the model’s server", "停止回答，并取消对模型服务器的请求";
+        /// Above a command.
+        request_ask: "Ask; the response names the answer’s topic:", "提出问题，响应中有回答的主题：";
+        /// Above a command.
+        request_stream: "The answer from its beginning, piece by piece, up to its end:", "从头到尾，一段一段地读取回答：";
+        /// Above a command.
+        request_stop: "Stop it, and cancel the request to the model’s server:", "停止回答，并取消对模型服务器的请求：";
         /// Link to the page's source.
         source: "The same page in less than 50 lines, to copy", "同一页面的精简源码，可直接复制";
     }

@@ -53,8 +53,6 @@ texts! {
         here: "Here now", "当前在线";
         /// Before their number.
         number_here: "Here now:", "当前在线：";
-        /// Heading.
-        made_of: "Three requests make this page", "此页面由三个请求构成";
         /// Before a command.
         history_request: "What has been said:", "已有的消息：";
         /// Before a command.
@@ -63,8 +61,6 @@ texts! {
         publish_request: "A message:", "发送一条消息：";
         /// Link.
         source: "The script of this page", "此页面的脚本";
-        /// Accessible name of a command.
-        command: "Command", "命令";
 
         /// The connection's state.
         connecting: "Connecting …", "正在连接……";

@@ -98,8 +98,6 @@ texts! {
         /// Button of one that is scheduled.
         cancel: "Cancel", "取消";
 
-        /// Heading.
-        made_of: "The three requests that this page is made of", "构成此页面的三个请求";
         /// Above a command.
         to_read: "Read what comes:", "读取通知：";
         /// Above a command.
@@ -110,8 +108,6 @@ texts! {
         to_publish_now: "Publish:", "发布：";
         /// Above a command, on a server that has no schedule.
         to_look: "See what has come:", "查看已有的通知：";
-        /// Accessible name of a command or program.
-        command: "Command", "命令";
         /// Heading.
         source: "The same in a page of yours", "在你的页面中实现";
         /// Text under it.

@@ -99,16 +99,12 @@ texts! {
         column_policy: "Policy", "策略";
         /// Column of that table.
         column_seen: "What the reader saw", "读取者看到的内容";
-        /// Heading of the requests.
-        requests: "What it is made of", "这个页面用到的请求";
-        /// Before the requests.
-        requests_lede: "Three requests, which any program can make:", "三个请求，任何程序都可以发出：";
-        /// What a request gives.
-        request_stream: "the prices of two symbols as they move, on one stream", "一个事件流，两个代码的实时价格";
-        /// What a request gives.
-        request_past: "the prices that are kept of one, for the chart", "一个代码保留的历史价格，用于图表";
-        /// What a request gives.
-        request_all: "every symbol, those that appear later included", "所有代码，包括以后出现的代码";
+        /// Above a command.
+        request_stream: "The prices of two symbols as they move, on one stream:", "一个事件流，两个代码的实时价格：";
+        /// Above a command.
+        request_past: "The prices that are kept of one, for the chart:", "一个代码保留的历史价格，用于图表：";
+        /// Above a command.
+        request_all: "Every symbol, those that appear later included:", "所有代码，包括以后出现的代码：";
         /// Link to the page's source.
         source: "The same page in less than 50 lines, to copy", "同一页面的精简源码，可直接复制";
     }

@@ -35,6 +35,8 @@ texts! {
         notifications: "Notifications", "通知";
         /// Link to the page that says what this server can do, and that page's heading.
         help: "Help", "帮助";
+        /// Heading of the requests that a page is made of.
+        made_of: "Three requests make this page", "此页面由三个请求构成";
     }
 }
 
