@@ -10,6 +10,7 @@
 //! * `log_feed`: what arrives becomes rows, at the pace that the browser can take: [`LogSignals`]
 //! * `publisher`: the form that publishes, and its [`Publishing`]
 //! * `export`: the clipboard and the download
+//! * `start`: how a page's client starts, and how long it lives
 //!
 //! The page that compares an EventSource with a WebSocket has a seam of its own: [`compare`], and behind it `compare_client`.
 //!
@@ -44,6 +45,7 @@ use crate::protocol::quotes::QuotesPage;
 
 pub mod answers;
 pub mod compare;
+mod controls;
 pub mod quotes;
 
 #[cfg(feature = "hydrate")]
@@ -61,6 +63,8 @@ mod publisher;
 #[cfg(feature = "hydrate")]
 mod quotes_client;
 #[cfg(feature = "hydrate")]
+mod start;
+#[cfg(feature = "hydrate")]
 mod subscription;
 
 #[cfg(feature = "hydrate")]
@@ -72,13 +76,15 @@ use quotes_client::connect as connect_quotes;
 #[cfg(feature = "hydrate")]
 use subscription::connect;
 
+pub use controls::Controls;
+
 /// A topic's event stream as a page sees it: signals to show and controls to call. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct EventStream {
     /// What its page says.
     pub texts: &'static Texts,
-    /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
-    pub is_disabled: RwSignal<bool>,
+    /// Buttons, forms and fields.
+    pub controls: Controls<Action>,
     /// The connection.
     pub connection: ConnectionSignals,
     /// The messages.
@@ -91,8 +97,6 @@ pub struct EventStream {
     pub command: RwSignal<String>,
     /// The last attempt to publish.
     pub publishing: RwSignal<Publishing>,
-    /// What performs the reader's actions.
-    on_action: StoredValue<Option<Callback<Action>>>,
 }
 
 /// What a page shows of its connection.
@@ -197,7 +201,7 @@ pub fn use_event_stream(page: &TopicPage, texts: &'static Texts) -> EventStream 
     };
     let stream = EventStream {
         texts,
-        is_disabled: RwSignal::new(true),
+        controls: Controls::disabled(),
         connection: ConnectionSignals {
             state: RwSignal::new(state),
             ready_state: RwSignal::new(ReadyState::Closed),
@@ -216,7 +220,6 @@ pub fn use_event_stream(page: &TopicPage, texts: &'static Texts) -> EventStream 
         announcement: RwSignal::new(String::new()),
         command: RwSignal::new(curl::plain(&page.origin, &page.stream_path)),
         publishing: RwSignal::new(Publishing::default()),
-        on_action: StoredValue::new(None),
     };
     connect(stream, page);
     stream
@@ -238,9 +241,7 @@ impl LogSignals {
 impl EventStream {
     /// Performs what the reader does. Before the page is hydrated nothing happens.
     pub fn perform(self, action: Action) {
-        if let Some(on_action) = self.on_action.try_get_value().flatten() {
-            on_action.run(action);
-        }
+        self.controls.perform(action);
     }
 
     /// The handler of a button.

@@ -83,7 +83,7 @@ pub fn AnswerControls(
                 type="button"
                 class="copy"
                 data-offered=""
-                disabled=answers.is_disabled
+                disabled=answers.controls.is_disabled
                 on:click=answers.on_press(AnswersAction::Copy)
             >
                 {document.copy()}
@@ -175,7 +175,7 @@ pub fn AnswerText(
                 type="button"
                 class="quiet jump"
                 data-offered=offers_jump
-                disabled=answers.is_disabled
+                disabled=answers.controls.is_disabled
                 on:click=on_jump
             >
                 {answers.texts.answers.jump()}
@@ -288,7 +288,7 @@ pub fn OwnQuestions(
                 type="button"
                 class="quiet"
                 data-offered=is_some
-                disabled=answers.is_disabled
+                disabled=answers.controls.is_disabled
                 on:click=answers.on_press(AnswersAction::Forget)
             >
                 {texts.forget()}

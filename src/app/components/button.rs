@@ -21,7 +21,7 @@ pub fn Button(
     class: &'static str,
 ) -> impl IntoView {
     view! {
-        <button type="button" class=class disabled=stream.is_disabled on:click=stream.on_press(action)>
+        <button type="button" class=class disabled=stream.controls.is_disabled on:click=stream.on_press(action)>
             {label}
         </button>
     }
@@ -46,7 +46,7 @@ pub fn QuietButton(
         <button
             type="button"
             class=class
-            disabled=stream.is_disabled
+            disabled=stream.controls.is_disabled
             data-offered=offered
             on:click=stream.on_press(action)
         >

@@ -54,7 +54,7 @@ pub fn SideCard(
                     type="button"
                     class="quiet toggle"
                     data-offered=""
-                    disabled=comparison.is_disabled
+                    disabled=comparison.controls.is_disabled
                     aria-describedby=described_by
                     on:click=comparison.on_press(CompareAction::Toggle(side))
                 >
@@ -87,7 +87,7 @@ pub fn AttemptRow(
         <li>
             <button
                 type="button"
-                disabled=comparison.is_disabled
+                disabled=comparison.controls.is_disabled
                 on:click=comparison.on_press(CompareAction::Attempt(attempt))
             >
                 {comparison.texts.attempt(attempt)}

@@ -54,7 +54,7 @@ pub fn QuotesConnection(
                     type="button"
                     class="quiet try-now"
                     data-offered=is_lost
-                    disabled=quotes.is_disabled
+                    disabled=quotes.controls.is_disabled
                     on:click=quotes.on_press(QuotesAction::TryNow)
                 >
                     {texts.live.try_now()}
@@ -63,7 +63,7 @@ pub fn QuotesConnection(
                     type="button"
                     class="quiet pause"
                     data-offered=""
-                    disabled=quotes.is_disabled
+                    disabled=quotes.controls.is_disabled
                     on:click=quotes.on_press(QuotesAction::TogglePause)
                 >
                     {pause}
@@ -230,7 +230,8 @@ pub fn SlowReaders(
         }
     });
     let rows: Vec<_> = rows.collect();
-    let is_disabled = move || quotes.is_disabled.get() || quotes.slow.with(|slow| slow.is_running);
+    let is_disabled =
+        move || quotes.controls.is_disabled.get() || quotes.slow.with(|slow| slow.is_running);
     view! {
         <section class="slow" aria-labelledby="slow-heading">
             <h2 id="slow-heading">{document.slow_heading()}</h2>

@@ -4,7 +4,7 @@
 use leptos::ev::{KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 
-use super::{ConnectionSignals, connect_answers};
+use super::{ConnectionSignals, Controls, connect_answers};
 use crate::app::connection::{Connection, ReadyState};
 use crate::app::markdown::Document;
 use crate::app::texts::Texts;
@@ -27,8 +27,8 @@ pub const AGAIN_ELEMENT_ID: &str = "again";
 pub struct Answers {
     /// What the page says.
     pub texts: &'static Texts,
-    /// Whether controls that need JavaScript do nothing: until the page is hydrated.
-    pub is_disabled: RwSignal<bool>,
+    /// Buttons, forms and fields.
+    pub controls: Controls<AnswersAction>,
     /// The connection.
     pub connection: ConnectionSignals,
     /// How the answer stands.
@@ -41,8 +41,6 @@ pub struct Answers {
     pub said: RwSignal<String>,
     /// The questions that this browser has asked, the newest first.
     pub own: RwSignal<Vec<OwnQuestion>>,
-    /// What performs the reader's actions.
-    pub(super) on_action: StoredValue<Option<Callback<AnswersAction>>>,
 }
 
 /// A block of the text at the top level.
@@ -101,7 +99,7 @@ pub fn use_answers(page: &AnswersPage, texts: &'static Texts) -> Answers {
     let finish = answer.and_then(|answer| answer.finish.clone());
     let answers = Answers {
         texts,
-        is_disabled: RwSignal::new(true),
+        controls: Controls::disabled(),
         connection: ConnectionSignals {
             state: RwSignal::new(Connection::Snapshot),
             ready_state: RwSignal::new(ReadyState::Closed),
@@ -112,7 +110,6 @@ pub fn use_answers(page: &AnswersPage, texts: &'static Texts) -> Answers {
         revision: RwSignal::new(0),
         said: RwSignal::new(String::new()),
         own: RwSignal::new(Vec::new()),
-        on_action: StoredValue::new(None),
     };
     connect_answers(answers, page, document);
     answers
@@ -137,8 +134,7 @@ impl BlockSignals {
 impl Answers {
     /// Performs what the reader does. Before the page is hydrated nothing happens; returns whether it was performed.
     pub fn perform(self, action: AnswersAction) -> bool {
-        let on_action = self.on_action.try_get_value().flatten();
-        on_action.map(|on_action| on_action.run(action)).is_some()
+        self.controls.perform(action)
     }
 
     /// The handler of a button, whose form is sent only where the page cannot do it by itself.

@@ -7,14 +7,14 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 
 use super::answers::{
     AGAIN_ELEMENT_ID, AnswerState, Answers, AnswersAction, BlockSignals, OwnQuestion,
     QUESTION_ELEMENT_ID, STOP_ELEMENT_ID, TEXT_ELEMENT_ID,
 };
 use super::client::{Client, ClientEvent};
-use super::{on_change, refusal, set_if_changed};
+use super::start::{performer, when_hydrated};
+use super::{refusal, set_if_changed};
 use crate::app::connection::Connection;
 use crate::app::markdown::Document;
 use crate::browser::animation_frame::FrameTask;
@@ -42,16 +42,11 @@ const OWN: &str = "fairwind answers";
 const MAX_OWN: usize = 50;
 const MAX_OWN_BYTES: usize = 200;
 
-/// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+/// Subscribes once the page is hydrated.
 pub(super) fn connect(answers: Answers, page: &AnswersPage, document: Document) {
     let answer = page.answer.clone().unwrap_or_default();
     let document = Cell::new(document);
-    on_change(Box::new(move || {
-        let client = AnswersClient::start(answers, answer.clone(), document.take());
-        let client = SendWrapper::new(client);
-        on_cleanup(move || drop(client));
-        document::mark_hydrated();
-    }));
+    when_hydrated(move || AnswersClient::start(answers, answer.clone(), document.take()));
 }
 
 /// Everything that lives as long as the page does. Callbacks hold it weakly.
@@ -117,14 +112,8 @@ impl AnswersClient {
                 ticker: RefCell::new(None),
             }
         });
-        let performer = SendWrapper::new(Weak::clone(&this.this));
-        let on_action = Callback::new(move |action| {
-            if let Some(client) = performer.upgrade() {
-                client.perform(action);
-            }
-        });
-        answers.on_action.set_value(Some(on_action));
-        answers.is_disabled.set(false);
+        let perform = performer(&this, Self::perform);
+        answers.controls.enable(perform);
         answers.own.set(own());
         // An answer that is over has nothing to subscribe to.
         if !this.id.is_empty() && this.is_writing() {

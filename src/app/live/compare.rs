@@ -4,23 +4,21 @@
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
-use super::connect_comparison;
+use super::{Controls, connect_comparison};
 use crate::app::comparison::{Attempt, Shown, Side};
 use crate::app::texts::Texts;
 
 /// A comparison as its page sees it. A cheap handle; copy it around.
 #[derive(Clone, Copy)]
 pub struct Comparison {
-    /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
-    pub is_disabled: RwSignal<bool>,
+    /// Buttons, forms and fields.
+    pub controls: Controls<CompareAction>,
     /// What its page says.
     pub texts: &'static Texts,
     /// What is shown; changes once per animation frame at most.
     pub shown: RwSignal<Shown>,
     /// How the newest experiment goes or has gone, for screen readers as well.
     pub said: RwSignal<String>,
-    /// What performs the reader's actions.
-    pub(super) on_action: StoredValue<Option<Callback<CompareAction>>>,
 }
 
 /// What a reader does.
@@ -38,11 +36,10 @@ pub enum CompareAction {
 /// component goes.
 pub fn use_comparison(id: &str, texts: &'static Texts) -> Comparison {
     let comparison = Comparison {
-        is_disabled: RwSignal::new(true),
+        controls: Controls::disabled(),
         texts,
         shown: RwSignal::new(Shown::default()),
         said: RwSignal::new(texts.compare.experiments_hint().to_owned()),
-        on_action: StoredValue::new(None),
     };
     connect_comparison(comparison, id);
     comparison
@@ -58,9 +55,7 @@ impl Comparison {
     /// The handler of a button. Before the page is hydrated nothing happens.
     pub fn on_press(self, action: CompareAction) -> impl Fn(MouseEvent) + Copy {
         move |_| {
-            if let Some(on_action) = self.on_action.try_get_value().flatten() {
-                on_action.run(action);
-            }
+            self.controls.perform(action);
         }
     }
 }

@@ -8,10 +8,10 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 
 use super::compare::{CompareAction, Comparison};
-use super::{on_change, refusal};
+use super::refusal;
+use super::start::{performer, when_hydrated};
 use crate::app::comparison::{Attempt, Counted, Link, Model, Outcome, Side};
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::event_source::{EventSource, SourceEvent};
@@ -41,14 +41,10 @@ const FRAME_HEAD: u64 = 2 + 4;
 /// How the frame begins that answers one of the page's.
 const ANSWER: &str = "{\"received\"";
 
-/// Connects once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+/// Connects once the page is hydrated.
 pub(super) fn connect(comparison: Comparison, id: &str) {
     let id = id.to_owned();
-    on_change(Box::new(move || {
-        let client = SendWrapper::new(CompareClient::start(comparison, &id));
-        on_cleanup(move || drop(client));
-        document::mark_hydrated();
-    }));
+    when_hydrated(move || CompareClient::start(comparison, &id));
 }
 
 /// Everything that lives as long as the page does. Callbacks hold it weakly.
@@ -90,14 +86,8 @@ impl CompareClient {
                 sent_at: Cell::new(None),
             }
         });
-        let performer = SendWrapper::new(Weak::clone(&client.this));
-        let on_action = Callback::new(move |action| {
-            if let Some(client) = performer.upgrade() {
-                client.perform(action);
-            }
-        });
-        comparison.on_action.set_value(Some(on_action));
-        comparison.is_disabled.set(false);
+        let perform = performer(&client, Self::perform);
+        comparison.controls.enable(perform);
         client.ticker.replace(Interval::every(TICK, {
             let this = Weak::clone(&client.this);
             move || {

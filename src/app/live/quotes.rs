@@ -4,7 +4,7 @@
 use leptos::ev::{Event, MouseEvent};
 use leptos::prelude::*;
 
-use super::{ConnectionSignals, connect_quotes};
+use super::{ConnectionSignals, Controls, connect_quotes};
 use crate::app::connection::{Connection, ReadyState};
 use crate::app::quotes::{Board, ChartShown, RowShown};
 use crate::app::texts::Texts;
@@ -15,8 +15,8 @@ use crate::protocol::quotes::QuotesPage;
 pub struct Quotes {
     /// What the page says.
     pub texts: &'static Texts,
-    /// Whether controls do nothing: until the page is hydrated, so always in a browser without JavaScript.
-    pub is_disabled: RwSignal<bool>,
+    /// Buttons, forms and fields.
+    pub controls: Controls<QuotesAction>,
     /// The connection.
     pub connection: ConnectionSignals,
     /// The rows of the table, in its order.
@@ -31,8 +31,6 @@ pub struct Quotes {
     pub said: RwSignal<String>,
     /// What slow readers saw.
     pub slow: RwSignal<SlowShown>,
-    /// What performs the reader's actions.
-    pub(super) on_action: StoredValue<Option<Callback<QuotesAction>>>,
 }
 
 /// A row of the table.
@@ -93,7 +91,7 @@ pub fn use_quotes(page: &QuotesPage, texts: &'static Texts) -> Quotes {
     });
     let quotes = Quotes {
         texts,
-        is_disabled: RwSignal::new(true),
+        controls: Controls::disabled(),
         connection: ConnectionSignals {
             state: RwSignal::new(Connection::Snapshot),
             ready_state: RwSignal::new(ReadyState::Closed),
@@ -105,7 +103,6 @@ pub fn use_quotes(page: &QuotesPage, texts: &'static Texts) -> Quotes {
         is_paused: RwSignal::new(false),
         said: RwSignal::new(texts.quotes.hint().to_owned()),
         slow: RwSignal::new(SlowShown::default()),
-        on_action: StoredValue::new(None),
     };
     connect_quotes(quotes, page);
     quotes
@@ -114,8 +111,7 @@ pub fn use_quotes(page: &QuotesPage, texts: &'static Texts) -> Quotes {
 impl Quotes {
     /// Performs what the reader does. Before the page is hydrated nothing happens; returns whether it was performed.
     pub fn perform(self, action: QuotesAction) -> bool {
-        let on_action = self.on_action.try_get_value().flatten();
-        on_action.map(|on_action| on_action.run(action)).is_some()
+        self.controls.perform(action)
     }
 
     /// The handler of a button.

@@ -6,18 +6,18 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 
 use super::client::{Client, ClientEvent};
 use super::quotes::{Quotes, QuotesAction, RowSignals, SlowReader, SlowShown};
-use super::{on_change, refusal, set_if_changed};
+use super::start::{performer, when_hydrated};
+use super::{refusal, set_if_changed};
 use crate::app::quotes::{Board, Tick, seconds_since_1970};
 use crate::browser::animation_frame::FrameTask;
 use crate::browser::fairwind::Wanted;
 use crate::browser::json::Object;
+use crate::browser::location;
 use crate::browser::request::{self, TextResponse};
 use crate::browser::timer::Interval;
-use crate::browser::{document, location};
 use crate::protocol::quotes::{
     CHART, QUOTE_TOPICS, QuotesPage, SLOW_PATH, SYMBOL, quote_topic, ten_thousandths,
 };
@@ -29,14 +29,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// The most of a symbol's prices that are asked for: one in four seconds is more than an hour.
 const MAX_TICKS: usize = 1_000;
 
-/// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+/// Subscribes once the page is hydrated.
 pub(super) fn connect(quotes: Quotes, page: &QuotesPage) {
     let page = page.clone();
-    on_change(Box::new(move || {
-        let client = SendWrapper::new(QuotesClient::start(quotes, &page));
-        on_cleanup(move || drop(client));
-        document::mark_hydrated();
-    }));
+    when_hydrated(move || QuotesClient::start(quotes, &page));
 }
 
 /// Everything that lives as long as the page does. Callbacks hold it weakly.
@@ -87,14 +83,8 @@ impl QuotesClient {
                 ticker: RefCell::new(None),
             }
         });
-        let performer = SendWrapper::new(Weak::clone(&this.this));
-        let on_action = Callback::new(move |action| {
-            if let Some(client) = performer.upgrade() {
-                client.perform(action);
-            }
-        });
-        quotes.on_action.set_value(Some(on_action));
-        quotes.is_disabled.set(false);
+        let perform = performer(&this, Self::perform);
+        quotes.controls.enable(perform);
         this.ticker.replace(Interval::every(TICK, {
             let client = Weak::clone(&this.this);
             move || {

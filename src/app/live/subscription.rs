@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 
 use super::client::{Client, ClientEvent};
 use super::log_feed::LogFeed;
-use super::{Action, EventStream, FILTER_ELEMENT_ID, export, on_change, publisher};
+use super::start::{performer, when_hydrated};
+use super::{Action, EventStream, FILTER_ELEMENT_ID, export, publisher};
 use crate::app::filter::Filter;
 use crate::app::log_buffer::{Content, LogBuffer};
 use crate::browser::fairwind::Wanted;
@@ -26,14 +26,10 @@ use crate::protocol::{CONSUMERS_EVENT, END_EVENT, FILTER, GAP_EVENT};
 /// How often ages and countdowns are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Subscribes once the page is hydrated. An effect, because what it makes belongs to the browser's one thread.
+/// Subscribes once the page is hydrated.
 pub(super) fn connect(stream: EventStream, page: &TopicPage) {
     let page = page.clone();
-    on_change(Box::new(move || {
-        let subscription = SendWrapper::new(Subscription::start(stream, &page));
-        on_cleanup(move || drop(subscription));
-        document::mark_hydrated();
-    }));
+    when_hydrated(move || Subscription::start(stream, &page));
 }
 
 /// Everything that lives as long as the page does. Callbacks hold it weakly.
@@ -76,9 +72,8 @@ impl Subscription {
                 ticker: RefCell::new(None),
             }
         });
-        let this = Rc::downgrade(&subscription);
         let on_tick = {
-            let this = Weak::clone(&this);
+            let this = Rc::downgrade(&subscription);
             move || {
                 if let Some(subscription) = this.upgrade() {
                     subscription.client.tick();
@@ -88,14 +83,8 @@ impl Subscription {
         };
         subscription.ticker.replace(Interval::every(TICK, on_tick));
 
-        let performer = SendWrapper::new(this);
-        let on_action = Callback::new(move |action| {
-            if let Some(subscription) = performer.upgrade() {
-                subscription.handle(action);
-            }
-        });
-        stream.on_action.set_value(Some(on_action));
-        stream.is_disabled.set(false);
+        let perform = performer(&subscription, Self::handle);
+        stream.controls.enable(perform);
         // What was typed before the page was hydrated counts.
         subscription.filter();
         if !page.has_ended {
@@ -216,7 +205,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.stream.on_action.try_set_value(None);
+        self.stream.controls.forget();
     }
 }
 

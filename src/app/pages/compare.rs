@@ -60,7 +60,7 @@ pub fn ComparePage(
                         type="button"
                         class="quiet"
                         data-offered=""
-                        disabled=comparison.is_disabled
+                        disabled=comparison.controls.is_disabled
                         on:click=comparison.on_press(CompareAction::TogglePause)
                     >
                         {pause}

@@ -1,0 +1,49 @@
+//! What the controls of a live page do: nothing before the page is hydrated, and then what its client does.
+
+use leptos::prelude::*;
+
+/// The controls of a page on which a reader does `A`. A cheap handle; copy it around.
+pub struct Controls<A: 'static> {
+    /// Whether they do nothing: until the page is hydrated, so always in a browser without JavaScript.
+    pub is_disabled: RwSignal<bool>,
+    /// What performs the reader's actions.
+    on_action: StoredValue<Option<Callback<A>>>,
+}
+
+// By hand, since a derived implementation would have all actions be `Copy`.
+impl<A> Clone for Controls<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Controls<A> {}
+
+impl<A: 'static> Controls<A> {
+    /// Controls that do nothing yet.
+    pub(super) fn disabled() -> Self {
+        Self {
+            is_disabled: RwSignal::new(true),
+            on_action: StoredValue::new(None),
+        }
+    }
+
+    /// Performs what the reader does. Returns whether it was performed: not before the page is hydrated.
+    pub(super) fn perform(self, action: A) -> bool {
+        let on_action = self.on_action.try_get_value().flatten();
+        on_action.map(|on_action| on_action.run(action)).is_some()
+    }
+
+    /// From now on this performs what the reader does.
+    #[cfg(feature = "hydrate")]
+    pub(super) fn enable(self, perform: Callback<A>) {
+        self.on_action.set_value(Some(perform));
+        self.is_disabled.set(false);
+    }
+
+    /// From now on nothing is performed, whatever the page shows.
+    #[cfg(feature = "hydrate")]
+    pub(super) fn forget(self) {
+        self.on_action.try_set_value(None);
+    }
+}
