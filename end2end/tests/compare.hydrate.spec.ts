@@ -1,10 +1,21 @@
 import { get, type IncomingMessage } from 'node:http';
 
+import type { Page } from '@playwright/test';
+
 import { expect, test } from '../fixtures.ts';
 import { ComparePage } from '../pages/compare_page.ts';
 import { accessibilityProblems } from '../support/axe.ts';
 import { recordShifts, shifts, widerThanWindow } from '../support/layout.ts';
 import { tasksWhile } from '../support/tasks.ts';
+
+/** The URLs that the page asks for from now on, for so many milliseconds. */
+async function requestsWithin(page: Page, time: number): Promise<string[]> {
+  const urls: string[] = [];
+  page.on('request', (request) => urls.push(request.url()));
+  const begun = await page.evaluate(() => performance.now());
+  await page.waitForFunction((end) => performance.now() > end, begun + time);
+  return urls;
+}
 
 test('both connections get every event, and the page shows what each costs', async ({ page }) => {
   const compare = new ComparePage(page);
@@ -102,14 +113,8 @@ test('paused, the numbers stand still; then they have everything', async ({ page
   await compare.button('Pause').click();
   await expect(compare.button('Resume')).toBeVisible();
   const before = await compare.number('event-source', 'received');
-  const events: number[] = [];
-  page.on('request', (request) => events.push(request.url().length));
-  await page.waitForFunction(
-    (since) => performance.now() > since + 2_500,
-    await page.evaluate(() => performance.now()),
-  );
+  expect(await requestsWithin(page, 2_500), 'nothing is asked while it is paused').toEqual([]);
   expect(await compare.number('event-source', 'received')).toBe(before);
-  expect(events, 'nothing is asked while it is paused').toEqual([]);
   await compare.button('Resume').click();
   await expect.poll(() => compare.number('event-source', 'received')).toBeGreaterThan(before + 1);
 });
@@ -146,19 +151,34 @@ test('two pages do not touch each other', async ({ context, page }) => {
   await expect(second.stat('web-socket', 'missed')).toHaveText('0');
 });
 
-test('a server that crashes and comes back: the EventSource goes on by itself', async ({ consoleWatch, page, server }) => {
+test.describe('a browser that waits for three seconds', () => {
+  test.use({ serverArgs: ['--clock-interval', '200ms', '--retry', '3s'] });
+
+  test('a server that crashes and comes back: the EventSource goes on by itself', async ({ consoleWatch, page, server }) => {
+    const compare = new ComparePage(page);
+    await compare.openLive();
+    consoleWatch.allowOutage(`${server.url}/compare/`);
+    await server.kill();
+    await compare.isIn('event-source', 'reconnecting');
+    await compare.isIn('web-socket', 'ended');
+    // The server is there before the EventSource is, and knows no comparison: the page does not ask it for the numbers.
+    await server.start();
+    await compare.isIn('event-source', 'live', 20_000);
+    await compare.hasMore('event-source', 2);
+    await compare.card('web-socket').getByRole('button', { name: 'Open it again' }).click();
+    await compare.isIn('web-socket', 'live');
+    await compare.hasMore('web-socket', 1);
+  });
+});
+
+test('with both connections closed, nothing is asked', async ({ page }) => {
   const compare = new ComparePage(page);
   await compare.openLive();
-  consoleWatch.allowOutage(`${server.url}/compare/`);
-  await server.kill();
-  await compare.isIn('event-source', 'reconnecting');
-  await compare.isIn('web-socket', 'ended');
-  await server.start();
-  await compare.isIn('event-source', 'live', 20_000);
-  await compare.hasMore('event-source', 2);
-  await compare.card('web-socket').getByRole('button', { name: 'Open it again' }).click();
-  await compare.isIn('web-socket', 'live');
-  await compare.hasMore('web-socket', 1);
+  for (const side of ['event-source', 'web-socket'] as const) {
+    await compare.card(side).getByRole('button', { name: 'Close' }).click();
+    await compare.isIn(side, 'closed');
+  }
+  expect(await requestsWithin(page, 2_500)).toEqual([]);
 });
 
 test('where there are as many comparisons as there may be, the page says so', async ({ consoleWatch, page, server }) => {

@@ -310,6 +310,11 @@ impl Model {
         self.sides[side.index()].link
     }
 
+    /// Whether any connection is open.
+    pub fn has_open(&self) -> bool {
+        Side::BOTH.into_iter().any(|side| self.is_open(side))
+    }
+
     /// An event's data has come. Returns what it makes known of an attempt.
     pub fn arrived(&mut self, side: Side, data: &str, now: f64) -> Option<Outcome> {
         let tick = Tick::read(data)?;

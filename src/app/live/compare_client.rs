@@ -94,6 +94,8 @@ impl CompareClient {
                 if let Some(client) = this.upgrade()
                     && !client.is_paused.get()
                     && !document::is_hidden()
+                    // The server forgets a comparison that has had no connection for a while, or is started again.
+                    && client.model.borrow().has_open()
                 {
                     client.ask();
                 }
@@ -164,8 +166,10 @@ impl CompareClient {
             SourceEvent::Failed => {
                 let ready_state = self.source.borrow().as_ref().map(EventSource::ready_state);
                 let reconnects = ready_state == Some(CONNECTING);
-                // The server may say why, which an EventSource does not show.
-                self.ask();
+                if !reconnects {
+                    // The server has refused it, and may say why, which an EventSource does not show.
+                    self.ask();
+                }
                 self.model.borrow_mut().lost(side, reconnects, now)
             }
             SourceEvent::Event { data, .. } => self.model.borrow_mut().arrived(side, &data, now),
@@ -179,7 +183,10 @@ impl CompareClient {
         let outcome = match event {
             SocketEvent::Opened => self.opened(side, now),
             SocketEvent::Closed => {
-                self.ask();
+                if self.model.borrow().link(side) == Link::Connecting {
+                    // The same for a WebSocket that has never been open.
+                    self.ask();
+                }
                 self.model.borrow_mut().lost(side, false, now)
             }
             SocketEvent::Text(text) => self.on_frame(&text, now),
