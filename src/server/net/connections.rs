@@ -86,6 +86,9 @@ const UNSENT_BYTES: u32 = 64 * 1_024;
 /// stream waits there without a word.
 const STREAMS_PER_CONNECTION: u32 = 256;
 
+/// How long the answer to an HTTP/2 ping may take, which is sent after a silence of `--request-timeout`.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How long to wait before accepting again when the system has no more open files or memory to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -248,7 +251,9 @@ impl Server {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
+            // A device that has vanished answers no ping.
             .keep_alive_interval(config.request_timeout)
+            .keep_alive_timeout(PING_TIMEOUT)
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .max_header_list_size(HEADER_LIST_BYTES)
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
