@@ -15,6 +15,8 @@ test.use({ viewport: { width: 1200, height: 800 }, deviceScaleFactor: 1.5, serve
 
 /** Writes what the page shows to docs/NAME. */
 async function take(context: BrowserContext, page: Page, name: string): Promise<void> {
+  // A field that was filled in may have been scrolled to.
+  await page.evaluate(() => scrollTo(0, 0));
   const chromium = await context.newCDPSession(page);
   const { data } = await chromium.send('Page.captureScreenshot', { format: 'webp', quality: 82 });
   const picture = Buffer.from(data, 'base64');
@@ -49,6 +51,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
     });
 
     test(`the picture of a chat room, ${colorScheme}`, async ({ context, page, server }) => {
+      // As high as the messages and the form.
+      await page.setViewportSize({ width: 1200, height: 1100 });
       const readers = new AbortController();
       // While a response is held, its stream stays open.
       const streams: Response[] = [];
@@ -98,6 +102,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await page.reload();
       await expect(page.locator('#scheduled li')).toHaveCount(2);
       await expect(page.locator('#unread')).toHaveText('2 unread');
+      await expect(page.locator('#said')).toContainText('Live');
       await take(context, page, `notifications-${colorScheme}.webp`);
     });
   });
