@@ -1,6 +1,6 @@
 // A reporter that says at the very end why each test failed, in a few lines: where a log is kept, its end is what is kept.
 
-import type { FullResult, Reporter, TestCase, TestResult } from '@playwright/test/reporter';
+import type { FullResult, Reporter, TestCase, TestError, TestResult } from '@playwright/test/reporter';
 
 /** The most lines of one error's message, and of the code around it. */
 const MAX_LINES = 10;
@@ -18,12 +18,17 @@ export default class Failures implements Reporter {
     this.failures.push([`${test.title} (${file.split('/').pop()}:${line}) after ${result.duration} ms`, ...errors].join('\n'));
   }
 
+  /** Outside any test: a file that does not load, a worker that has gone. */
+  onError(error: TestError): void {
+    this.failures.push(shortened(error.message ?? error.value ?? ''));
+  }
+
   onEnd({ status }: FullResult): void {
     if (this.failures.length === 0) return;
     const named = this.failures.slice(0, MAX_FAILURES);
     const rest = this.failures.length - named.length;
     if (rest > 0) named.push(`and ${rest} more`);
-    console.log(`\nWhy the run has ${status}:\n\n${named.join('\n\n')}`);
+    console.log(`\nWhat failed (${status}):\n\n${named.join('\n\n')}`);
   }
 }
 

@@ -2,7 +2,8 @@
 //! browser `public/fairwind.js` is behind them, which has one EventSource for all pages; on the server they keep the values
 //! that the page is rendered with. Components know no sockets.
 //!
-//! Signals of few types: what Leptos does with a type is in the WebAssembly once for each.
+//! Signals of few types: what Leptos does with a type is in the WebAssembly once for each. What a page's buttons, forms and fields
+//! do, and whether they do anything yet, is [`Controls`].
 //!
 //! In the browser it is composed of parts that a page of another kind can use singly:
 //!

@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! let comparison = comparisons.join(&id, client)?;   // begins it if it is new
-//! comparison.observers.events.counts();
-//! comparison.experiment(Experiment::Cut)?;
+//! comparison.events.counts();
+//! comparison.experiment(Experiment::Cut).await?;
 //! ```
 
 use std::collections::HashMap;
@@ -41,8 +41,8 @@ const MAX_COMPARISONS: [usize; 2] = [100, 8];
 /// How long a comparison without a connection goes on: as long as a browser may take to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The shortest time between two experiments of a comparison, and between two bursts. One that comes earlier waits for its turn,
-/// a burst is refused.
+/// The shortest time between two experiments of a comparison, and between two bursts. An experiment that comes earlier waits for
+/// its turn, one at most; a burst that comes too soon after the last burst is refused.
 const EXPERIMENT_INTERVAL: Duration = Duration::from_millis(200);
 const BURST_INTERVAL: Duration = Duration::from_secs(3);
 

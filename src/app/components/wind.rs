@@ -1,4 +1,5 @@
-//! The long wind over the sea, behind every page. Decoration: it says nothing, and nothing depends on it.
+//! The long wind over the sea, behind the pages; some stylesheets leave it out. Decoration: it says nothing, and nothing depends on
+//! it.
 
 use leptos::prelude::*;
 

@@ -113,7 +113,12 @@ impl CompareClient {
                 self.frame.request();
             }
             CompareAction::Toggle(side) => {
-                if self.model.borrow().link(side).is_on() {
+                let link = self.model.borrow().link(side);
+                if link.is_on() {
+                    if link == Link::Open {
+                        // If it is the last one, the page asks no more.
+                        self.ask();
+                    }
                     self.close(side);
                     self.model.borrow_mut().closed(side);
                     self.frame.request();

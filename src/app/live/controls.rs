@@ -1,4 +1,5 @@
-//! What the controls of a live page do: nothing before the page is hydrated, and then what its client does.
+//! What the controls of a live page do: nothing before the page is hydrated, and then what its client does. Leaves
+//! who performs it to `start`, in the browser.
 
 use leptos::prelude::*;
 
@@ -7,7 +8,7 @@ pub struct Controls<A: 'static> {
     /// Whether they do nothing: until the page is hydrated, so always in a browser without JavaScript.
     pub is_disabled: RwSignal<bool>,
     /// What performs the reader's actions.
-    on_action: StoredValue<Option<Callback<A>>>,
+    pub(super) on_action: StoredValue<Option<Callback<A>>>,
 }
 
 // By hand, since a derived implementation would have all actions be `Copy`.
@@ -32,18 +33,5 @@ impl<A: 'static> Controls<A> {
     pub(super) fn perform(self, action: A) -> bool {
         let on_action = self.on_action.try_get_value().flatten();
         on_action.map(|on_action| on_action.run(action)).is_some()
-    }
-
-    /// From now on this performs what the reader does.
-    #[cfg(feature = "hydrate")]
-    pub(super) fn enable(self, perform: Callback<A>) {
-        self.on_action.set_value(Some(perform));
-        self.is_disabled.set(false);
-    }
-
-    /// From now on nothing is performed, whatever the page shows.
-    #[cfg(feature = "hydrate")]
-    pub(super) fn forget(self) {
-        self.on_action.try_set_value(None);
     }
 }
