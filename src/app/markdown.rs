@@ -43,6 +43,8 @@ const LINK: &str = " rel=\"noopener noreferrer nofollow\">";
 #[derive(Debug, Default)]
 pub struct Document {
     text: String,
+    /// The last piece has ended with a carriage return: a line feed at the beginning of the next belongs to it.
+    has_return_at_end: bool,
     blocks: Vec<Block>,
     /// How many blocks no further text changes.
     settled: usize,
@@ -88,9 +90,21 @@ impl Document {
         document
     }
 
-    /// Adds to the end of the text. Nothing is rendered.
+    /// Adds to the end of the text, in which every line then ends with a line feed, whichever of the three ends of Markdown it has
+    /// had. Nothing is rendered.
     pub fn append(&mut self, more: &str) {
-        self.text.push_str(more);
+        if more.is_empty() {
+            return;
+        }
+        let is_second_half = std::mem::replace(&mut self.has_return_at_end, more.ends_with('\r'));
+        let mut lines = more.split('\r');
+        let first = lines.next().unwrap_or_default();
+        let rest_of_end = first.strip_prefix('\n').filter(|_| is_second_half);
+        self.text.push_str(rest_of_end.unwrap_or(first));
+        for line in lines {
+            self.text.push('\n');
+            self.text.push_str(line.strip_prefix('\n').unwrap_or(line));
+        }
     }
 
     /// The text.
@@ -644,6 +658,21 @@ mod tests {
             ]
         );
         assert_eq!(html("[a][b]"), "<p>[a][b]</p>");
+    }
+
+    #[test]
+    fn a_line_ends_as_it_likes_and_where_a_piece_ends_changes_nothing() {
+        let text = "a\r\n\r\nb\rc\n\r\r\n\r";
+        let mut by_characters = Document::default();
+        for at in 0..text.len() {
+            by_characters.append(&text[at..=at]);
+            by_characters.append("");
+        }
+        assert_eq!(by_characters.text(), "a\n\nb\nc\n\n\n\n");
+        assert_eq!(Document::whole(text).text(), by_characters.text());
+        let codes = "a\n\t[ \r\r`\nb\nb\t \r\r`\nb";
+        let ends = (0..codes.len()).collect();
+        assert_eq!(grown(codes, ends), whole(codes));
     }
 
     #[test]
