@@ -229,7 +229,8 @@ fn outline(text: &str) -> Outline {
     // Where the line after the last block begins.
     let mut next_line = 0;
     for (event, range) in parser.into_offset_iter() {
-        if depth == 0 && !matches!(event, Event::End(_)) {
+        let is_block = depth == 0 && !matches!(event, Event::End(_));
+        if is_block {
             // Its indentation is a part of it, and so are definitions before it: with them it may have been one paragraph.
             let before = text.get(..range.start).unwrap_or_default();
             let line = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -237,6 +238,9 @@ fn outline(text: &str) -> Outline {
             if outline.starts.last().is_none_or(|last| *last < start) {
                 outline.starts.push(start);
             }
+        }
+        // The range of a list reaches over definitions behind it. Those of its items do not.
+        if is_block || depth == 1 && matches!(event, Event::Start(Tag::Item)) {
             let (block, rest) = text.split_at_checked(range.end).unwrap_or((text, ""));
             next_line = range.end;
             if !block.ends_with('\n') {
@@ -673,6 +677,18 @@ mod tests {
         let codes = "a\n\t[ \r\r`\nb\nb\t \r\r`\nb";
         let ends = (0..codes.len()).collect();
         assert_eq!(grown(codes, ends), whole(codes));
+    }
+
+    #[test]
+    fn a_definition_behind_a_list_belongs_to_the_paragraph_that_follows() {
+        for text in [
+            "- a\n\n[b\nc]: d\n2. e\n",
+            "- a\n  - b\n\n[c]: d\n2. e\n\nf\n",
+        ] {
+            let expected = whole(text);
+            assert_eq!(expected[1], "<p>2. e</p>");
+            assert_eq!(grown(text, (0..text.len()).collect()), expected);
+        }
     }
 
     #[test]
