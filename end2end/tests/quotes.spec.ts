@@ -9,7 +9,7 @@ test('prices, curves, the chart and the requests are there, with scripts and wit
   await expect(page.locator('.market')).toHaveText('A simulated market: the prices are invented.');
   await expect(quotes.rows).toHaveCount(8);
   await expect(quotes.price('AAPL')).toHaveText(/^\d+\.\d\d$/);
-  await expect(quotes.row('AAPL').locator('.change')).toHaveText(/^[+−±]\d+\.\d\d \([+−±]\d+\.\d\d %\)$/);
+  await expect(quotes.row('AAPL').locator('.change')).toHaveText(/^[+−±]\d+\.\d\d \([+−±]\d+\.\d\d\u00a0%\)$/);
   await expect(quotes.row('AAPL').locator('path')).toHaveAttribute('d', /^M-?\d+ \d+(L\d+ \d+){50,}/);
   await expect(quotes.chart.getByRole('heading')).toHaveText('AAPL, the last hour');
   await expect(quotes.chart.locator('p')).toHaveText(/^From \d+\.\d\d at \d\d:\d\d to /);
@@ -45,12 +45,16 @@ test('the form chooses symbols, with scripts and without', async ({ javaScriptEn
   await expect(page).toHaveURL(/symbol=KO&symbol=V/);
 });
 
-for (const width of [390, 1280]) {
+for (const width of [320, 360, 390, 1280]) {
   test.describe(`${width} px`, () => {
     test.use({ viewport: { width, height: 844 } });
 
-    test('the page fits', async ({ page }, testInfo) => {
+    test('the page fits, and each figure its cell', async ({ page }, testInfo) => {
       await page.goto('/quotes');
+      const tooWide = await page.locator('.prices tbody :is(th, td)').evaluateAll((cells) =>
+        cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent),
+      );
+      expect(tooWide).toEqual([]);
       expect(await widerThanWindow(page), 'no sideways scroll').toBeLessThanOrEqual(0);
       const picture = await page.screenshot({ fullPage: true });
       await testInfo.attach(`${width} px`, { body: picture, contentType: 'image/png' });

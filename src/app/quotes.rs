@@ -435,7 +435,7 @@ fn change_text(tick: &Tick) -> String {
     let decimals = if tick.price.abs() < 10 * ONE { 4 } else { 2 };
     let [change, per_cent] = [(tick.change, decimals), (per_cent, 2)]
         .map(|(number, decimals)| fixed(number.unsigned_abs(), decimals));
-    format!("{sign}{change} ({sign}{per_cent} %)")
+    format!("{sign}{change} ({sign}{per_cent}\u{a0}%)")
 }
 
 /// The hours and minutes of UTC.
@@ -505,14 +505,14 @@ mod tests {
         board.take("A", tick(1_201, 1_012_345));
         let shown = board.shown("A");
         assert_eq!(shown.price, "101.23");
-        assert_eq!(shown.change, "+1.23 (+1.23 %)");
+        assert_eq!(shown.change, "+1.23 (+1.23\u{a0}%)");
         assert_eq!(shown.moved, "up-b");
         board.take("A", tick(1_202, 1_013_000));
         assert_eq!(board.shown("A").moved, "up-a", "a second move is seen");
         board.take("A", tick(1_202, 1_013_000));
         assert_eq!(board.shown("A").moved, "up-a", "no move");
         board.take("A", tick(1_203, 987_600));
-        assert_eq!(board.shown("A").change, "\u{2212}1.24 (\u{2212}1.24 %)");
+        assert_eq!(board.shown("A").change, "\u{2212}1.24 (\u{2212}1.24\u{a0}%)");
         assert_eq!(board.shown("A").moved, "down-b");
         board.take("A", tick(100, 1));
         assert_eq!(board.shown("A").price, "98.76", "an older price is none");
