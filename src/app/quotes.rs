@@ -512,7 +512,10 @@ mod tests {
         board.take("A", tick(1_202, 1_013_000));
         assert_eq!(board.shown("A").moved, "up-a", "no move");
         board.take("A", tick(1_203, 987_600));
-        assert_eq!(board.shown("A").change, "\u{2212}1.24 (\u{2212}1.24\u{a0}%)");
+        assert_eq!(
+            board.shown("A").change,
+            "\u{2212}1.24 (\u{2212}1.24\u{a0}%)"
+        );
         assert_eq!(board.shown("A").moved, "down-b");
         board.take("A", tick(100, 1));
         assert_eq!(board.shown("A").price, "98.76", "an older price is none");
